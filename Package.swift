@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "evidenced",
+    products: [
+        .executable(name: "evidenced", targets: ["evidenced"]),
+        .executable(name: "evidence", targets: ["evidence"]),
+        .library(name: "EvidencedKit", targets: ["Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    ],
+    targets: [
+        // Floor 1: system libraries and pure values.
+        .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CSystem", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "JSON", swiftSettings: strict),
+        .target(name: "Merkle", swiftSettings: strict),
+        // Floor 2: safe faces, and everything ledger-format.md describes.
+        .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: strict),
+        .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle"], swiftSettings: strict),
+        .target(name: "LedgerFormat", dependencies: ["JSON", "Merkle"], swiftSettings: strict),
+        // Floor 3: the ledger itself, and the protocol that knows nothing of it.
+        .target(
+            name: "Ledger",
+            dependencies: [
+                "CSystem", "LMDB", "OpenSSL", "LedgerFormat", "Merkle", "JSON",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Varlink",
+            dependencies: [
+                "CSystem", "JSON",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        // Floor 4: the ledger behind the socket, and the habits of a Linux daemon.
+        .target(
+            name: "Service",
+            dependencies: ["Ledger", "LedgerFormat", "Varlink", "JSON", "Merkle"],
+            resources: [.embedInCode("org.evidenced.Ledger.varlink")],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Daemon",
+            dependencies: ["Service", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "evidenced",
+            dependencies: [
+                "Daemon", "Service", "Ledger", "Varlink",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "evidence",
+            dependencies: [
+                "Daemon", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+        .testTarget(name: "MerkleTests", dependencies: ["Merkle"], swiftSettings: strict),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: strict),
+        .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Merkle"], swiftSettings: strict),
+        .testTarget(
+            name: "LedgerFormatTests",
+            dependencies: ["LedgerFormat", "Merkle", "JSON", "OpenSSL"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "LedgerTests",
+            dependencies: ["Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON"], swiftSettings: strict),
+        .testTarget(name: "DaemonTests", dependencies: ["Daemon"], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,202 @@
+import CLMDB
+import Glibc
+import Synchronization
+
+/// One LMDB environment: a directory with `data.mdb` and `lock.mdb`.
+///
+/// Commits are synced (LMDB's default mode, no WRITEMAP). Any number of threads may read at once; write transactions
+/// exclude one another. A process must open an environment only once.
+public final class Environment: @unchecked Sendable {
+    // Sendable: MDB_env is thread-safe except for changing the map size, which `gate` excludes from all transactions.
+    let handle: OpaquePointer
+    /// Held shared by every transaction, exclusively while the map is resized.
+    private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+    /// Reset read transactions waiting for reuse; starting one anew costs a system-wide lock.
+    private let idleReaders = Mutex<[UInt]>([])
+
+    /// Opens the environment in `directory`, which must exist.
+    ///
+    /// - Parameters:
+    ///   - mapBytes: initial size of the map, rounded up to whole pages; an existing larger file keeps its size.
+    ///   - databases: how many named databases may be opened.
+    ///   - readers: how many read transactions may be open at once, over all processes.
+    public init(
+        directory: String,
+        mapBytes: Int,
+        databases: Int,
+        readers: Int = 126,
+        readOnly: Bool = false
+    ) throws(LMDBError) {
+        var version: (major: Int32, minor: Int32, patch: Int32) = (0, 0, 0)
+        _ = mdb_version(&version.major, &version.minor, &version.patch)
+        guard (version.major, version.minor, version.patch) >= (0, 9, 24) else {
+            throw LMDBError(code: MDB_VERSION_MISMATCH, operation: "liblmdb is older than 0.9.24")
+        }
+        var created: OpaquePointer?
+        try check(mdb_env_create(&created), "creating an LMDB environment")
+        guard let created else { throw LMDBError(code: ENOMEM, operation: "creating an LMDB environment") }
+        do throws(LMDBError) {
+            try check(mdb_env_set_mapsize(created, Environment.wholePages(mapBytes)), "setting the map size")
+            try check(mdb_env_set_maxdbs(created, UInt32(databases)), "setting the number of databases")
+            try check(mdb_env_set_maxreaders(created, UInt32(readers)), "setting the number of readers")
+            let flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD) | (readOnly ? UInt32(MDB_RDONLY) : 0)
+            try check(mdb_env_open(created, directory, flags, 0o600), "opening \(directory)")
+        } catch {
+            mdb_env_close(created)
+            throw error
+        }
+        handle = created
+        gate = .allocate(capacity: 1)
+        pthread_rwlock_init(gate, nil)
+        _ = mdb_reader_check(created, nil)
+    }
+
+    deinit {
+        for address in idleReaders.withLock({ $0 }) { mdb_txn_abort(OpaquePointer(bitPattern: address)) }
+        mdb_env_close(handle)
+        pthread_rwlock_destroy(gate)
+        gate.deallocate()
+    }
+
+    /// The library's version, such as `LMDB 0.9.24`.
+    public static var libraryVersion: String {
+        var version: (Int32, Int32, Int32) = (0, 0, 0)
+        _ = mdb_version(&version.0, &version.1, &version.2)
+        return "LMDB \(version.0).\(version.1).\(version.2)"
+    }
+
+    /// Opens named databases, creating them if allowed and missing. Must happen before other threads use them.
+    public func databases(_ names: [String], create: Bool) throws(LMDBError) -> [Database] {
+        var transaction: OpaquePointer?
+        try check(mdb_txn_begin(handle, nil, create ? 0 : UInt32(MDB_RDONLY), &transaction), "beginning")
+        var opened: [Database] = []
+        do throws(LMDBError) {
+            for name in names {
+                var identifier: MDB_dbi = 0
+                try check(
+                    mdb_dbi_open(transaction, name, create ? UInt32(MDB_CREATE) : 0, &identifier),
+                    "opening database \(name)"
+                )
+                opened.append(Database(identifier: identifier))
+            }
+        } catch {
+            mdb_txn_abort(transaction)
+            throw error
+        }
+        try check(mdb_txn_commit(transaction), "committing")
+        return opened
+    }
+
+    /// Runs `body` on a consistent snapshot.
+    public func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+        pthread_rwlock_rdlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
+        var transaction = idleReaders.withLock { $0.popLast() }.flatMap { OpaquePointer(bitPattern: $0) }
+        if let idle = transaction {
+            try check(mdb_txn_renew(idle), "renewing a reader")
+        } else {
+            try check(mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &transaction), "beginning a reader")
+        }
+        guard let reader = transaction else { throw LMDBError(code: ENOMEM, operation: "beginning a reader") }
+        defer {
+            mdb_txn_reset(reader)
+            let address = UInt(bitPattern: reader)
+            idleReaders.withLock { $0.append(address) }
+        }
+        return try body(ReadTransaction(handle: TransactionHandle(pointer: reader)))
+    }
+
+    /// Runs `body` in the one write transaction, then commits durably. Where `body` throws, nothing was written.
+    ///
+    /// - Throws: what `body` throws, or `CommitError` where the commit failed: whether it reached the disk is then
+    ///   unknown, and the process must not go on writing.
+    public func write<Result>(_ body: (borrowing WriteTransaction) throws -> Result) throws -> Result {
+        pthread_rwlock_rdlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
+        var transaction: OpaquePointer?
+        try check(mdb_txn_begin(handle, nil, 0, &transaction), "beginning a write transaction")
+        guard let writer = transaction else { throw LMDBError(code: ENOMEM, operation: "beginning to write") }
+        let result: Result
+        do {
+            result = try body(WriteTransaction(handle: TransactionHandle(pointer: writer)))
+        } catch {
+            mdb_txn_abort(writer)
+            throw error
+        }
+        let code = mdb_txn_commit(writer)
+        if code == MDB_MAP_FULL { throw LMDBError(code: code, operation: "committing") }
+        if code != MDB_SUCCESS { throw CommitError(cause: LMDBError(code: code, operation: "committing")) }
+        return result
+    }
+
+    /// Gives the map another size; waits until no transaction of this process is open.
+    public func resizeMap(bytes: Int) throws(LMDBError) {
+        pthread_rwlock_wrlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
+        try check(mdb_env_set_mapsize(handle, Environment.wholePages(bytes)), "resizing the map")
+    }
+
+    /// Sizes in bytes: of the map, and of the part of the file that pages were ever written to.
+    public var sizes: (map: Int, used: Int) {
+        var info = MDB_envinfo()
+        var stat = MDB_stat()
+        mdb_env_info(handle, &info)
+        mdb_env_stat(handle, &stat)
+        return (Int(info.me_mapsize), (Int(info.me_last_pgno) + 1) * Int(stat.ms_psize))
+    }
+
+    /// Frees reader slots of processes that died; gives how many.
+    @discardableResult
+    public func reapReaders() -> Int {
+        var dead: Int32 = 0
+        mdb_reader_check(handle, &dead)
+        return Int(dead)
+    }
+
+    /// Writes a consistent copy of the data file to `descriptor` while the environment is in use.
+    public func copy(to descriptor: Int32) throws(LMDBError) {
+        pthread_rwlock_rdlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
+        try check(mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)), "copying the environment")
+    }
+
+    /// Makes the data file at least `bytes` long with real, written blocks, so that commits neither allocate nor run
+    /// out of disk. Only the thread that writes transactions may call this: LMDB itself writes past the end.
+    ///
+    /// - Throws: the errno of the failed write; the file is as usable as before.
+    public func extendFile(to bytes: Int) throws {
+        var descriptor: mdb_filehandle_t = -1
+        try check(mdb_env_get_fd(handle, &descriptor), "finding the data file")
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "sizing the data file") }
+        var offset = Int(status.st_size)
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        while offset < bytes {
+            let count = pwrite(descriptor, zeros, min(zeros.count, bytes - offset), off_t(offset))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw LMDBError(code: errno, operation: "extending the data file") }
+            offset += count
+        }
+        guard fdatasync(descriptor) == 0 else { throw LMDBError(code: errno, operation: "syncing the data file") }
+    }
+
+    /// Bytes of the data file, unused tail included.
+    public var fileBytes: Int {
+        var descriptor: mdb_filehandle_t = -1
+        var status = stat()
+        guard mdb_env_get_fd(handle, &descriptor) == MDB_SUCCESS, fstat(descriptor, &status) == 0 else { return 0 }
+        return Int(status.st_size)
+    }
+
+    private static func wholePages(_ bytes: Int) -> Int {
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        return (bytes + page - 1) / page * page
+    }
+}
+
+/// A commit that failed: the disk may hold it or not. The only safe course is to stop and let start-up decide.
+public struct CommitError: Error, Sendable, CustomStringConvertible {
+    public let cause: LMDBError
+
+    public var description: String { "the commit failed and may or may not have reached the disk: \(cause)" }
+}

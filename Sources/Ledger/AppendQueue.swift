@@ -1,0 +1,115 @@
+import DequeModule
+import Glibc
+public import LedgerFormat
+public import Merkle
+
+/// What the ledger answers for one event.
+public struct Receipt: Equatable, Sendable {
+    public let index: UInt64
+    /// The entry's leaf hash.
+    public let leaf: Digest
+    public let time: LedgerTime
+    /// Whether the event was recorded by an earlier call.
+    public let duplicate: Bool
+
+    public init(index: UInt64, leaf: Digest, time: LedgerTime, duplicate: Bool) {
+        self.index = index
+        self.leaf = leaf
+        self.time = time
+        self.duplicate = duplicate
+    }
+}
+
+/// Receipts in the order of the call's events, and the signed checkpoint that covers them.
+public struct AppendOutcome: Sendable {
+    public let receipts: [Receipt]
+    public let checkpoint: SignedCheckpoint
+}
+
+/// One call waiting for the writer.
+struct PendingAppend: Sendable {
+    let submitter: String
+    let submissions: [Submission]
+    /// What the call counts against the queue's byte limit.
+    let bytes: Int
+    let complete: @Sendable (Result<AppendOutcome, LedgerError>) -> Void
+}
+
+/// The calls waiting for the writer: bounded in events and bytes, filled by any thread, drained whole by one.
+final class AppendQueue: @unchecked Sendable {
+    // Sendable: every access to the fields below holds `lock`.
+    private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let filled = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var calls: Deque<PendingAppend> = []
+    private var events = 0
+    private var bytes = 0
+    private var closed = false
+    private let maximumEvents: Int
+    private let maximumBytes: Int
+
+    init(maximumEvents: Int, maximumBytes: Int) {
+        self.maximumEvents = maximumEvents
+        self.maximumBytes = maximumBytes
+        pthread_mutex_init(lock, nil)
+        pthread_cond_init(filled, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(filled)
+        pthread_mutex_destroy(lock)
+        filled.deallocate()
+        lock.deallocate()
+    }
+
+    /// Adds a call.
+    ///
+    /// - Throws: `LedgerError.busy` where it does not fit beside those waiting, `.stopping` after `close`.
+    func add(_ call: PendingAppend) throws(LedgerError) {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        if closed { throw .stopping }
+        // An empty queue takes any call the limits of a single call let through.
+        guard calls.isEmpty || events + call.submissions.count <= maximumEvents && bytes + call.bytes <= maximumBytes
+        else { throw .busy }
+        calls.append(call)
+        events += call.submissions.count
+        bytes += call.bytes
+        pthread_cond_signal(filled)
+    }
+
+    /// Waits for calls and takes as many as fit a batch, at least one; nil once closed and empty.
+    func take(maximumEvents: Int, maximumBytes: Int) -> [PendingAppend]? {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        while calls.isEmpty {
+            if closed { return nil }
+            pthread_cond_wait(filled, lock)
+        }
+        var batch: [PendingAppend] = []
+        var taken = (events: 0, bytes: 0)
+        while let call = calls.first {
+            let next = (events: taken.events + call.submissions.count, bytes: taken.bytes + call.bytes)
+            guard batch.isEmpty || next.events <= maximumEvents && next.bytes <= maximumBytes else { break }
+            taken = next
+            batch.append(calls.removeFirst())
+        }
+        events -= taken.events
+        bytes -= taken.bytes
+        return batch
+    }
+
+    /// Lets no more calls in; those waiting are still taken.
+    func close() {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        closed = true
+        pthread_cond_broadcast(filled)
+    }
+
+    /// Events and bytes waiting.
+    var load: (events: Int, bytes: Int) {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        return (events, bytes)
+    }
+}

@@ -1,0 +1,144 @@
+import Glibc
+import Merkle
+import OpenSSL
+
+/// What the lock remembers: the last checkpoint that was signed, by whom.
+struct LockRecord: Equatable {
+    /// Counts the writes of the lock.
+    let sequence: UInt64
+    let incarnation: Int64
+    let vkey: String
+    /// The signed note.
+    let note: String
+}
+
+/// A small preallocated file that remembers the last signed checkpoint (`ledger-format.md` section 8).
+///
+/// It has two slots of 4,096 bytes. A write goes to the slot that does not hold the newest record and is synced, so
+/// a torn write leaves the record before it. The file is locked (flock) while a daemon runs.
+final class CheckpointLock {
+    private static let slotBytes = 4_096
+    private static let header = "evidenced checkpoint lock v1"
+    private let descriptor: Int32
+    private let path: String
+    private var hasher = SHA256Hasher()
+    /// The newest record, as this process read or wrote it last.
+    private(set) var record: LockRecord
+
+    /// Creates the file with its first record; one that exists is refused.
+    static func create(path: String, record: LockRecord) throws {
+        let slot = encode(record, hasher: SHA256Hasher())
+        try FileSystem.create(path, slot + [UInt8](repeating: 0, count: slotBytes), mode: 0o600)
+    }
+
+    /// Opens and locks the file.
+    init(path: String) throws {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT {
+            throw StartupRefusal(
+                .lockMissing,
+                "the checkpoint lock \(path) is missing",
+                advice: """
+                    Without it nobody can tell whether this store is the newest. If it was only moved, put it back. If \
+                    it is lost, or the store comes from a backup, run 'evidence recover', which starts a new \
+                    incarnation that is visible in the log
+                    """
+            )
+        }
+        guard descriptor >= 0 else { throw SystemError("opening \(path)") }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(descriptor)
+            if code == EWOULDBLOCK {
+                throw StartupRefusal(
+                    .inUse,
+                    "the checkpoint lock \(path) is held by another process",
+                    advice: "Only one daemon may run on a ledger. Stop the other one first"
+                )
+            }
+            throw SystemError("locking \(path)", errno: code)
+        }
+        do {
+            guard let record = try CheckpointLock.newest(descriptor, path) else {
+                throw StartupRefusal(
+                    .lockDamaged,
+                    "the checkpoint lock \(path) holds no intact record",
+                    advice: "Run 'evidence audit' and then 'evidence recover', which starts a new incarnation"
+                )
+            }
+            self.record = record
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close(descriptor) }
+
+    /// Replaces the record if the file still holds the one this process knows, and syncs.
+    ///
+    /// - Throws: `LockConflict` where the file holds another record; any error leaves the process unfit to sign.
+    func compareAndSwap(incarnation: Int64, vkey: String, note: String) throws {
+        guard try CheckpointLock.newest(descriptor, path) == record else { throw LockConflict(path: path) }
+        let next = LockRecord(sequence: record.sequence + 1, incarnation: incarnation, vkey: vkey, note: note)
+        let slot = CheckpointLock.encode(next, hasher: hasher)
+        try FileSystem.write(
+            slot,
+            to: descriptor,
+            at: Int(next.sequence % 2) * CheckpointLock.slotBytes,
+            name: path
+        )
+        guard fdatasync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+        record = next
+    }
+
+    private static func newest(_ descriptor: Int32, _ path: String) throws -> LockRecord? {
+        let bytes = try FileSystem.read(descriptor, at: 0, count: 2 * slotBytes, name: path)
+        guard bytes.count == 2 * slotBytes else { return nil }
+        let slots = [bytes[..<slotBytes], bytes[slotBytes...]].compactMap { decode(Array($0)) }
+        return slots.max { $0.sequence < $1.sequence }
+    }
+
+    private static func encode(_ record: LockRecord, hasher: SHA256Hasher) -> [UInt8] {
+        let text = """
+            \(header)
+            sequence \(record.sequence)
+            incarnation \(record.incarnation)
+            vkey \(record.vkey)
+
+            \(record.note)
+            """
+        var slot = Array(text.utf8)
+        precondition(slot.count <= slotBytes - 32, "a checkpoint of bounded origin fits a slot")
+        slot.append(contentsOf: [UInt8](repeating: 0, count: slotBytes - 32 - slot.count))
+        hasher.hash(slot).append(to: &slot)
+        return slot
+    }
+
+    private static func decode(_ slot: [UInt8]) -> LockRecord? {
+        let content = Array(slot.dropLast(32))
+        guard SHA256Hasher().hash(content).bytes == Array(slot.suffix(32)),
+            let text = String(validating: content.prefix { $0 != 0 }, as: UTF8.self)
+        else { return nil }
+        let lines = text.split(separator: "\n", maxSplits: 5, omittingEmptySubsequences: false)
+        guard lines.count == 6, lines[0] == header, lines[1].hasPrefix("sequence "),
+            let sequence = UInt64(lines[1].dropFirst(9)), lines[2].hasPrefix("incarnation "),
+            let incarnation = Int64(lines[2].dropFirst(12)), lines[3].hasPrefix("vkey "), lines[4].isEmpty
+        else { return nil }
+        return LockRecord(
+            sequence: sequence,
+            incarnation: incarnation,
+            vkey: String(lines[3].dropFirst(5)),
+            note: String(lines[5])
+        )
+    }
+}
+
+/// The lock file changed under a running daemon: someone else signed. This process must stop.
+struct LockConflict: Error, CustomStringConvertible {
+    let path: String
+
+    var description: String { "the checkpoint lock \(path) was changed by someone else" }
+}

@@ -1,0 +1,101 @@
+import Glibc
+
+/// A failed system call on a path.
+public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
+    public let operation: String
+    public let errno: Int32
+
+    init(_ operation: String, errno code: Int32 = Glibc.errno) {
+        self.operation = operation
+        errno = code
+    }
+
+    public var description: String { "\(operation): \(String(cString: strerror(errno)))" }
+}
+
+/// The few file operations whose order and durability the ledger depends on.
+enum FileSystem {
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    static func makeDirectory(_ path: String) throws {
+        var partial = ""
+        for part in path.split(separator: "/", omittingEmptySubsequences: true) {
+            partial += (partial.isEmpty && !path.hasPrefix("/") ? "" : "/") + part
+            if mkdir(partial, 0o700) != 0, errno != EEXIST { throw SystemError("creating \(partial)") }
+        }
+    }
+
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    static func syncDirectory(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("opening \(path)") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+    }
+
+    /// Writes a new file durably; one that exists is refused.
+    static func create(_ path: String, _ bytes: [UInt8], mode: mode_t) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw SystemError("creating \(path)") }
+        defer { close(descriptor) }
+        try write(bytes, to: descriptor, at: 0, name: path)
+        guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+        try syncDirectory(parent(of: path))
+    }
+
+    static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int, name: String) throws {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                pwrite(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw SystemError("writing \(name)") }
+            done += count
+        }
+    }
+
+    /// Reads a whole small file.
+    static func read(_ path: String, limit: Int) throws -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("opening \(path)") }
+        defer { close(descriptor) }
+        return try read(descriptor, at: 0, count: limit, name: path)
+    }
+
+    /// Reads up to `count` bytes; fewer where the file ends.
+    static func read(_ descriptor: Int32, at offset: Int, count: Int, name: String) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var done = 0
+        while done < count {
+            let got = bytes.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress.map { $0 + done }, count - done, off_t(offset + done))
+            }
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw SystemError("reading \(name)") }
+            if got == 0 { break }
+            done += got
+        }
+        bytes.removeLast(count - done)
+        return bytes
+    }
+}
+
+extension FileSystem {
+    /// Renames a file, where it exists, to its path with a suffix; a file already there is never overwritten.
+    static func moveAside(_ path: String, suffix: String) throws {
+        guard exists(path) else { return }
+        var target = path + suffix
+        var attempt = 1
+        while exists(target) {
+            attempt += 1
+            target = "\(path)\(suffix).\(attempt)"
+        }
+        guard rename(path, target) == 0 else { throw SystemError("moving \(path) aside") }
+        try syncDirectory(parent(of: path))
+    }
+}

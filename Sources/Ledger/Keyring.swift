@@ -1,0 +1,97 @@
+import Glibc
+import Merkle
+import OpenSSL
+
+/// The daemon's secrets: the key that signs checkpoints, the key that wraps the scopes' data keys, and the key under
+/// which the look-up index hashes document digests.
+///
+/// The file is text, mode 0600: a first line `evidenced keyring v1`, then `NAME BASE64` for each key of 32 bytes.
+public struct Keyring: Sendable {
+    public let checkpointSeed: [UInt8]
+    public let claimsKey: [UInt8]
+    public let indexKey: [UInt8]
+
+    private static let header = "evidenced keyring v1"
+    private static let names = ["checkpoint-ed25519", "claims-aes256", "index-hmac"]
+
+    /// Fresh random keys.
+    public init() throws {
+        checkpointSeed = try SecureRandom.bytes(32)
+        claimsKey = try SecureRandom.bytes(32)
+        indexKey = try SecureRandom.bytes(32)
+    }
+
+    private init(checkpointSeed: [UInt8], claimsKey: [UInt8], indexKey: [UInt8]) {
+        self.checkpointSeed = checkpointSeed
+        self.claimsKey = claimsKey
+        self.indexKey = indexKey
+    }
+
+    /// The same keyring with a fresh checkpoint key, for a new incarnation.
+    public func withFreshCheckpointKey() throws -> Keyring {
+        Keyring(checkpointSeed: try SecureRandom.bytes(32), claimsKey: claimsKey, indexKey: indexKey)
+    }
+
+    /// Reads a keyring file; one that others may read is refused.
+    public static func load(path: String) throws -> Keyring {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw SystemError("reading the keyring \(path)") }
+        guard status.st_mode & 0o077 == 0 else {
+            throw StartupRefusal(
+                .badKeyring,
+                "the keyring \(path) can be read by others than its owner",
+                advice: "Run: chmod 600 \(path)"
+            )
+        }
+        let lines = String(decoding: try FileSystem.read(path, limit: 4_096), as: UTF8.self).split(separator: "\n")
+        guard lines.first.map(String.init) == header else { throw malformed(path) }
+        var keys: [String: [UInt8]] = [:]
+        for line in lines.dropFirst() {
+            let parts = line.split(separator: " ")
+            guard parts.count == 2, names.contains(String(parts[0])), let key = Base64.decode(parts[1]),
+                key.count == 32, keys.updateValue(key, forKey: String(parts[0])) == nil
+            else { throw malformed(path) }
+        }
+        guard let checkpoint = keys[names[0]], let claims = keys[names[1]], let index = keys[names[2]] else {
+            throw malformed(path)
+        }
+        return Keyring(checkpointSeed: checkpoint, claimsKey: claims, indexKey: index)
+    }
+
+    /// Creates a keyring file with fresh keys; one that exists is never touched.
+    @discardableResult
+    public static func create(path: String) throws -> Keyring {
+        let keyring = try Keyring()
+        try keyring.save(path: path)
+        return keyring
+    }
+
+    /// Writes a new keyring file.
+    public func save(path: String) throws {
+        var text = Keyring.header + "\n"
+        for (name, key) in zip(Keyring.names, [checkpointSeed, claimsKey, indexKey]) {
+            text += "\(name) \(Base64.encode(key))\n"
+        }
+        try FileSystem.create(path, Array(text.utf8), mode: 0o600)
+    }
+
+    /// Puts this keyring in the place of the one at `path`, atomically; the old one stays beside it as
+    /// `PATH.incarnation-N`.
+    public func replace(path: String, incarnation: Int64) throws {
+        let next = path + ".new"
+        unlink(next)
+        try save(path: next)
+        let kept = "\(path).incarnation-\(incarnation)"
+        guard link(path, kept) == 0 || errno == EEXIST else { throw SystemError("keeping \(kept)") }
+        guard rename(next, path) == 0 else { throw SystemError("replacing \(path)") }
+        try FileSystem.syncDirectory(FileSystem.parent(of: path))
+    }
+
+    private static func malformed(_ path: String) -> StartupRefusal {
+        StartupRefusal(
+            .badKeyring,
+            "\(path) is not a keyring file",
+            advice: "It must hold the line '\(header)' and one 32-byte key each for \(names.joined(separator: ", "))"
+        )
+    }
+}

@@ -1,0 +1,237 @@
+import Glibc
+import JSON
+import LMDB
+public import LedgerFormat
+import OpenSSL
+import Synchronization
+
+/// An open ledger: one writer thread, any number of readers, one follower that keeps the look-up index.
+///
+/// Opening takes the checkpoint lock and refuses, with advice, whatever could lead to a fork or hide damage.
+public final class Ledger: Sendable {
+    let environment: Environment
+    let schema: StoreSchema
+    let index: LookupIndex
+    let identity: LedgerIdentity
+    let settings: LedgerSettings
+    private let claimsKey: [UInt8]
+    private let queue: AppendQueue
+    private let writer: LedgerWriter
+    private let follower: LookupFollower
+    private let published: Mutex<SignedCheckpoint>
+    private let watchers = Mutex<[UInt64: @Sendable (UInt64) -> Void]>([:])
+    private let nextWatcher = Atomic<UInt64>(0)
+    private let threads = Mutex<[UInt]>([])
+    public let counters: LedgerCounters
+
+    /// Opens and starts the ledger.
+    ///
+    /// - Parameter fatal: called when the process must stop at once, because a write or sync failed or the store
+    ///   contradicts itself; must not return.
+    public convenience init(
+        at locations: LedgerLocations,
+        keyring: Keyring,
+        settings: LedgerSettings = LedgerSettings(),
+        version: String,
+        fatal: @escaping @Sendable (any Error) -> Never
+    ) throws {
+        try self.init(
+            at: locations,
+            keyring: keyring,
+            settings: settings,
+            version: version,
+            clock: LedgerClock(),
+            fatal: fatal
+        )
+    }
+
+    init(
+        at locations: LedgerLocations,
+        keyring: Keyring,
+        settings: LedgerSettings,
+        version: String,
+        clock: LedgerClock,
+        fatal: @escaping @Sendable (any Error) -> Never
+    ) throws {
+        let opening = try LedgerOpening(locations, keyring: keyring, settings: settings)
+        environment = opening.environment
+        schema = opening.schema
+        identity = opening.identity
+        self.settings = settings
+        claimsKey = keyring.claimsKey
+        queue = AppendQueue(maximumEvents: settings.queueEvents, maximumBytes: settings.queueBytes)
+        counters = LedgerCounters()
+        let index = try opening.lookupIndex(directory: locations.index)
+        self.index = index
+        let follower = LookupFollower(index: index, fatal: fatal)
+        self.follower = follower
+        // The writer publishes before init ends, so what it publishes to is made first.
+        let relay = CheckpointRelay()
+        writer = LedgerWriter(
+            environment: environment,
+            schema: schema,
+            index: index,
+            queue: queue,
+            settings: settings,
+            lock: opening.lock,
+            signer: opening.signer,
+            identity: identity,
+            state: opening.state,
+            claims: try SealedClaims(claimsKey: keyring.claimsKey),
+            clock: clock,
+            counters: counters,
+            publish: { relay.publish($0) },
+            fatal: fatal
+        )
+        try writer.signCommitted()
+        guard let first = relay.newest else { throw StoreDamage(nil, "no checkpoint was signed") }
+        published = Mutex(first)
+        relay.attach { [weak self] in self?.publish($0) }
+        follower.committed(first.size)
+        start(writer.run)
+        start(follower.run)
+        try recordStart(version: version, clean: opening.wasStoppedCleanly, clock: clock)
+    }
+
+    /// Waits until everything accepted is answered and indexed; appends are refused from now on.
+    public func stop() {
+        let stopped = try? SystemEvents.call("system.stopped", stream: identity.stream, now: LedgerClock().now)
+        if let stopped { try? queue.add(stopped) }
+        queue.close()
+        let handles = threads.withLock { handles in
+            defer { handles.removeAll() }
+            return handles
+        }
+        if let writerThread = handles.first { pthread_join(pthread_t(writerThread), nil) }
+        follower.stop()
+        for handle in handles.dropFirst() { pthread_join(pthread_t(handle), nil) }
+    }
+
+    /// Queues a call. `complete` runs on the writer thread and must only hand the outcome on.
+    ///
+    /// - Throws: `LedgerError.busy` or `.stopping`, at once.
+    public func append(
+        _ submissions: [Submission],
+        from submitter: String,
+        bytes: Int,
+        complete: @escaping @Sendable (Result<AppendOutcome, LedgerError>) -> Void
+    ) throws(LedgerError) {
+        try queue.add(
+            PendingAppend(submitter: submitter, submissions: submissions, bytes: bytes, complete: complete)
+        )
+    }
+
+    /// The newest signed checkpoint; everything it covers is durable.
+    public var checkpoint: SignedCheckpoint { published.withLock { $0 } }
+
+    /// The verification key of the checkpoints, C2SP signed-note form.
+    public var vkey: String { identity.vkey }
+    public var origin: String { identity.origin }
+    /// 1 for a ledger that was never recovered.
+    public var incarnation: Int64 { identity.incarnation }
+
+    /// Calls `notify` with the size after each new checkpoint until `removeWatcher`.
+    public func addWatcher(_ notify: @escaping @Sendable (UInt64) -> Void) -> UInt64 {
+        let key = nextWatcher.add(1, ordering: .relaxed).newValue
+        watchers.withLock { $0[key] = notify }
+        return key
+    }
+
+    public func removeWatcher(_ key: UInt64) {
+        _ = watchers.withLock { $0.removeValue(forKey: key) }
+    }
+
+    /// Fresh ids, time in the leading bits.
+    public func newIDs(_ count: Int) throws -> [ID128] {
+        let now = LedgerClock().now
+        return try (0..<count).map { _ in try ID128.fresh(now: now) }
+    }
+
+    /// How the parts stand, for status and metrics.
+    public struct Gauges: Sendable {
+        public let indexed: UInt64
+        public let queuedEvents: Int
+        public let queuedBytes: Int
+        public let storeBytes: Int
+        public let mapBytes: Int
+        public let isClockSynchronized: Bool
+    }
+
+    public func gauges() throws -> Gauges {
+        let sizes = environment.sizes
+        let load = queue.load
+        return Gauges(
+            indexed: try index.indexed(),
+            queuedEvents: load.events,
+            queuedBytes: load.bytes,
+            storeBytes: sizes.used,
+            mapBytes: sizes.map,
+            isClockSynchronized: LedgerClock.isSynchronized
+        )
+    }
+
+    func sealedClaims() throws -> SealedClaims { try SealedClaims(claimsKey: claimsKey) }
+
+    private func publish(_ checkpoint: SignedCheckpoint) {
+        published.withLock { $0 = checkpoint }
+        follower.committed(checkpoint.size)
+        for notify in watchers.withLock({ Array($0.values) }) { notify(checkpoint.size) }
+    }
+
+    private func recordStart(version: String, clean: Bool, clock: LedgerClock) throws {
+        let synchronized = LedgerClock.isSynchronized
+        try queue.add(
+            SystemEvents.call(
+                "system.started",
+                body: ["clean": .bool(clean), "version": .string(version)],
+                stream: identity.stream,
+                now: clock.now
+            )
+        )
+        try queue.add(
+            SystemEvents.call(
+                "system.clock_status",
+                body: ["synchronized": .bool(synchronized)],
+                stream: identity.stream,
+                now: clock.now
+            )
+        )
+    }
+
+    private func start(_ body: @escaping @Sendable () -> Void) {
+        let box = Unmanaged.passRetained(ThreadBody(run: body))
+        var thread = pthread_t()
+        let code = pthread_create(&thread, nil, { argument in
+            guard let argument else { return nil }
+            Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
+            return nil
+        }, box.toOpaque())
+        precondition(code == 0, "a thread can be started")
+        threads.withLock { $0.append(UInt(thread)) }
+    }
+}
+
+private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+
+    init(run: @escaping @Sendable () -> Void) { self.run = run }
+}
+
+/// Keeps the newest checkpoint until the ledger that wants it exists.
+private final class CheckpointRelay: Sendable {
+    private let state = Mutex<(newest: SignedCheckpoint?, target: (@Sendable (SignedCheckpoint) -> Void)?)>((nil, nil))
+
+    var newest: SignedCheckpoint? { state.withLock { $0.newest } }
+
+    func attach(_ target: @escaping @Sendable (SignedCheckpoint) -> Void) {
+        state.withLock { $0.target = target }
+    }
+
+    func publish(_ checkpoint: SignedCheckpoint) {
+        let target = state.withLock { state in
+            state.newest = checkpoint
+            return state.target
+        }
+        target?(checkpoint)
+    }
+}

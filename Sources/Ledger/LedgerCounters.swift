@@ -1,0 +1,27 @@
+import Synchronization
+
+/// What happened since the start, counted for status and metrics.
+public final class LedgerCounters: Sendable {
+    private let appendedCount = Atomic<Int>(0)
+    private let duplicateCount = Atomic<Int>(0)
+    private let refusedCount = Atomic<Int>(0)
+
+    /// Events recorded.
+    public var appended: Int { appendedCount.load(ordering: .relaxed) }
+    /// Events answered with an earlier receipt.
+    public var duplicates: Int { duplicateCount.load(ordering: .relaxed) }
+    /// Calls refused.
+    public var refused: Int { refusedCount.load(ordering: .relaxed) }
+
+    func count(_ result: Result<[Receipt], LedgerError>) {
+        switch result {
+        case .success(let receipts):
+            let duplicates = receipts.count { $0.duplicate }
+            duplicateCount.add(duplicates, ordering: .relaxed)
+            appendedCount.add(receipts.count - duplicates, ordering: .relaxed)
+        case .failure: countRefusal()
+        }
+    }
+
+    public func countRefusal() { refusedCount.add(1, ordering: .relaxed) }
+}

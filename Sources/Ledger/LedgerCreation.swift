@@ -1,0 +1,198 @@
+import JSON
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+/// Creating a ledger, and beginning a new incarnation of one: the only two ways a first entry or a lock come to be.
+public enum LedgerCreation {
+    /// Creates store and lock, with the first entry signed.
+    ///
+    /// - Parameter origin: names the ledger in its checkpoints; a schema-less URL of at most 200 bytes.
+    /// - Returns: the verification key of the checkpoints.
+    public static func create(at locations: LedgerLocations, origin: String, keyring: Keyring) throws -> String {
+        guard Checkpoint.isOrigin(origin), !origin.contains("/incarnation/"),
+            FieldRule.token(FormatLimits.originBytes).allows(.string(origin))
+        else {
+            throw StartupRefusal(
+                .badOrigin,
+                "'\(origin)' cannot be an origin",
+                advice: "Use a name such as example.com/ledger: ASCII letters, digits and ._:/@- only, at most 200 bytes"
+            )
+        }
+        for path in [locations.store + "/data.mdb", locations.lock] where FileSystem.exists(path) {
+            throw StartupRefusal(
+                .alreadyExists,
+                "\(path) exists",
+                advice: "A ledger is never overwritten. Choose other paths, or move what is there away"
+            )
+        }
+        try FileSystem.makeDirectory(locations.store)
+        try FileSystem.makeDirectory(FileSystem.parent(of: locations.lock))
+        let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
+        let (environment, schema) = try StoreSchema.open(
+            directory: locations.store,
+            mapBytes: 16 << 20,
+            readers: 16,
+            create: true
+        )
+        let clock = LedgerClock()
+        let stream = StreamID(kind: .ledger, id: try ID128.fresh(now: clock.now))
+        let submission = try SystemEvents.submission(
+            "ledger.created",
+            body: [
+                "checkpoint_key": .string(signer.vkey), "format": .int(1), "origin": .string(origin),
+                "suite": .string("sha256"),
+            ],
+            stream: stream,
+            now: clock.now
+        )
+        let (entry, root) = try environment.write { transaction in
+            try transaction.insert(schema.meta, StoreSchema.formatKey, StoreSchema.format)
+            return try append(submission, transaction, schema, ChainState(), now: clock.now) { try .genesis($0) }
+        }
+        try writeLock(locations.lock, 1, signer, Checkpoint(origin: origin, size: entry.index + 1, root: root), 0)
+        return signer.vkey
+    }
+
+    /// Ends the incarnation a store belongs to and begins the next, with a new key and origin, so that whatever was
+    /// signed before can never be contradicted under the same name. Writes `system.recovered` and a new lock.
+    ///
+    /// - Parameters:
+    ///   - keyring: the keyring with the new checkpoint key.
+    ///   - reason: a code of `system.recovered`.
+    /// - Returns: incarnation and verification key from now on.
+    public static func beginIncarnation(
+        at locations: LedgerLocations,
+        keyring: Keyring,
+        reason: String
+    ) throws -> (incarnation: Int64, vkey: String) {
+        let (environment, schema) = try StoreSchema.open(
+            directory: locations.store,
+            mapBytes: 16 << 20,
+            readers: 16,
+            create: false
+        )
+        // Holding the old lock, where there is an intact one, keeps a running daemon safe from this.
+        let lock = try openLock(locations.lock)
+        let locked = lock.flatMap { try? SignedNote(parsing: Array($0.record.note.utf8)) }
+            .flatMap { try? Checkpoint(parsing: $0.text) }
+        let (old, state) = try environment.read { transaction in
+            try LedgerOpening.requireFormat(transaction, schema)
+            let size = try schema.size(transaction)
+            guard size > 0 else { throw StoreDamage(nil, "the store has no entries") }
+            var state = ChainState()
+            state.range = try schema.compactRange(transaction, size: size)
+            state.previous = try schema.leaf(transaction, size - 1)
+            state.time = try Entry(schema.entry(transaction, size - 1)).time
+            return (try LedgerOpening.identity(transaction, schema), state)
+        }
+        let incarnation = max(old.incarnation, lock?.record.incarnation ?? 0) + 1
+        let origin = LedgerIdentity.origin(old.origin, incarnation: incarnation)
+        let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
+        guard signer.vkey.split(separator: "+").last != old.vkey.split(separator: "+").last else {
+            throw StartupRefusal(.keyMismatch, "the keyring still has the old key", advice: "A new incarnation needs a new key")
+        }
+        var hasher = SHA256Hasher()
+        var body: [JSONMember] = [
+            JSONMember(name: "incarnation", value: .int(incarnation)),
+            JSONMember(name: "origin", value: .string(origin)),
+            JSONMember(name: "checkpoint_key", value: .string(signer.vkey)),
+            JSONMember(name: "reason", value: .string(reason)),
+            JSONMember(name: "size", value: .int(Int64(state.size))),
+            JSONMember(name: "root", value: .string(state.range.root(&hasher).base64)),
+        ]
+        if let locked {
+            body.append(JSONMember(name: "lock_size", value: .int(Int64(locked.size))))
+            body.append(JSONMember(name: "lock_root", value: .string(locked.root.base64)))
+        }
+        guard let type = EventCatalogue.type(named: "system.recovered") else {
+            throw StoreDamage(nil, "no event type system.recovered")
+        }
+        let clock = LedgerClock()
+        let submission = try Submission(
+            type: type,
+            request: RequestKey.fresh(now: clock.now),
+            actor: .system,
+            streams: [old.stream],
+            body: body,
+            claims: []
+        )
+        let (entry, root) = try environment.write { transaction in
+            try append(submission, transaction, schema, state, now: clock.now) { entry in
+                guard let next = old.after(entry) else { throw StoreDamage(nil, "the recovery names no identity") }
+                return next
+            }
+        }
+        try FileSystem.moveAside(locations.lock, suffix: ".incarnation-\(old.incarnation)")
+        try writeLock(
+            locations.lock,
+            incarnation,
+            signer,
+            Checkpoint(origin: origin, size: entry.index + 1, root: root),
+            (lock?.record.sequence ?? 0) + 1
+        )
+        return (incarnation, signer.vkey)
+    }
+
+    private static func openLock(_ path: String) throws -> CheckpointLock? {
+        do {
+            return try CheckpointLock(path: path)
+        } catch let refusal as StartupRefusal where refusal.code != .inUse {
+            return nil
+        }
+    }
+
+    private static func append(
+        _ submission: Submission,
+        _ transaction: borrowing WriteTransaction,
+        _ schema: StoreSchema,
+        _ state: ChainState,
+        now: Int64,
+        identity: (Entry) throws -> LedgerIdentity
+    ) throws -> (Entry, Digest) {
+        let memberships = try submission.streams.map {
+            Entry.Membership(stream: $0, number: Int64(try schema.length(transaction, of: $0)))
+        }
+        let entry = Entry(
+            index: state.size,
+            previous: state.previous,
+            time: state.nextTime(now),
+            submitter: SystemEvents.submitter,
+            submission: submission,
+            streams: memberships,
+            claims: []
+        )
+        let bytes = entry.encoded
+        var hasher = SHA256Hasher()
+        var range = state.range
+        var row: [UInt8] = []
+        range.append(hasher.leaf(bytes), hasher: &hasher) { _, digest in digest.append(to: &row) }
+        let key = StoreKey.number(entry.index)
+        try transaction.append(schema.entries, key, bytes)
+        try transaction.append(schema.tree, key, row)
+        for membership in memberships {
+            try transaction.insert(
+                schema.streams,
+                StoreKey.stream(membership.stream, number: UInt64(membership.number)),
+                key
+            )
+        }
+        try transaction.set(schema.meta, StoreSchema.identityKey, identity(entry).encoded)
+        return (entry, range.root(&hasher))
+    }
+
+    private static func writeLock(
+        _ path: String,
+        _ incarnation: Int64,
+        _ signer: CheckpointSigner,
+        _ checkpoint: Checkpoint,
+        _ sequence: UInt64
+    ) throws {
+        let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
+        try CheckpointLock.create(
+            path: path,
+            record: LockRecord(sequence: sequence, incarnation: incarnation, vkey: signer.vkey, note: note)
+        )
+    }
+}

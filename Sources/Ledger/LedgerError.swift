@@ -1,0 +1,38 @@
+/// Why the ledger refused a call. Nothing was recorded.
+public enum LedgerError: Error, Equatable, Sendable {
+    /// The event at this place of the call breaks its type's rules.
+    case invalidEvent(event: Int, field: String, rule: String)
+    /// The event's request key was used before, at this index, for other content.
+    case requestConflict(event: Int, index: UInt64)
+    /// A parameter of a read is out of its range.
+    case invalidArgument(field: String, rule: String)
+    case notFound(what: String)
+    /// The queue is full; nothing was recorded and the same call may be sent again.
+    case busy
+    /// Disk or map are full; reads go on.
+    case storeFull(reason: String)
+    /// The daemon is stopping.
+    case stopping
+    /// The claims' key is gone; they can't be opened any more.
+    case erasedClaims(index: UInt64)
+}
+
+/// Why a ledger can't be opened or created. `advice` says what the operator can do.
+public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertible {
+    public enum Code: String, Sendable {
+        case alreadyExists, noLedger, inUse, lockMissing, lockDamaged, olderThanLock, otherRoot, keyMismatch
+        case damaged, badKeyring, badOrigin
+    }
+
+    public let code: Code
+    public let reason: String
+    public let advice: String
+
+    public init(_ code: Code, _ reason: String, advice: String) {
+        self.code = code
+        self.reason = reason
+        self.advice = advice
+    }
+
+    public var description: String { "\(reason). \(advice)" }
+}

@@ -1,0 +1,63 @@
+import JSON
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+/// Who the ledger says it is: origin and key of its checkpoints, and how often it had to begin anew. A fold over
+/// `ledger.created` and `system.recovered`.
+struct LedgerIdentity: Equatable, Sendable {
+    /// 1 for a ledger that was never recovered.
+    let incarnation: Int64
+    /// Origin line of the checkpoints of this incarnation.
+    let origin: String
+    /// Verification key of the checkpoints, C2SP signed-note form.
+    let vkey: String
+    /// The stream of the daemon's own events, `ledger/…`.
+    let stream: StreamID
+
+    /// The identity after an entry, or nil where the entry says nothing about it.
+    func after(_ entry: Entry) -> LedgerIdentity? {
+        guard entry.type == "system.recovered" else { return nil }
+        return LedgerIdentity(body: entry.body, stream: stream)
+    }
+
+    /// The identity a first entry establishes.
+    static func genesis(_ entry: Entry) throws -> LedgerIdentity {
+        guard entry.index == 0, entry.type == "ledger.created", entry.streams.count == 1,
+            let stream = entry.streams.first?.stream,
+            let identity = LedgerIdentity(body: entry.body + [JSONMember(name: "incarnation", value: .int(1))], stream: stream)
+        else { throw StoreDamage(0, "the first entry is not ledger.created") }
+        return identity
+    }
+
+    private init?(body: [JSONMember], stream: StreamID) {
+        let body = JSONValue.object(body)
+        guard let incarnation = body["incarnation"]?.int, let origin = body["origin"]?.string,
+            let vkey = body["checkpoint_key"]?.string
+        else { return nil }
+        self.incarnation = incarnation
+        self.origin = origin
+        self.vkey = vkey
+        self.stream = stream
+    }
+
+    var encoded: [UInt8] {
+        JSONValue.members([
+            "checkpoint_key": .string(vkey), "incarnation": .int(incarnation), "origin": .string(origin),
+            "stream": .string(stream.description),
+        ]).canonicalBytes
+    }
+
+    init?(_ bytes: [UInt8]) {
+        guard let document = try? JSONReader.parse(bytes), let members = document.object,
+            let stream = document["stream"]?.string.flatMap({ StreamID($0) })
+        else { return nil }
+        self.init(body: members, stream: stream)
+    }
+
+    /// The origin of a later incarnation of the ledger first called `origin`.
+    static func origin(_ origin: String, incarnation: Int64) -> String {
+        let base = origin.split(separator: "/incarnation/", maxSplits: 1).first.map(String.init) ?? origin
+        return incarnation == 1 ? base : "\(base)/incarnation/\(incarnation)"
+    }
+}

@@ -1,0 +1,153 @@
+import LMDB
+public import LedgerFormat
+public import Merkle
+import OpenSSL
+
+/// An inclusion proof at some tree size.
+public struct InclusionAnswer: Sendable {
+    public let index: UInt64
+    public let size: UInt64
+    public let leaf: Digest
+    public let root: Digest
+    public let path: [Digest]
+    /// The complete tlog-proof, where a checkpoint was signed at exactly this size.
+    public let proof: TlogProof?
+}
+
+/// A consistency proof between two tree sizes.
+public struct ConsistencyAnswer: Sendable {
+    public let first: UInt64
+    public let second: UInt64
+    public let firstRoot: Digest
+    public let secondRoot: Digest
+    public let path: [Digest]
+    /// The signed note at the second size, where there is one.
+    public let note: String?
+}
+
+extension Ledger {
+    /// Proves that entry `index` is in the tree of `size` entries, by default the newest checkpoint's. The proof is
+    /// verified before it is given out.
+    public func proveInclusion(of index: UInt64, size: UInt64? = nil) throws -> InclusionAnswer {
+        let size = try checkedSize(size)
+        guard index < size else {
+            throw LedgerError.invalidArgument(field: "index", rule: "must be below the tree size \(size)")
+        }
+        return try environment.read { transaction in
+            var hasher = SHA256Hasher()
+            let path = try ProofBuilder.inclusion(index: index, size: size, hasher: &hasher) {
+                try schema.node(transaction, $0)
+            }
+            let leaf = try schema.leaf(transaction, index)
+            let root = try schema.root(transaction, size: size)
+            try ProofVerifier.inclusion(leaf: leaf, index: index, size: size, path: path, root: root, hasher: &hasher)
+            let note = try note(transaction, size: size, root: root)
+            return InclusionAnswer(
+                index: index,
+                size: size,
+                leaf: leaf,
+                root: root,
+                path: path,
+                proof: note.map { TlogProof(index: index, path: path, note: $0) }
+            )
+        }
+    }
+
+    /// The complete tlog-proof of a receipt against the checkpoint it came with.
+    public func proof(of index: UInt64, in checkpoint: SignedCheckpoint) throws -> TlogProof {
+        try environment.read { transaction in
+            var hasher = SHA256Hasher()
+            let path = try ProofBuilder.inclusion(index: index, size: checkpoint.size, hasher: &hasher) {
+                try schema.node(transaction, $0)
+            }
+            return TlogProof(index: index, path: path, note: checkpoint.note)
+        }
+    }
+
+    /// Proves that the tree of `first` entries is a prefix of the tree of `second`.
+    public func proveConsistency(first: UInt64, second: UInt64? = nil) throws -> ConsistencyAnswer {
+        let second = try checkedSize(second)
+        guard 1...second ~= first else {
+            throw LedgerError.invalidArgument(field: "first", rule: "must be from 1 to the second size, \(second)")
+        }
+        return try environment.read { transaction in
+            var hasher = SHA256Hasher()
+            let path = try ProofBuilder.consistency(first: first, second: second, hasher: &hasher) {
+                try schema.node(transaction, $0)
+            }
+            let roots = (try schema.root(transaction, size: first), try schema.root(transaction, size: second))
+            try ProofVerifier.consistency(
+                first: first,
+                second: second,
+                firstRoot: roots.0,
+                secondRoot: roots.1,
+                path: path,
+                hasher: &hasher
+            )
+            return ConsistencyAnswer(
+                first: first,
+                second: second,
+                firstRoot: roots.0,
+                secondRoot: roots.1,
+                path: path,
+                note: try note(transaction, size: second, root: roots.1)
+            )
+        }
+    }
+
+    /// The bytes of a tile of the newest tree (C2SP tlog-tiles), or nil where the tree has no such tile.
+    public func tile(_ tile: Tile) throws -> [UInt8]? {
+        guard tile.exists(inTreeOf: checkpoint.size) else { return nil }
+        return try environment.read { transaction in
+            var bytes: [UInt8] = []
+            if tile.kind == .entries {
+                for index in (tile.index << 8)..<(tile.index << 8 + UInt64(tile.width)) {
+                    let entry = try schema.entry(transaction, index)
+                    bytes.append(UInt8(entry.count >> 8))
+                    bytes.append(UInt8(entry.count & 255))
+                    bytes += entry
+                }
+            } else {
+                for node in tile.nodes { try schema.node(transaction, node).append(to: &bytes) }
+            }
+            return bytes
+        }
+    }
+
+    private func checkedSize(_ size: UInt64?) throws -> UInt64 {
+        let newest = checkpoint.size
+        let size = size ?? newest
+        guard 1...newest ~= size else {
+            throw LedgerError.invalidArgument(field: "size", rule: "must be from 1 to the newest size, \(newest)")
+        }
+        return size
+    }
+
+    /// The signed note at a size: the newest, or one rebuilt from its stored signature.
+    private func note(_ transaction: borrowing ReadTransaction, size: UInt64, root: Digest) throws -> String? {
+        let newest = checkpoint
+        if newest.size == size { return newest.note }
+        return try schema.note(transaction, size: size, root: root)?.encoded
+    }
+}
+
+extension StoreSchema {
+    /// The signed note of the checkpoint at `size`, rebuilt over `root`; nil where none was signed there.
+    func note(_ transaction: borrowing some Readable & ~Copyable, size: UInt64, root: Digest) throws -> SignedNote? {
+        guard let row = try transaction.get(checkpoints, StoreKey.number(size)) else { return nil }
+        guard let end = row.firstIndex(of: 0x0A), row.count == end + 1 + 4 + 64 else {
+            throw StoreDamage(nil, "the checkpoint row of size \(size) is malformed")
+        }
+        let origin = String(decoding: row[..<end], as: UTF8.self)
+        return SignedNote(
+            text: Checkpoint(origin: origin, size: size, root: root).text,
+            signatures: [
+                SignedNote.Signature(
+                    name: origin,
+                    keyID: row[(end + 1)...].prefix(4).reduce(0) { $0 << 8 | UInt32($1) },
+                    signature: Array(row.suffix(64))
+                )
+            ]
+        )
+    }
+}

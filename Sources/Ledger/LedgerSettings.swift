@@ -1,0 +1,27 @@
+/// How a ledger runs; the limits a caller can meet have names here.
+public struct LedgerSettings: Sendable {
+    /// First size of the store's map in bytes; it grows by itself.
+    public var mapBytes = 1 << 30
+    /// Where the map stops growing; beyond it appends are refused and reads go on.
+    public var maximumMapBytes = 16 << 40
+    /// First size of the index's map in bytes.
+    public var indexMapBytes = 1 << 30
+    /// Read transactions open at once.
+    public var readers = 126
+    /// Events that may wait for the writer.
+    public var queueEvents = 65_536
+    /// Bytes of events that may wait for the writer.
+    public var queueBytes = 64 << 20
+    /// Events one commit takes.
+    public var batchEvents = 8_192
+    /// Bytes of events one commit takes.
+    public var batchBytes = 4 << 20
+    /// Entries the look-up index may be behind before the writer waits for it.
+    public var tailEntries = 1 << 20
+    /// Entries re-hashed at start.
+    public var verifiedTail: UInt64 = 1_024
+    /// How far ahead of the pages in use the data file is kept, in bytes.
+    public var preparedBytes = 32 << 20
+
+    public init() {}
+}

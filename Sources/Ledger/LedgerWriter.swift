@@ -1,0 +1,222 @@
+import Glibc
+import JSON
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Synchronization
+
+/// The one thread that appends. It takes all that waits, commits it durably, signs what it re-read, moves the
+/// checkpoint lock, and only then answers.
+///
+/// What a crash leaves behind at each step: during the transaction, nothing; after the commit, entries nobody was
+/// told of, which the next start signs; after the lock, a checkpoint nobody was told of, and the submitters' retries
+/// find their receipts by their request keys.
+final class LedgerWriter: @unchecked Sendable {
+    // Sendable: the mutable fields below are touched by the writer thread alone, after `start`.
+    private let environment: Environment
+    private let schema: StoreSchema
+    private let index: LookupIndex
+    private let queue: AppendQueue
+    private let settings: LedgerSettings
+    private let lock: CheckpointLock
+    private let signer: CheckpointSigner
+    private let identity: LedgerIdentity
+    private let publish: @Sendable (SignedCheckpoint) -> Void
+    private let fatal: @Sendable (any Error) -> Never
+    private let counters: LedgerCounters
+    private var state: ChainState
+    private var claims: SealedClaims
+    private var clock: LedgerClock
+    private var hasher = SHA256Hasher()
+    /// The newest checkpoint; the next transaction stores its signature.
+    private var unsaved: SignedCheckpoint?
+
+    init(
+        environment: Environment,
+        schema: StoreSchema,
+        index: LookupIndex,
+        queue: AppendQueue,
+        settings: LedgerSettings,
+        lock: CheckpointLock,
+        signer: CheckpointSigner,
+        identity: LedgerIdentity,
+        state: ChainState,
+        claims: SealedClaims,
+        clock: LedgerClock,
+        counters: LedgerCounters,
+        publish: @escaping @Sendable (SignedCheckpoint) -> Void,
+        fatal: @escaping @Sendable (any Error) -> Never
+    ) {
+        self.environment = environment
+        self.schema = schema
+        self.index = index
+        self.queue = queue
+        self.settings = settings
+        self.lock = lock
+        self.signer = signer
+        self.identity = identity
+        self.state = state
+        self.claims = claims
+        self.clock = clock
+        self.counters = counters
+        self.publish = publish
+        self.fatal = fatal
+    }
+
+    /// Takes and commits until the queue is closed and empty.
+    func run() {
+        while let calls = queue.take(maximumEvents: settings.batchEvents, maximumBytes: settings.batchBytes) {
+            do {
+                while index.tail.count > settings.tailEntries { usleep(1_000) }
+                try commit(jumpEvent() + calls)
+            } catch let refusal as LedgerError {
+                for call in calls { call.complete(.failure(refusal)) }
+            } catch {
+                fatal(error)
+            }
+        }
+        do { try saveCheckpoint() } catch { fatal(error) }
+    }
+
+    /// Signs the checkpoint of what is committed, moves the lock and publishes. Called once before `run`.
+    func signCommitted() throws {
+        let root = try environment.read { try schema.root($0, size: state.size) }
+        _ = try sign(size: state.size, root: root, time: state.time)
+    }
+
+    // MARK: One commit
+
+    private func commit(_ calls: [PendingAppend]) throws {
+        try prepareRoom(for: calls.reduce(0) { $0 + $1.bytes })
+        let before = state
+        let (builder, results) = try transact(calls)
+        guard builder.state.size > before.size else {
+            // Duplicates and refusals only: nothing was written, and the newest checkpoint covers it.
+            guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
+            answer(calls, results, unsaved)
+            return
+        }
+        index.tail.add(builder.records)
+        let root = try verifiedRoot(from: before, to: builder.state)
+        state = builder.state
+        answer(calls, results, try sign(size: state.size, root: root, time: state.time))
+    }
+
+    private func transact(
+        _ calls: [PendingAppend]
+    ) throws -> (BatchBuilder, [Result<[Receipt], LedgerError>]) {
+        while true {
+            do {
+                var results: [Result<[Receipt], LedgerError>] = []
+                results.reserveCapacity(calls.count)
+                let now = clock.now
+                let builder = try environment.write { transaction in
+                    var builder = BatchBuilder(state: state, schema: schema, index: index, now: now)
+                    for call in calls { results.append(try builder.record(call, transaction, &claims)) }
+                    if let unsaved, builder.state.size > state.size {
+                        try store(unsaved, transaction)
+                    }
+                    return builder
+                }
+                return (builder, results)
+            } catch let error as LMDBError where error.isMapFull {
+                // The transaction was aborted; nothing of it was written.
+                claims.forgetKeys()
+                let size = environment.sizes.map
+                guard size < settings.maximumMapBytes else {
+                    throw LedgerError.storeFull(reason: "the map has reached its limit")
+                }
+                try environment.resizeMap(bytes: min(size * 2, settings.maximumMapBytes))
+            }
+        }
+    }
+
+    /// Reads the new entries back from the committed store and hashes them again: what is signed is what is there.
+    private func verifiedRoot(from before: ChainState, to after: ChainState) throws -> Digest {
+        try environment.read { transaction in
+            var range = before.range
+            for index in before.size..<after.size {
+                let leaf = try transaction.withValue(schema.entries, StoreKey.number(index)) { hasher.leaf($0) }
+                guard let leaf else { throw StoreDamage(index, "the entry just committed is missing") }
+                var row: [UInt8] = []
+                range.append(leaf, hasher: &hasher) { _, digest in digest.append(to: &row) }
+                guard try transaction.get(schema.tree, StoreKey.number(index)) == row else {
+                    throw StoreDamage(index, "the entry just committed does not hash to its tree row")
+                }
+            }
+            guard range == after.range else { throw StoreDamage(nil, "the tree just committed has another root") }
+            return range.root(&hasher)
+        }
+    }
+
+    private func sign(size: UInt64, root: Digest, time: LedgerTime) throws -> SignedCheckpoint {
+        let checkpoint = Checkpoint(origin: identity.origin, size: size, root: root)
+        let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
+        try lock.compareAndSwap(incarnation: identity.incarnation, vkey: signer.vkey, note: note)
+        let signed = SignedCheckpoint(checkpoint: checkpoint, note: note, time: time)
+        unsaved = signed
+        publish(signed)
+        return signed
+    }
+
+    private func answer(
+        _ calls: [PendingAppend],
+        _ results: [Result<[Receipt], LedgerError>],
+        _ checkpoint: SignedCheckpoint
+    ) {
+        for (call, result) in zip(calls, results) {
+            counters.count(result)
+            call.complete(result.map { AppendOutcome(receipts: $0, checkpoint: checkpoint) })
+        }
+    }
+
+    private func saveCheckpoint() throws {
+        guard let unsaved else { return }
+        try environment.write { try store(unsaved, $0) }
+    }
+
+    /// Keeps the checkpoint's signature, so that proofs at its size stay complete tlog-proofs.
+    private func store(_ signed: SignedCheckpoint, _ transaction: borrowing WriteTransaction) throws {
+        guard let signature = try SignedNote(parsing: Array(signed.note.utf8)).signatures.first else { return }
+        try transaction.set(
+            schema.checkpoints,
+            StoreKey.number(signed.size),
+            Array(identity.origin.utf8) + [0x0A] + withUnsafeBytes(of: signature.keyID.bigEndian) { [UInt8]($0) }
+                + signature.signature
+        )
+    }
+
+    // MARK: Room
+
+    /// Makes sure the file has written blocks for all a batch can dirty, so that a full disk shows before the
+    /// transaction and not in its commit.
+    private func prepareRoom(for bytes: Int) throws {
+        // Entries, sealed claims, tree rows, stream keys and the pages above them take under eight times the bytes.
+        let needed = environment.sizes.used + 8 * bytes + (4 << 20)
+        guard environment.fileBytes < needed else { return }
+        let ahead = max(needed, environment.sizes.used + settings.preparedBytes)
+        do {
+            try environment.extendFile(to: min(ahead, environment.sizes.map))
+        } catch {
+            guard let error = error as? LMDBError, [ENOSPC, EDQUOT].contains(error.code) else { throw error }
+            guard environment.fileBytes >= needed else {
+                throw LedgerError.storeFull(reason: "the disk is full")
+            }
+        }
+    }
+
+    // MARK: The clock
+
+    private func jumpEvent() throws -> [PendingAppend] {
+        guard let jump = clock.jump() else { return [] }
+        return [
+            try SystemEvents.call(
+                "system.clock_jumped",
+                body: ["microseconds": .int(jump)],
+                stream: identity.stream,
+                now: clock.now
+            )
+        ]
+    }
+}

@@ -1,0 +1,189 @@
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Synchronization
+
+/// Look-ups under keys that do not grow with time, in an environment of their own that follows the log and can be
+/// dropped and rebuilt.
+///
+/// Document and leaf keys are grouped in blocks of 65,536 entries: inside a block they fall at random, but a block is
+/// small enough to stay in memory while it grows, so the follower's cost does not rise with the ledger. A look-up asks
+/// each block.
+final class LookupIndex: Sendable {
+    private let environment: Environment
+    private let requests: Database
+    private let documents: Database
+    private let leaves: Database
+    private let types: Database
+    private let submitters: Database
+    private let meta: Database
+    let tail = LookupTail()
+    let hash: KeyedHash
+    private static let indexedKey = Array("indexed".utf8)
+    private static let ledgerKey = Array("ledger".utf8)
+    private static let blockShift: UInt64 = 16
+
+    /// Opens or creates the index in `directory`. One that belongs to another ledger or incarnation is emptied.
+    ///
+    /// - Parameter ledger: names the ledger; anything that changes when its history may have.
+    init(directory: String, mapBytes: Int, readers: Int, key: [UInt8], ledger: [UInt8]) throws {
+        try FileSystem.makeDirectory(directory)
+        environment = try Environment(directory: directory, mapBytes: mapBytes, databases: 6, readers: readers)
+        let databases = try environment.databases(
+            ["requests", "documents", "leaves", "types", "submitters", "meta"],
+            create: true
+        )
+        requests = databases[0]
+        documents = databases[1]
+        leaves = databases[2]
+        types = databases[3]
+        submitters = databases[4]
+        meta = databases[5]
+        hash = KeyedHash(key: key)
+        let known = try environment.read { try $0.get(databases[5], LookupIndex.ledgerKey) }
+        if known != ledger {
+            try environment.write { transaction in
+                for database in databases { try transaction.clear(database) }
+                try transaction.set(databases[5], LookupIndex.ledgerKey, ledger)
+            }
+        }
+    }
+
+    /// How many entries the environment holds, the tail apart.
+    func indexed() throws -> UInt64 {
+        try environment.read { try $0.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0 }
+    }
+
+    /// Stores records, which must follow those there are, in one durable transaction.
+    func store(_ records: [LookupRecord]) throws {
+        guard let last = records.last else { return }
+        while true {
+            do {
+                try environment.write { transaction in
+                    try insert(records, transaction)
+                    try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(last.index + 1))
+                }
+                return
+            } catch let error as LMDBError where error.isMapFull {
+                try environment.resizeMap(bytes: environment.sizes.map * 2)
+            }
+        }
+    }
+
+    private func insert(_ records: [LookupRecord], _ transaction: borrowing WriteTransaction) throws {
+        let hasher = SHA256Hasher()
+        for record in records {
+            let index = StoreKey.number(record.index)
+            let reference = RequestReference(submitter: record.submitter, request: record.request)
+            try transaction.set(requests, reference.key(hasher), index)
+            try transaction.set(leaves, LookupIndex.key(block: record.index, ID128(prefix: record.leaf), index), [])
+            for document in record.documents {
+                try transaction.set(documents, LookupIndex.key(block: record.index, document.value, index), [])
+            }
+            try transaction.set(types, Array(record.type.utf8) + [0] + index, [])
+            try transaction.set(submitters, Array(record.submitter.utf8) + [0] + index, [])
+        }
+    }
+
+    /// The entry that a submitter's request key made.
+    func index(of reference: RequestReference) throws -> UInt64? {
+        // The tail first: a record leaves it only after the environment has it.
+        if let index = tail.index(of: reference) { return index }
+        return try environment.read { transaction in
+            try transaction.get(requests, reference.key(SHA256Hasher())).flatMap { StoreKey.readNumber($0) }
+        }
+    }
+
+    /// The entries that record a document digest, in ledger order.
+    func indexes(ofDocument digest: String) throws -> [UInt64] {
+        let key = DocumentKey(digest: digest, hash: hash)
+        let recent = tail.indexes(of: key)
+        return Set(recent).union(try search(documents, key.value)).sorted()
+    }
+
+    /// The entries whose leaf hash begins like `leaf`; the caller compares the rest.
+    func candidates(leaf: Digest) throws -> [UInt64] {
+        let recent = tail.records { $0.leaf == leaf }.map(\.index)
+        return Set(recent).union(try search(leaves, ID128(prefix: leaf))).sorted()
+    }
+
+    private func search(_ database: Database, _ value: ID128) throws -> [UInt64] {
+        try environment.read { transaction in
+            let indexed = try transaction.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0
+            guard indexed > 0 else { return [] }
+            return try transaction.cursor(database) { cursor in
+                var found: [UInt64] = []
+                for block in 0...(indexed - 1) >> LookupIndex.blockShift {
+                    let prefix = LookupIndex.key(block: block << LookupIndex.blockShift, value, [])
+                    var item = try cursor.seek(prefix)
+                    while let current = item, current.key.starts(with: prefix) {
+                        if let index = StoreKey.readNumber(current.key.dropFirst(prefix.count)) { found.append(index) }
+                        item = try cursor.next()
+                    }
+                }
+                return found
+            }
+        }
+    }
+
+    /// Indexes of the entries of a type, from `from` upward, or downward with `reverse`; at most `limit`.
+    func indexes(ofType type: String, from: UInt64, limit: Int, reverse: Bool) throws -> [UInt64] {
+        try scan(types, type, from, limit, reverse) { $0.type == type }
+    }
+
+    /// Indexes of the entries of a submitter, as above.
+    func indexes(ofSubmitter name: String, from: UInt64, limit: Int, reverse: Bool) throws -> [UInt64] {
+        try scan(submitters, name, from, limit, reverse) { $0.submitter == name }
+    }
+
+    private func scan(
+        _ database: Database,
+        _ name: String,
+        _ from: UInt64,
+        _ limit: Int,
+        _ reverse: Bool,
+        _ predicate: (LookupRecord) -> Bool
+    ) throws -> [UInt64] {
+        let recent = tail.records(matching: predicate).map(\.index).filter { reverse ? $0 <= from : $0 >= from }
+        let prefix = Array(name.utf8) + [0]
+        let stored = try environment.read { transaction in
+            try transaction.cursor(database) { cursor in
+                var found: [UInt64] = []
+                let start = prefix + StoreKey.number(from)
+                var item = reverse ? try cursor.seekBackward(start) : try cursor.seek(start)
+                while found.count < limit, let current = item, current.key.starts(with: prefix) {
+                    if let index = StoreKey.readNumber(current.key.dropFirst(prefix.count)) { found.append(index) }
+                    item = reverse ? try cursor.previous() : try cursor.next()
+                }
+                return found
+            }
+        }
+        let merged = Set(recent).union(stored).sorted()
+        return Array((reverse ? merged.reversed() : merged).prefix(limit))
+    }
+
+    /// Compares what the environment says of an entry with the entry; nil where it agrees.
+    func contradiction(_ record: LookupRecord) throws -> String? {
+        try environment.read { transaction in
+            let index = StoreKey.number(record.index)
+            let reference = RequestReference(submitter: record.submitter, request: record.request)
+            if try transaction.get(requests, reference.key(SHA256Hasher())) != index { return "request key" }
+            let leaf = LookupIndex.key(block: record.index, ID128(prefix: record.leaf), index)
+            if try transaction.get(leaves, leaf) == nil { return "leaf hash" }
+            for document in record.documents {
+                let key = LookupIndex.key(block: record.index, document.value, index)
+                if try transaction.get(documents, key) == nil { return "document digest" }
+            }
+            if try transaction.get(types, Array(record.type.utf8) + [0] + index) == nil { return "type" }
+            if try transaction.get(submitters, Array(record.submitter.utf8) + [0] + index) == nil { return "submitter" }
+            return nil
+        }
+    }
+
+    private static func key(block index: UInt64, _ value: ID128, _ suffix: [UInt8]) -> [UInt8] {
+        var key = withUnsafeBytes(of: UInt32(truncatingIfNeeded: index >> blockShift).bigEndian) { [UInt8]($0) }
+        value.append(to: &key)
+        return key + suffix
+    }
+}

@@ -1,0 +1,38 @@
+public import LedgerFormat
+public import Merkle
+import OpenSSL
+
+/// A checkpoint and the note that carries its signature.
+public struct SignedCheckpoint: Sendable, Equatable {
+    public let checkpoint: Checkpoint
+    /// The C2SP signed note, as text.
+    public let note: String
+    /// Time of the last entry it covers.
+    public let time: LedgerTime
+
+    public var size: UInt64 { checkpoint.size }
+    public var root: Digest { checkpoint.root }
+}
+
+/// Signs checkpoints with the ledger's Ed25519 key.
+struct CheckpointSigner: NoteSigner {
+    private let key: Ed25519PrivateKey
+    let name: String
+    let keyID: UInt32
+    /// The verification key in C2SP signed-note form.
+    let vkey: String
+
+    init(seed: [UInt8], origin: String) throws {
+        key = try Ed25519PrivateKey(seed: seed)
+        let verification = try VerificationKey(
+            name: origin,
+            publicKey: key.publicKey,
+            sha256: { SHA256Hasher().hash($0) }
+        )
+        name = origin
+        keyID = verification.keyID
+        vkey = verification.text
+    }
+
+    func sign(_ text: [UInt8]) throws -> [UInt8] { try key.sign(text) }
+}

@@ -1,0 +1,189 @@
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+/// The databases of the store and the shape of their keys (`ledger-format.md` section 9). Every key grows with time,
+/// so a commit dirties the last pages of each tree and no others.
+struct StoreSchema {
+    /// index → entry bytes.
+    let entries: Database
+    /// index → the hashes this leaf completes: its own, then those of each subtree whose last leaf it is.
+    let tree: Database
+    /// kind, id, number → index.
+    let streams: Database
+    /// index, scope ordinal → sealed claims.
+    let sealed: Database
+    /// kind, id → the scope's data key, wrapped.
+    let scopes: Database
+    /// size → signature of the checkpoint at that size.
+    let checkpoints: Database
+    /// What the store is, under fixed names.
+    let meta: Database
+
+    private static let names = ["entries", "tree", "streams", "sealed", "scopes", "checkpoints", "meta"]
+    static let formatKey = Array("format".utf8)
+    static let format = Array("evidenced store 1".utf8)
+    static let identityKey = Array("identity".utf8)
+
+    static func open(directory: String, mapBytes: Int, readers: Int, create: Bool, readOnly: Bool = false) throws
+        -> (Environment, StoreSchema)
+    {
+        let environment = try Environment(
+            directory: directory,
+            mapBytes: mapBytes,
+            databases: names.count,
+            readers: readers,
+            readOnly: readOnly
+        )
+        let databases = try environment.databases(names, create: create)
+        return (
+            environment,
+            StoreSchema(
+                entries: databases[0],
+                tree: databases[1],
+                streams: databases[2],
+                sealed: databases[3],
+                scopes: databases[4],
+                checkpoints: databases[5],
+                meta: databases[6]
+            )
+        )
+    }
+}
+
+/// Keys and values of fixed layout, big-endian so that byte order is number order.
+enum StoreKey {
+    static func number(_ value: UInt64) -> [UInt8] {
+        withUnsafeBytes(of: value.bigEndian) { [UInt8]($0) }
+    }
+
+    static func readNumber(_ bytes: some Collection<UInt8>) -> UInt64? {
+        bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : nil
+    }
+
+    static func stream(_ stream: StreamID) -> [UInt8] {
+        var key: [UInt8] = []
+        key.reserveCapacity(25)
+        key.append(stream.kind.code)
+        stream.id.append(to: &key)
+        return key
+    }
+
+    static func stream(_ stream: StreamID, number: UInt64) -> [UInt8] {
+        var key = self.stream(stream)
+        withUnsafeBytes(of: number.bigEndian) { key.append(contentsOf: $0) }
+        return key
+    }
+
+    static func sealed(index: UInt64, ordinal: Int) -> [UInt8] {
+        var key = number(index)
+        key.append(UInt8(truncatingIfNeeded: ordinal))
+        return key
+    }
+}
+
+/// The store's contents contradict each other: it is damaged.
+public struct StoreDamage: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The entry where it shows, if it is one entry's.
+    public let index: UInt64?
+    public let what: String
+
+    init(_ index: UInt64?, _ what: String) {
+        self.index = index
+        self.what = what
+    }
+
+    public var description: String { index.map { "entry \($0): \(what)" } ?? what }
+}
+
+extension StoreSchema {
+    func entry(_ transaction: borrowing some Readable & ~Copyable, _ index: UInt64) throws -> [UInt8] {
+        guard let bytes = try transaction.get(entries, StoreKey.number(index)) else {
+            throw StoreDamage(index, "the entry is missing")
+        }
+        return bytes
+    }
+
+    /// The hash of a complete subtree, from the row of the leaf that completes it.
+    func node(_ transaction: borrowing some Readable & ~Copyable, _ node: NodeID) throws -> Digest {
+        let offset = Int(node.level) * 32
+        let digest = try transaction.withValue(tree, StoreKey.number(node.completedBy)) { value -> Digest? in
+            guard value.count >= offset + 32 else { return nil }
+            return Digest(UnsafeRawBufferPointer(rebasing: value[offset..<offset + 32]))
+        }
+        guard let digest, let digest else {
+            throw StoreDamage(node.completedBy, "the tree row has no hash of level \(node.level)")
+        }
+        return digest
+    }
+
+    func leaf(_ transaction: borrowing some Readable & ~Copyable, _ index: UInt64) throws -> Digest {
+        try node(transaction, NodeID(level: 0, index: index))
+    }
+
+    func size(_ transaction: borrowing some Readable & ~Copyable) throws -> UInt64 {
+        try transaction.cursor(entries) { cursor in
+            guard let last = try cursor.last() else { return 0 }
+            guard let index = StoreKey.readNumber(last.key) else { throw StoreDamage(nil, "an entry's key is malformed") }
+            return index + 1
+        }
+    }
+
+    func root(_ transaction: borrowing some Readable & ~Copyable, size: UInt64) throws -> Digest {
+        var hasher = SHA256Hasher()
+        return try compactRange(transaction, size: size).root(&hasher)
+    }
+
+    func compactRange(_ transaction: borrowing some Readable & ~Copyable, size: UInt64) throws -> CompactRange {
+        var peaks: [Digest] = []
+        for peak in ProofBuilder.peaks(size: size) { peaks.append(try node(transaction, peak)) }
+        guard let range = CompactRange(size: size, peaks: peaks) else {
+            throw StoreDamage(nil, "the tree's peaks do not fit its size")
+        }
+        return range
+    }
+
+    /// How many entries a stream has.
+    func length(_ transaction: borrowing some Readable & ~Copyable, of stream: StreamID) throws -> UInt64 {
+        let prefix = StoreKey.stream(stream)
+        return try transaction.cursor(streams) { cursor in
+            guard let found = try cursor.seekBackward(StoreKey.stream(stream, number: .max)),
+                found.key.starts(with: prefix), let number = StoreKey.readNumber(found.key.dropFirst(prefix.count))
+            else { return 0 }
+            return number + 1
+        }
+    }
+}
+
+extension StoreSchema {
+    /// Indexes of a stream's entries from `from` upward, or downward with `reverse`; at most `limit`. An entry's
+    /// number in the stream grows with its index, so the beginning is found by halving.
+    func indexes(
+        of stream: StreamID,
+        _ transaction: borrowing ReadTransaction,
+        from: UInt64,
+        limit: Int,
+        reverse: Bool
+    ) throws -> [UInt64] {
+        func index(_ number: UInt64) throws -> UInt64 {
+            let value = try transaction.get(streams, StoreKey.stream(stream, number: number))
+            guard let index = value.flatMap({ StoreKey.readNumber($0) }) else {
+                throw StoreDamage(nil, "stream \(stream) has no number \(number)")
+            }
+            return index
+        }
+        let length = try length(transaction, of: stream)
+        var low: UInt64 = 0
+        var high = length
+        while low < high {
+            let middle = low + (high - low) / 2
+            if try index(middle) < from { low = middle + 1 } else { high = middle }
+        }
+        if reverse {
+            let end = try low < length && index(low) == from ? low + 1 : low
+            return try (0..<end).suffix(limit).reversed().map(index)
+        }
+        return try (low..<length).prefix(limit).map(index)
+    }
+}

@@ -1,0 +1,47 @@
+public import Merkle
+
+/// A C2SP tlog-checkpoint (version 1.0.0): origin, tree size and root hash, a line each.
+public struct Checkpoint: Equatable, Sendable {
+    public let origin: String
+    /// Entries in the tree.
+    public let size: UInt64
+    public let root: Digest
+    /// Lines after the third. This ledger writes none; others' are kept.
+    public let extensions: [String]
+
+    public init(origin: String, size: UInt64, root: Digest) {
+        self.origin = origin
+        self.size = size
+        self.root = root
+        extensions = []
+    }
+
+    /// Parses the text of a note.
+    public init(parsing text: String) throws(NoteError) {
+        func refused(_ rule: String) -> NoteError { NoteError(.malformedCheckpoint, rule) }
+        guard text.hasSuffix("\n") else { throw refused("does not end in a line feed") }
+        let lines = text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        guard lines.count >= 3 else { throw refused("has fewer than three lines") }
+        guard !lines[0].isEmpty else { throw refused("has an empty origin") }
+        guard let size = UInt64(lines[1]), String(size) == lines[1] else {
+            throw refused("has a tree size that is not a plain decimal number")
+        }
+        guard let root = Digest(base64: lines[2]) else { throw refused("has a root that is not a base64 digest") }
+        let extensions = Array(lines[3...])
+        guard extensions.allSatisfy({ !$0.isEmpty }) else { throw refused("has an empty extension line") }
+        origin = lines[0]
+        self.size = size
+        self.root = root
+        self.extensions = extensions
+    }
+
+    /// The text that is signed.
+    public var text: String {
+        "\(origin)\n\(size)\n\(root.base64)\n" + extensions.map { $0 + "\n" }.joined()
+    }
+
+    /// Whether an origin is one this ledger uses: a key name of at most 200 bytes.
+    public static func isOrigin(_ origin: String) -> Bool {
+        SignedNote.isKeyName(origin) && origin.utf8.count <= FormatLimits.originBytes
+    }
+}

@@ -1,0 +1,59 @@
+public import JSON
+public import Merkle
+
+/// The commitment that stands in an entry for a value that may identify a person.
+///
+/// commitment = SHA-256("evidenced/claim/v1" LF base64(salt) LF name LF canonical JSON of the value)
+///
+/// No part can hold a line feed of its own (canonical JSON escapes it), so the text has one reading. The salt is 32
+/// random bytes: without it the commitment says nothing about the value, and destroying it makes that permanent.
+public enum ClaimCommitment {
+    public static let tag = "evidenced/claim/v1"
+
+    /// The bytes whose SHA-256 is the commitment.
+    public static func preimage(salt: [UInt8], name: String, value: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(tag.utf8.count + 48 + name.utf8.count + value.count)
+        bytes.append(contentsOf: tag.utf8)
+        bytes.append(0x0A)
+        bytes.append(contentsOf: Base64.encode(salt).utf8)
+        bytes.append(0x0A)
+        bytes.append(contentsOf: name.utf8)
+        bytes.append(0x0A)
+        bytes.append(contentsOf: value)
+        return bytes
+    }
+}
+
+/// A claim in clear, with what is needed to check it against its commitment.
+public struct Opening: Equatable, Sendable {
+    /// The stream whose erasure destroys the value.
+    public let scope: StreamID
+    public let name: String
+    /// 32 bytes.
+    public let salt: [UInt8]
+    public let value: JSONValue
+
+    public init(scope: StreamID, name: String, salt: [UInt8], value: JSONValue) {
+        self.scope = scope
+        self.name = name
+        self.salt = salt
+        self.value = value
+    }
+
+    /// The bytes whose SHA-256 is the commitment in the entry.
+    public var preimage: [UInt8] {
+        ClaimCommitment.preimage(salt: salt, name: name, value: value.canonicalBytes)
+    }
+}
+
+/// A claim's place in an entry: name and commitment.
+public struct CommittedClaim: Equatable, Sendable {
+    public let name: String
+    public let commitment: Digest
+
+    public init(name: String, commitment: Digest) {
+        self.name = name
+        self.commitment = commitment
+    }
+}

@@ -1,0 +1,86 @@
+public import JSON
+import Merkle
+
+/// What a field's value may be.
+public enum FieldRule: Sendable, Equatable {
+    /// One of a closed list of words.
+    case code([String])
+    /// A list of 1 to 64 different words of a closed list.
+    case codes([String])
+    /// A machine word of letters, digits and `. _ : / + @ -`, at most this many bytes.
+    case token(Int)
+    case integer(ClosedRange<Int64>)
+    case boolean
+    /// RFC 3339 UTC with six fraction digits.
+    case time
+    /// The index of an earlier entry that is cited.
+    case index
+    /// A list of 1 to 64 indexes of earlier entries.
+    case indexes
+    /// 32 lower-case hex digits.
+    case id
+    /// A list of 1 to 64 streams, `kind/ID`.
+    case streamList
+    /// 64 lower-case hex digits.
+    case digest
+    /// 32 bytes in base64.
+    case hash
+    /// Free text of at most this many bytes, for claims only.
+    case text(Int)
+
+    /// The rule as it stands in messages and in ledger-format.md; reads on after "must be".
+    public var summary: String {
+        switch self {
+        case .code(let words): "one of " + words.joined(separator: ", ")
+        case .codes(let words): "a list of different words of " + words.joined(separator: ", ")
+        case .token(let bytes): "a word of letters, digits and ._:/+@- of 1 to \(bytes) bytes"
+        case .integer(let range): "an integer from \(range.lowerBound) to \(range.upperBound)"
+        case .boolean: "true or false"
+        case .time: "a time such as 2026-01-02T03:04:05.000006Z"
+        case .index: "the index of an earlier entry"
+        case .indexes: "a list of 1 to 64 indexes of earlier entries"
+        case .id: "32 lower-case hex digits"
+        case .streamList: "a list of 1 to 64 streams, kind/ID"
+        case .digest: "64 lower-case hex digits"
+        case .hash: "32 bytes in base64"
+        case .text(let bytes): "text of 1 to \(bytes) bytes"
+        }
+    }
+
+    /// Whether a value keeps the rule.
+    public func allows(_ value: JSONValue) -> Bool {
+        switch (self, value) {
+        case (.code(let words), .string(let text)): words.contains(text)
+        case (.codes(let words), .array(let values)):
+            FieldRule.areDistinct(values) && values.allSatisfy { FieldRule.code(words).allows($0) }
+        case (.token(let limit), .string(let text)):
+            1...limit ~= text.utf8.count && text.utf8.allSatisfy(FieldRule.isTokenByte)
+        case (.integer(let range), .int(let number)): range.contains(number)
+        case (.boolean, .bool): true
+        case (.time, .string(let text)): LedgerTime(text) != nil
+        case (.index, .int(let number)): number >= 0
+        case (.indexes, .array(let values)):
+            FieldRule.areDistinct(values) && values.allSatisfy { FieldRule.index.allows($0) }
+        case (.id, .string(let text)): ID128(text) != nil
+        case (.streamList, .array(let values)):
+            FieldRule.areDistinct(values) && values.allSatisfy { $0.string.flatMap { StreamID($0) } != nil }
+        case (.digest, .string(let text)): Digest(hex: text) != nil
+        case (.hash, .string(let text)): Digest(base64: text) != nil
+        case (.text(let limit), .string(let text)): 1...limit ~= text.utf8.count
+        default: false
+        }
+    }
+
+    private static func areDistinct(_ values: [JSONValue]) -> Bool {
+        guard 1...64 ~= values.count else { return false }
+        return values.indices.allSatisfy { position in !values[..<position].contains(values[position]) }
+    }
+
+    private static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        case 0x2E, 0x5F, 0x3A, 0x2F, 0x2B, 0x40, 0x2D: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,84 @@
+public import Merkle
+
+/// A C2SP tlog-proof: an entry's index and audit path together with a signed checkpoint.
+public struct TlogProof: Equatable, Sendable {
+    public static let header = "c2sp.org/tlog-proof@v1"
+    public static let maximumHashes = 63
+
+    public let index: UInt64
+    /// The leaf's sibling first.
+    public let path: [Digest]
+    /// Unauthenticated data of the `extra` line; this ledger writes none.
+    public let extra: [UInt8]?
+    /// The signed note, verbatim.
+    public let note: String
+
+    public init(index: UInt64, path: [Digest], note: String) {
+        self.index = index
+        self.path = path
+        self.note = note
+        extra = nil
+    }
+
+    /// Parses the text of a proof, the note inside included only as text.
+    public init(parsing text: String) throws(NoteError) {
+        func refused(_ rule: String) -> NoteError { NoteError(.malformedProof, rule) }
+        guard let end = text.firstRange(of: "\n\n") else { throw refused("has no empty line before the checkpoint") }
+        var lines = text[..<end.lowerBound].split(separator: "\n", omittingEmptySubsequences: false)
+            .map(String.init)[...]
+        guard lines.popFirst() == TlogProof.header else {
+            throw refused("does not begin with \(TlogProof.header)")
+        }
+        if let line = lines.first, line.hasPrefix("extra ") {
+            guard let bytes = Base64.decode(line.dropFirst(6)) else { throw refused("has a malformed extra line") }
+            extra = bytes
+            lines.removeFirst()
+        } else {
+            extra = nil
+        }
+        guard let line = lines.popFirst(), line.hasPrefix("index "), let index = UInt64(line.dropFirst(6)),
+            line == "index \(index)"
+        else { throw refused("has no index line with a plain decimal number") }
+        guard lines.count <= TlogProof.maximumHashes else { throw refused("has more than 63 hashes") }
+        var path: [Digest] = []
+        for line in lines {
+            guard let digest = Digest(base64: line) else { throw refused("has a hash that is not a base64 digest") }
+            path.append(digest)
+        }
+        self.index = index
+        self.path = path
+        note = String(text[end.upperBound...])
+    }
+
+    public var encoded: String {
+        var encoded = TlogProof.header + "\n"
+        if let extra { encoded += "extra \(Base64.encode(extra))\n" }
+        encoded += "index \(index)\n"
+        for digest in path { encoded += digest.base64 + "\n" }
+        return encoded + "\n" + note
+    }
+
+    /// Checks signature, origin and inclusion of a leaf, and gives the checkpoint it is proven in.
+    public func verify(
+        leaf: Digest,
+        origin: String,
+        verifiers: [any NoteVerifier],
+        hasher: inout some TreeHasher
+    ) throws -> Checkpoint {
+        let signed = try SignedNote(parsing: Array(note.utf8))
+        try signed.verify(verifiers)
+        let checkpoint = try Checkpoint(parsing: signed.text)
+        guard checkpoint.origin == origin else {
+            throw NoteError(.malformedCheckpoint, "its origin is \(checkpoint.origin), not \(origin)")
+        }
+        try ProofVerifier.inclusion(
+            leaf: leaf,
+            index: index,
+            size: checkpoint.size,
+            path: path,
+            root: checkpoint.root,
+            hasher: &hasher
+        )
+        return checkpoint
+    }
+}

@@ -1,0 +1,42 @@
+public import Merkle
+
+/// An Ed25519 verification key of the C2SP signed-note form `NAME+KEYID+BASE64(0x01 ‖ public key)`.
+public struct VerificationKey: Equatable, Sendable {
+    private static let ed25519: UInt8 = 0x01
+
+    public let name: String
+    /// First 4 bytes of SHA-256(name ‖ LF ‖ 0x01 ‖ public key).
+    public let keyID: UInt32
+    /// 32 bytes.
+    public let publicKey: [UInt8]
+
+    public init(name: String, publicKey: [UInt8], sha256: ([UInt8]) -> Digest) throws(NoteError) {
+        guard SignedNote.isKeyName(name) else {
+            throw NoteError(.malformedKey, "the name is empty or holds white space or a plus sign")
+        }
+        guard publicKey.count == 32 else { throw NoteError(.malformedKey, "the public key has not 32 bytes") }
+        self.name = name
+        self.publicKey = publicKey
+        let digest = sha256(Array(name.utf8) + [0x0A, VerificationKey.ed25519] + publicKey)
+        keyID = digest.bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    /// Parses the text and checks that the key ID is the key's.
+    public init(parsing text: some StringProtocol, sha256: ([UInt8]) -> Digest) throws(NoteError) {
+        let parts = text.split(separator: "+", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, let key = Base64.decode(parts[2]) else {
+            throw NoteError(.malformedKey, "it is not NAME+KEYID+BASE64")
+        }
+        guard key.first == VerificationKey.ed25519 else {
+            throw NoteError(.malformedKey, "its type is not 1, Ed25519")
+        }
+        try self.init(name: String(parts[0]), publicKey: Array(key.dropFirst()), sha256: sha256)
+        guard Hex.decode(parts[1]).map({ $0.reduce(0) { $0 << 8 | UInt32($1) } }) == keyID, parts[1].utf8.count == 8
+        else { throw NoteError(.malformedKey, "its key ID does not belong to the key") }
+    }
+
+    public var text: String {
+        let identifier = withUnsafeBytes(of: keyID.bigEndian) { Hex.encode([UInt8]($0)) }
+        return "\(name)+\(identifier)+\(Base64.encode([VerificationKey.ed25519] + publicKey))"
+    }
+}

@@ -1,0 +1,50 @@
+/// The right edge of a tree: the hashes of the complete subtrees its leaves fall into, largest first. It is all that
+/// appending needs.
+public struct CompactRange: Sendable, Equatable {
+    /// Leaves in the tree.
+    public private(set) var size: UInt64
+    /// One hash for each bit set in `size`, from the highest to the lowest.
+    public private(set) var peaks: [Digest]
+
+    /// The empty tree.
+    public init() {
+        size = 0
+        peaks = []
+    }
+
+    /// A tree of `size` leaves with these peaks; nil where their number does not fit the size.
+    public init?(size: UInt64, peaks: [Digest]) {
+        guard peaks.count == size.nonzeroBitCount else { return nil }
+        self.size = size
+        self.peaks = peaks
+    }
+
+    /// Appends a leaf hash and tells of every subtree it completes: itself at level 0, then one level for each
+    /// trailing one bit of its index.
+    public mutating func append(
+        _ leaf: Digest,
+        hasher: inout some TreeHasher,
+        completed: (UInt8, Digest) -> Void
+    ) {
+        completed(0, leaf)
+        var digest = leaf
+        for level in 0..<UInt8(size.trailingOnes) {
+            digest = hasher.node(peaks.removeLast(), digest)
+            completed(level + 1, digest)
+        }
+        peaks.append(digest)
+        size += 1
+    }
+
+    /// The root: the peaks folded from the right.
+    public func root(_ hasher: inout some TreeHasher) -> Digest {
+        guard var digest = peaks.last else { return hasher.empty() }
+        for peak in peaks.dropLast().reversed() { digest = hasher.node(peak, digest) }
+        return digest
+    }
+}
+
+extension UInt64 {
+    /// How many one bits stand at the low end.
+    var trailingOnes: Int { (~self).trailingZeroBitCount }
+}

@@ -1,0 +1,57 @@
+/// A 32-byte hash value.
+public struct Digest: Hashable, Sendable, CustomStringConvertible {
+    // Four words in memory order: equality and hashing without an allocation.
+    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+    /// 32 zero bytes.
+    public static let zero = Digest()
+
+    private init() {}
+
+    /// The digest whose bytes `body` writes into the 32-byte buffer it is given.
+    public init(writing body: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+        try withUnsafeMutableBytes(of: &words) { try body($0) }
+    }
+
+    /// Exactly 32 bytes; nil for any other count.
+    public init?(_ bytes: some Collection<UInt8>) {
+        guard bytes.count == 32 else { return nil }
+        withUnsafeMutableBytes(of: &words) { $0.copyBytes(from: bytes) }
+    }
+
+    /// Exactly 64 hex digits of lower case.
+    public init?(hex: some StringProtocol) {
+        guard let bytes = Hex.decode(hex) else { return nil }
+        self.init(bytes)
+    }
+
+    /// Exactly 44 characters of canonical base64 (RFC 4648 section 4).
+    public init?(base64: some StringProtocol) {
+        guard let bytes = Base64.decode(base64) else { return nil }
+        self.init(bytes)
+    }
+
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try Swift.withUnsafeBytes(of: words, body)
+    }
+
+    public var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+    public var hex: String { Hex.encode(bytes) }
+    public var base64: String { Base64.encode(bytes) }
+    public var description: String { hex }
+
+    public func append(to bytes: inout [UInt8]) {
+        withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+
+    public static func == (left: Digest, right: Digest) -> Bool {
+        left.words == right.words
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
+}

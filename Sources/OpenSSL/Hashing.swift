@@ -1,0 +1,119 @@
+import COpenSSL
+public import Merkle
+
+/// The digest algorithms, fetched once per process: an implicit fetch per call costs more than the hashing.
+enum Algorithm {
+    // Immutable after the fetch and reference-counted by libcrypto, so sharing it between threads is what it is for.
+    nonisolated(unsafe) static let sha256 = required(EVP_MD_fetch(nil, "SHA256", nil), "fetching SHA256")
+    nonisolated(unsafe) static let sm3 = required(EVP_MD_fetch(nil, "SM3", nil), "fetching SM3")
+    nonisolated(unsafe) static let aes256GCM = required(
+        EVP_CIPHER_fetch(nil, "AES-256-GCM", nil),
+        "fetching AES-256-GCM"
+    )
+}
+
+/// A running digest over bytes given in pieces. Its context is reused by every `finish`.
+public final class RunningDigest {
+    private let context: OpaquePointer
+    private let algorithm: OpaquePointer
+
+    /// SHA-256 (FIPS 180-4).
+    public static func sha256() -> RunningDigest { RunningDigest(Algorithm.sha256) }
+
+    /// SM3 (GB/T 32905-2016).
+    public static func sm3() -> RunningDigest { RunningDigest(Algorithm.sm3) }
+
+    private init(_ algorithm: OpaquePointer) {
+        self.algorithm = algorithm
+        context = required(EVP_MD_CTX_new(), "allocating a digest context")
+        start()
+    }
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    private func start() {
+        guard EVP_DigestInit_ex2(context, algorithm, nil) == 1 else {
+            fatalError(OpenSSLError("starting a digest").description)
+        }
+    }
+
+    public func update(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.isEmpty || EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1 else {
+            fatalError(OpenSSLError("hashing").description)
+        }
+    }
+
+    /// The digest of everything since the start or the last `finish`; begins anew.
+    public func finish() -> Digest {
+        let digest = Digest(writing: { target in
+            guard EVP_DigestFinal_ex(context, target.assumingMemoryBound(to: UInt8.self).baseAddress, nil) == 1 else {
+                fatalError(OpenSSLError("finishing a digest").description)
+            }
+        })
+        start()
+        return digest
+    }
+}
+
+/// SHA-256 with one reused context, and with it the RFC 6962 tree hashes. Not for use by two threads at once.
+public struct SHA256Hasher: TreeHasher {
+    private let digest = RunningDigest.sha256()
+
+    public init() {}
+
+    /// SHA-256 of `bytes`.
+    public func hash(_ bytes: [UInt8]) -> Digest {
+        bytes.withUnsafeBytes { digest.update($0) }
+        return digest.finish()
+    }
+
+    public mutating func leaf(_ entry: UnsafeRawBufferPointer) -> Digest {
+        prefix(0)
+        digest.update(entry)
+        return digest.finish()
+    }
+
+    public mutating func node(_ left: Digest, _ right: Digest) -> Digest {
+        prefix(1)
+        left.withUnsafeBytes { digest.update($0) }
+        right.withUnsafeBytes { digest.update($0) }
+        return digest.finish()
+    }
+
+    public mutating func empty() -> Digest { digest.finish() }
+
+    /// The leaf hash of an entry held in an array.
+    public mutating func leaf(_ entry: [UInt8]) -> Digest {
+        entry.withUnsafeBytes { leaf($0) }
+    }
+
+    private func prefix(_ byte: UInt8) {
+        withUnsafeBytes(of: byte) { digest.update($0) }
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104) under a fixed key.
+public struct KeyedHash: Sendable {
+    private let key: [UInt8]
+
+    /// - Parameter key: 32 bytes.
+    public init(key: [UInt8]) {
+        self.key = key
+    }
+
+    public func hash(_ bytes: [UInt8]) -> Digest {
+        Digest(writing: { target in
+            var length: UInt32 = 0
+            let result = HMAC(
+                EVP_sha256(),
+                key,
+                Int32(key.count),
+                bytes,
+                bytes.count,
+                target.assumingMemoryBound(to: UInt8.self).baseAddress,
+                &length
+            )
+            guard result != nil, length == 32 else { fatalError(OpenSSLError("HMAC").description) }
+        })
+    }
+}
