@@ -25,7 +25,7 @@ let package = Package(
         // Floor 1: system libraries and pure values.
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "CSystem", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "JSON", swiftSettings: strict),
         .target(name: "Merkle", swiftSettings: strict),
         // Floor 2: safe faces, and everything ledger-format.md describes.
@@ -36,7 +36,7 @@ let package = Package(
         .target(
             name: "Ledger",
             dependencies: [
-                "CSystem", "LMDB", "OpenSSL", "LedgerFormat", "Merkle", "JSON",
+                "CLinux", "LMDB", "OpenSSL", "LedgerFormat", "Merkle", "JSON",
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict
@@ -44,7 +44,8 @@ let package = Package(
         .target(
             name: "Varlink",
             dependencies: [
-                "CSystem", "JSON",
+                "CLinux", "JSON",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

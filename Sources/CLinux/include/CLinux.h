@@ -1,5 +1,5 @@
-#ifndef EVIDENCED_CSYSTEM_H
-#define EVIDENCED_CSYSTEM_H
+#ifndef EVIDENCED_CLINUX_H
+#define EVIDENCED_CLINUX_H
 
 #include <stdint.h>
 

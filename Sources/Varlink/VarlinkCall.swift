@@ -1,0 +1,69 @@
+import Synchronization
+
+/// One step of a reply that goes on.
+public enum StreamStep: Sendable {
+    /// An item, with more to come.
+    case item([UInt8])
+    /// The last item.
+    case last([UInt8])
+    /// Nothing yet; asked again after `wake()`.
+    case wait
+    case failed(VarlinkError)
+}
+
+/// What a call tells the connection it came from.
+enum CallEvent: Sendable {
+    case reply([UInt8])
+    case fail(VarlinkError)
+    case stream(@Sendable () -> StreamStep)
+    /// What a worker pulled from the stream.
+    case step(StreamStep)
+    case wake
+    /// The answer to a GET.
+    case resource(HTTPResource)
+}
+
+/// One call of a client, from either skin. It must be answered exactly once, by `reply`, `fail` or `stream`; further
+/// answers are ignored.
+public final class VarlinkCall: Sendable {
+    /// Fully qualified.
+    public let method: String
+    /// The parameters, a JSON object.
+    public let parameters: [UInt8]
+    /// Whether the client takes more than one reply.
+    public let more: Bool
+    public let peer: PeerCredentials
+    private let answered = Atomic<Bool>(false)
+    private let post: @Sendable (CallEvent) -> Void
+
+    init(
+        method: String,
+        parameters: [UInt8],
+        more: Bool,
+        peer: PeerCredentials,
+        post: @escaping @Sendable (CallEvent) -> Void
+    ) {
+        self.method = method
+        self.parameters = parameters
+        self.more = more
+        self.peer = peer
+        self.post = post
+    }
+
+    /// Answers with parameters, a JSON object.
+    public func reply(_ parameters: [UInt8]) { answer(.reply(parameters)) }
+
+    public func fail(_ error: VarlinkError) { answer(.fail(error)) }
+
+    /// Answers with a stream: `next` is called on a worker thread, one call at a time, whenever the client can take
+    /// an item, until it gives `.last` or `.failed` or the client leaves and lets go of the closure.
+    public func stream(_ next: @escaping @Sendable () -> StreamStep) { answer(.stream(next)) }
+
+    /// Has a stream that waits asked again.
+    public func wake() { post(.wake) }
+
+    private func answer(_ event: CallEvent) {
+        guard !answered.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        post(event)
+    }
+}

@@ -1,0 +1,70 @@
+import JSON
+
+/// An error reply.
+public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Fully qualified, such as `org.varlink.service.MethodNotFound`.
+    public let name: String
+    /// A JSON object.
+    public let parameters: [UInt8]
+
+    public init(name: String, parameters: [UInt8] = Array("{}".utf8)) {
+        self.name = name
+        self.parameters = parameters
+    }
+
+    public static func interfaceNotFound(_ interface: String) -> VarlinkError {
+        standard("InterfaceNotFound", "interface", interface)
+    }
+
+    public static func methodNotFound(_ method: String) -> VarlinkError {
+        standard("MethodNotFound", "method", method)
+    }
+
+    public static func methodNotImplemented(_ method: String) -> VarlinkError {
+        standard("MethodNotImplemented", "method", method)
+    }
+
+    public static func invalidParameter(_ parameter: String) -> VarlinkError {
+        standard("InvalidParameter", "parameter", parameter)
+    }
+
+    public static let expectedMore = VarlinkError(name: "org.varlink.service.ExpectedMore")
+
+    public var description: String { "\(name) \(String(decoding: parameters, as: UTF8.self))" }
+
+    private static func standard(_ error: String, _ key: String, _ value: String) -> VarlinkError {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.name(key)
+        writer.string(value)
+        writer.endObject()
+        return VarlinkError(name: "org.varlink.service.\(error)", parameters: writer.bytes)
+    }
+
+    /// The status of the HTTP binding (UAPI.20), with the domain's own errors mapped by their last part.
+    var httpStatus: Int {
+        switch name.split(separator: ".").last {
+        case "InvalidParameter", "ExpectedMore", "InvalidEvent", "InvalidArgument": 400
+        case "PermissionDenied": 403
+        case "MethodNotFound", "InterfaceNotFound", "NotFound": 404
+        case "RequestConflict", "ErasedClaims": 409
+        case "TooLarge": 413
+        case "MethodNotImplemented": 501
+        case "Busy", "Stopping": 503
+        case "StoreFull": 507
+        default: 500
+        }
+    }
+
+    /// `"error":…,"parameters":…` as both skins write it.
+    var encoded: [UInt8] {
+        var writer = JSONWriter(capacity: 64 + parameters.count)
+        writer.beginObject()
+        writer.name("error")
+        writer.string(name)
+        writer.name("parameters")
+        writer.raw(parameters)
+        writer.endObject()
+        return writer.bytes
+    }
+}

@@ -1,0 +1,101 @@
+import CLinux
+import Glibc
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Serves both skins on one Unix stream socket.
+public final class VarlinkServer: Sendable {
+    /// Where to listen.
+    public enum Endpoint: Sendable {
+        /// A listening descriptor from the service manager.
+        case inherited(Int32)
+        /// A path to bind, with the permissions of the socket.
+        case path(String, mode: UInt32)
+    }
+
+    private static let backlog: Int32 = 4_096
+    private let host: ServerHost
+    private let group: MultiThreadedEventLoopGroup
+    private let pool: NIOThreadPool
+    private let mailboxes: [ObjectIdentifier: Mailbox]
+    private let listener = Mutex<(any Channel)?>(nil)
+    private let children = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    public init(service: any VarlinkService, limits: VarlinkLimits = VarlinkLimits(), loops: Int = 2, workers: Int = 2) {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+        pool = NIOThreadPool(numberOfThreads: workers)
+        pool.start()
+        host = ServerHost(service: service, limits: limits, pool: pool)
+        var mailboxes: [ObjectIdentifier: Mailbox] = [:]
+        for loop in group.makeIterator() { mailboxes[ObjectIdentifier(loop)] = Mailbox(loop: loop) }
+        self.mailboxes = mailboxes
+    }
+
+    /// Connections open now.
+    public var connections: Int { host.connections }
+
+    /// Runs `work` on a worker thread.
+    public func onWorker(_ work: @escaping @Sendable () -> Void) {
+        pool.submit { state in
+            if case .active = state { work() }
+        }
+    }
+
+    /// Begins to accept connections.
+    public func start(_ endpoint: Endpoint) throws {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: VarlinkServer.backlog)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try admit(channel) }
+            }
+        let channel: any Channel
+        switch endpoint {
+        case .inherited(let descriptor):
+            channel = try bootstrap.withBoundSocket(descriptor).wait()
+            // NIO has called listen with a backlog of its own; the last call counts.
+            listen(descriptor, VarlinkServer.backlog)
+        case .path(let path, let mode):
+            unlink(path)
+            let mask = umask(0o777)
+            defer { umask(mask) }
+            channel = try bootstrap.bind(unixDomainSocketPath: path).wait()
+            chmod(path, mode)
+        }
+        listener.withLock { $0 = channel }
+    }
+
+    /// Stops accepting, gives running calls `seconds` to be answered, then closes what is left.
+    public func stop(drainSeconds seconds: Int) {
+        try? listener.withLock { $0 }?.close().wait()
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while host.service.hasCallsInFlight, ContinuousClock.now < deadline { usleep(5_000) }
+        usleep(20_000)
+        for channel in children.withLock({ Array($0.values) }) { channel.close(promise: nil) }
+        try? group.syncShutdownGracefully()
+        try? pool.syncShutdownGracefully()
+    }
+
+    private func admit(_ channel: any Channel) throws {
+        let peer = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self
+        ) { descriptor -> PeerCredentials in
+            var peer = evidenced_peer()
+            let code = evidenced_peer_credentials(descriptor, &peer)
+            guard code == 0 else { throw IOError(errnoCode: code, reason: "reading SO_PEERCRED") }
+            return PeerCredentials(pid: peer.pid, uid: peer.uid, gid: peer.gid)
+        }
+        guard let peer, let mailbox = mailboxes[ObjectIdentifier(channel.eventLoop)], host.admit(peer) else {
+            throw ChannelError.operationUnsupported
+        }
+        let key = ObjectIdentifier(channel)
+        children.withLock { $0[key] = channel }
+        channel.closeFuture.whenComplete { [self] _ in
+            host.release(peer)
+            _ = children.withLock { $0.removeValue(forKey: key) }
+        }
+        try channel.pipeline.syncOperations.addHandler(SkinSelector(host: host, peer: peer, mailbox: mailbox))
+    }
+}
