@@ -1,4 +1,5 @@
 import Glibc
+import LedgerFormat
 import Merkle
 import OpenSSL
 
@@ -10,6 +11,12 @@ struct LockRecord: Equatable {
     let vkey: String
     /// The signed note.
     let note: String
+
+    /// The note and the checkpoint in it, read but not verified.
+    func checkpoint() throws -> (SignedNote, Checkpoint) {
+        let note = try SignedNote(parsing: Array(note.utf8))
+        return (note, try Checkpoint(parsing: note.text))
+    }
 }
 
 /// A small preallocated file that remembers the last signed checkpoint (`ledger-format.md` section 8).
@@ -76,6 +83,14 @@ final class CheckpointLock {
     }
 
     deinit { close(descriptor) }
+
+    /// The newest intact record, read beside whoever holds the lock; nil where there is none.
+    static func peek(_ path: String) throws -> LockRecord? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("opening \(path)") }
+        defer { close(descriptor) }
+        return try newest(descriptor, path)
+    }
 
     /// Replaces the record if the file still holds the one this process knows, and syncs.
     ///

@@ -124,6 +124,9 @@ public final class Ledger: Sendable {
     /// The newest signed checkpoint; everything it covers is durable.
     public var checkpoint: SignedCheckpoint { published.withLock { $0 } }
 
+    /// False after a refusal for want of room, until an append succeeds again.
+    public var acceptsAppends: Bool { counters.acceptsAppends }
+
     /// The verification key of the checkpoints, C2SP signed-note form.
     public var vkey: String { identity.vkey }
     public var origin: String { identity.origin }

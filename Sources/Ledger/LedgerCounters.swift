@@ -5,6 +5,7 @@ public final class LedgerCounters: Sendable {
     private let appendedCount = Atomic<Int>(0)
     private let duplicateCount = Atomic<Int>(0)
     private let refusedCount = Atomic<Int>(0)
+    private let isFull = Atomic<Bool>(false)
 
     /// Events recorded.
     public var appended: Int { appendedCount.load(ordering: .relaxed) }
@@ -12,6 +13,11 @@ public final class LedgerCounters: Sendable {
     public var duplicates: Int { duplicateCount.load(ordering: .relaxed) }
     /// Calls refused.
     public var refused: Int { refusedCount.load(ordering: .relaxed) }
+
+    /// Whether the store had room when it was last written to.
+    var acceptsAppends: Bool { !isFull.load(ordering: .relaxed) }
+
+    func noteRoom(_ hasRoom: Bool) { isFull.store(!hasRoom, ordering: .relaxed) }
 
     func count(_ result: Result<[Receipt], LedgerError>) {
         switch result {

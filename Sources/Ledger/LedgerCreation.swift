@@ -75,8 +75,7 @@ public enum LedgerCreation {
         )
         // Holding the old lock, where there is an intact one, keeps a running daemon safe from this.
         let lock = try openLock(locations.lock)
-        let locked = lock.flatMap { try? SignedNote(parsing: Array($0.record.note.utf8)) }
-            .flatMap { try? Checkpoint(parsing: $0.text) }
+        let locked = lock.flatMap { try? $0.record.checkpoint().1 }
         let (old, state) = try environment.read { transaction in
             try LedgerOpening.requireFormat(transaction, schema)
             let size = try schema.size(transaction)

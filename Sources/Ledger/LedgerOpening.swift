@@ -134,8 +134,7 @@ struct LedgerOpening {
         size: UInt64,
         with record: LockRecord
     ) throws {
-        let note = try SignedNote(parsing: Array(record.note.utf8))
-        let locked = try Checkpoint(parsing: note.text)
+        let (_, locked) = try record.checkpoint()
         guard record.incarnation == identity.incarnation, locked.origin == identity.origin else {
             throw StartupRefusal(
                 .otherRoot,

@@ -53,14 +53,16 @@ extension Ledger {
         }
     }
 
-    /// The complete tlog-proof of a receipt against the checkpoint it came with.
-    public func proof(of index: UInt64, in checkpoint: SignedCheckpoint) throws -> TlogProof {
+    /// The complete tlog-proofs of receipts against the checkpoint they came with.
+    public func proofs(of indexes: [UInt64], in checkpoint: SignedCheckpoint) throws -> [TlogProof] {
         try environment.read { transaction in
             var hasher = SHA256Hasher()
-            let path = try ProofBuilder.inclusion(index: index, size: checkpoint.size, hasher: &hasher) {
-                try schema.node(transaction, $0)
+            return try indexes.map { index in
+                let path = try ProofBuilder.inclusion(index: index, size: checkpoint.size, hasher: &hasher) {
+                    try schema.node(transaction, $0)
+                }
+                return TlogProof(index: index, path: path, note: checkpoint.note)
             }
-            return TlogProof(index: index, path: path, note: checkpoint.note)
         }
     }
 

@@ -71,7 +71,11 @@ final class LedgerWriter: @unchecked Sendable {
                 while index.tail.count > settings.tailEntries { usleep(1_000) }
                 try commit(jumpEvent() + calls)
             } catch let refusal as LedgerError {
-                for call in calls { call.complete(.failure(refusal)) }
+                counters.noteRoom(false)
+                for call in calls {
+                    counters.countRefusal()
+                    call.complete(.failure(refusal))
+                }
             } catch {
                 fatal(error)
             }
@@ -97,6 +101,7 @@ final class LedgerWriter: @unchecked Sendable {
             answer(calls, results, unsaved)
             return
         }
+        counters.noteRoom(true)
         index.tail.add(builder.records)
         let root = try verifiedRoot(from: before, to: builder.state)
         state = builder.state

@@ -20,6 +20,7 @@ final class LookupIndex: Sendable {
     private let meta: Database
     let tail = LookupTail()
     let hash: KeyedHash
+    private static let names = ["requests", "documents", "leaves", "types", "submitters", "meta"]
     private static let indexedKey = Array("indexed".utf8)
     private static let ledgerKey = Array("ledger".utf8)
     private static let blockShift: UInt64 = 16
@@ -31,7 +32,7 @@ final class LookupIndex: Sendable {
         try FileSystem.makeDirectory(directory)
         environment = try Environment(directory: directory, mapBytes: mapBytes, databases: 6, readers: readers)
         let databases = try environment.databases(
-            ["requests", "documents", "leaves", "types", "submitters", "meta"],
+            LookupIndex.names,
             create: true
         )
         requests = databases[0]
@@ -47,6 +48,34 @@ final class LookupIndex: Sendable {
                 for database in databases { try transaction.clear(database) }
                 try transaction.set(databases[5], LookupIndex.ledgerKey, ledger)
             }
+        }
+    }
+
+    /// Opens an index to compare it, beside the daemon that keeps it.
+    init(readOnly directory: String, key: [UInt8]) throws {
+        environment = try Environment(directory: directory, mapBytes: 1 << 20, databases: 6, readOnly: true)
+        let databases = try environment.databases(LookupIndex.names, create: false)
+        requests = databases[0]
+        documents = databases[1]
+        leaves = databases[2]
+        types = databases[3]
+        submitters = databases[4]
+        meta = databases[5]
+        hash = KeyedHash(key: key)
+    }
+
+    /// How many entries the environment holds and how many rows say so, of one snapshot.
+    func totals() throws -> (indexed: UInt64, ledger: [UInt8], rows: [(name: String, count: Int)], documents: Int) {
+        try environment.read { transaction in
+            (
+                try transaction.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0,
+                try transaction.get(meta, LookupIndex.ledgerKey) ?? [],
+                [
+                    ("request key", try transaction.count(requests)), ("leaf hash", try transaction.count(leaves)),
+                    ("type", try transaction.count(types)), ("submitter", try transaction.count(submitters)),
+                ],
+                try transaction.count(documents)
+            )
         }
     }
 

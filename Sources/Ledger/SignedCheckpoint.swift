@@ -36,3 +36,22 @@ struct CheckpointSigner: NoteSigner {
 
     func sign(_ text: [UInt8]) throws -> [UInt8] { try key.sign(text) }
 }
+
+/// Verifies the signatures of one Ed25519 verification key.
+public struct CheckpointVerifier: NoteVerifier {
+    private let key: Ed25519PublicKey
+    public let name: String
+    public let keyID: UInt32
+
+    /// - Parameter vkey: the C2SP signed-note form.
+    public init(vkey: String) throws {
+        let verification = try VerificationKey(parsing: vkey, sha256: { SHA256Hasher().hash($0) })
+        key = try Ed25519PublicKey(verification.publicKey)
+        name = verification.name
+        keyID = verification.keyID
+    }
+
+    public func isValid(signature: [UInt8], over text: [UInt8]) -> Bool {
+        key.isValid(signature: signature, over: text)
+    }
+}

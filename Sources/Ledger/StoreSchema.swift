@@ -36,6 +36,10 @@ struct StoreSchema {
             readers: readers,
             readOnly: readOnly
         )
+        // Reading a page beyond the end of the file would kill the process, so a shortened file is caught here.
+        guard create || environment.sizes.used <= environment.fileBytes else {
+            throw StoreDamage(nil, "the data file is shorter than the store it holds")
+        }
         let databases = try environment.databases(names, create: create)
         return (
             environment,

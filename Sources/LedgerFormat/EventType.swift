@@ -95,3 +95,29 @@ public struct EventType: Sendable, Equatable {
         }
     }
 }
+
+extension EventType {
+    /// The first rule of its type an entry breaks, as far as it shows without the claims' values; nil where none.
+    public func contradiction(_ entry: Entry) -> String? {
+        for kind in requiredStreams where !entry.streams.contains(where: { $0.stream.kind == kind }) {
+            return "names no \(kind.rawValue) stream"
+        }
+        do {
+            try EventType.check(entry.body, body, "body")
+        } catch {
+            return "\(error.field) \(error.rule)"
+        }
+        let names = entry.claims.flatMap { $0.claims.map(\.name) }
+        for scope in entry.claims where !entry.streams.contains(where: { $0.stream == scope.scope }) {
+            return "has claims under a scope that is not among its streams"
+        }
+        if let unknown = names.first(where: { name in !claims.contains { $0.name == name } }) {
+            return "has a claim \(unknown) its type does not know"
+        }
+        if Set(names).count != names.count { return "has a claim under two scopes" }
+        if let missing = claims.first(where: { $0.required && !names.contains($0.name) }) {
+            return "has no claim \(missing.name)"
+        }
+        return nil
+    }
+}

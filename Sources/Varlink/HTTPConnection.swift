@@ -119,6 +119,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         guard let context, call == callID, head != nil else { return }
         switch event {
         case .reply(let bytes): respond(200, "application/json", bytes)
+        case .encode(let make): respond(200, "application/json", make())
         case .resource(let resource): respond(resource.status, resource.contentType, resource.body)
         case .fail(let error): respond(error)
         case .stream(let next):

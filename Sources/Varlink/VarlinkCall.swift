@@ -14,6 +14,8 @@ public enum StreamStep: Sendable {
 /// What a call tells the connection it came from.
 enum CallEvent: Sendable {
     case reply([UInt8])
+    /// A reply whose parameters the connection's own thread makes.
+    case encode(@Sendable () -> [UInt8])
     case fail(VarlinkError)
     case stream(@Sendable () -> StreamStep)
     /// What a worker pulled from the stream.
@@ -52,6 +54,9 @@ public final class VarlinkCall: Sendable {
 
     /// Answers with parameters, a JSON object.
     public func reply(_ parameters: [UInt8]) { answer(.reply(parameters)) }
+
+    /// Answers with parameters that the connection's event loop encodes, so that the caller's thread need not.
+    public func reply(encoding parameters: @escaping @Sendable () -> [UInt8]) { answer(.encode(parameters)) }
 
     public func fail(_ error: VarlinkError) { answer(.fail(error)) }
 

@@ -188,6 +188,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         guard let context else { return }
         switch event {
         case .reply(let parameters): finish(call, VarlinkConnection.reply(parameters, continues: false))
+        case .encode(let parameters): finish(call, VarlinkConnection.reply(parameters(), continues: false))
         case .fail(let error): finish(call, error.encoded + [0])
         case .stream(let next):
             guard streaming?.id == call else {

@@ -1,0 +1,69 @@
+import Ledger
+import LedgerFormat
+import Merkle
+public import Varlink
+
+extension LedgerService {
+    /// The read-only resources: the newest checkpoint, the tiles of C2SP tlog-tiles, and metrics for Prometheus.
+    public func get(_ path: String, peer: PeerCredentials) -> HTTPResource {
+        guard let allowed = MethodAccess.allows(path: path, settings.access.principal(of: peer)) else {
+            return LedgerService.text(404, "nothing is at this path\n")
+        }
+        guard allowed else {
+            ledger.counters.countRefusal()
+            return LedgerService.text(403, "your user may not read this\n")
+        }
+        do {
+            switch path {
+            case "/checkpoint": return LedgerService.text(200, ledger.checkpoint.note)
+            case "/metrics": return HTTPResource(status: 200, contentType: Metrics.contentType, body: try metrics())
+            default:
+                guard let tile = Tile(path: String(path.dropFirst())), let bytes = try ledger.tile(tile) else {
+                    return LedgerService.text(404, "the tree has no such tile\n")
+                }
+                return HTTPResource(status: 200, contentType: "application/octet-stream", body: bytes)
+            }
+        } catch {
+            log("GET \(path) failed: \(error)")
+            return LedgerService.text(500, "\(LedgerErrors.failure(error))\n")
+        }
+    }
+
+    private static func text(_ status: Int, _ text: String) -> HTTPResource {
+        HTTPResource(status: status, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+    }
+
+    private func metrics() throws -> [UInt8] {
+        let gauges = try ledger.gauges()
+        let counters = ledger.counters
+        var metrics = Metrics()
+        metrics.gauge("tree_size", "Entries covered by the newest checkpoint.", Int(ledger.checkpoint.size))
+        metrics.gauge("incarnation", "1 for a ledger that was never recovered.", Int(ledger.incarnation))
+        metrics.counter("appended_events_total", "Events recorded since the start.", counters.appended)
+        metrics.counter("duplicate_events_total", "Events answered with an earlier receipt.", counters.duplicates)
+        metrics.counter("refused_calls_total", "Calls refused since the start.", counters.refused)
+        metrics.gauge("queued_events", "Events waiting for the writer.", gauges.queuedEvents)
+        metrics.gauge("queued_bytes", "Bytes of events waiting for the writer.", gauges.queuedBytes)
+        metrics.gauge("indexed_entries", "Entries the look-up index holds durably.", Int(gauges.indexed))
+        metrics.gauge("store_bytes", "Bytes of the store in use.", gauges.storeBytes)
+        metrics.gauge("store_map_bytes", "Size the store may reach before its map grows.", gauges.mapBytes)
+        metrics.gauge("connections", "Open connections.", connections)
+        metrics.gauge("clock_synchronized", "1 if the kernel says so.", gauges.isClockSynchronized ? 1 : 0)
+        metrics.gauge("accepts_appends", "0 while disk or map are full.", ledger.acceptsAppends ? 1 : 0)
+        return Array(metrics.text.utf8)
+    }
+}
+
+/// Text of the Prometheus exposition format, version 0.0.4.
+private struct Metrics {
+    static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+    private(set) var text = ""
+
+    mutating func gauge(_ name: String, _ help: String, _ value: Int) { add(name, "gauge", help, value) }
+
+    mutating func counter(_ name: String, _ help: String, _ value: Int) { add(name, "counter", help, value) }
+
+    private mutating func add(_ name: String, _ type: String, _ help: String, _ value: Int) {
+        text += "# HELP evidenced_\(name) \(help)\n# TYPE evidenced_\(name) \(type)\nevidenced_\(name) \(value)\n"
+    }
+}

@@ -1,0 +1,104 @@
+import JSON
+import Ledger
+import LedgerFormat
+import Merkle
+
+/// The replies of `org.evidenced.Ledger`, written member by member in canonical order.
+enum LedgerReplies {
+    static func receipts(_ outcome: AppendOutcome, proofs: [String]?) -> [UInt8] {
+        var writer = JSONWriter(capacity: 512 + outcome.receipts.count * 192)
+        writer.beginObject()
+        writer.name("checkpoint")
+        writer.string(outcome.checkpoint.note)
+        writer.name("receipts")
+        writer.beginArray()
+        for (position, receipt) in outcome.receipts.enumerated() {
+            writer.beginObject()
+            writer.name("duplicate")
+            writer.bool(receipt.duplicate)
+            writer.name("index")
+            writer.int(Int64(receipt.index))
+            writer.name("leaf")
+            writer.string(receipt.leaf.base64)
+            if let proofs {
+                writer.name("proof")
+                writer.string(proofs[position])
+            }
+            writer.name("time")
+            writer.string(receipt.time.description)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return writer.bytes
+    }
+
+    static func entry(_ entry: StoredEntry) -> [UInt8] {
+        var writer = JSONWriter(capacity: entry.bytes.count * 5 / 4 + 160)
+        writer.beginObject()
+        writer.name("entry")
+        write(entry, &writer)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    static func entries(_ entries: [StoredEntry], next: UInt64? = nil, size: UInt64? = nil) -> [UInt8] {
+        var writer = JSONWriter(capacity: entries.reduce(64) { $0 + $1.bytes.count * 5 / 4 + 160 })
+        writer.beginObject()
+        writer.name("entries")
+        writer.beginArray()
+        for entry in entries { write(entry, &writer) }
+        writer.endArray()
+        if let next {
+            writer.name("next")
+            writer.int(Int64(next))
+        }
+        if let size {
+            writer.name("size")
+            writer.int(Int64(size))
+        }
+        writer.endObject()
+        return writer.bytes
+    }
+
+    static func inclusion(_ answer: InclusionAnswer) -> [UInt8] {
+        JSONValue.members([
+            "hashes": .array(answer.path.map { .string($0.base64) }), "index": .int(Int64(answer.index)),
+            "leaf": .string(answer.leaf.base64), "proof": answer.proof.map { .string($0.encoded) } ?? .null,
+            "root": .string(answer.root.base64), "size": .int(Int64(answer.size)),
+        ]).canonicalBytes
+    }
+
+    static func consistency(_ answer: ConsistencyAnswer) -> [UInt8] {
+        JSONValue.members([
+            "checkpoint": answer.note.map { .string($0) } ?? .null, "first": .int(Int64(answer.first)),
+            "firstRoot": .string(answer.firstRoot.base64),
+            "hashes": .array(answer.path.map { .string($0.base64) }), "second": .int(Int64(answer.second)),
+            "secondRoot": .string(answer.secondRoot.base64),
+        ]).canonicalBytes
+    }
+
+    static func openings(_ openings: [Opening], of entry: Entry) -> [UInt8] {
+        let rows = openings.map { opening in
+            let commitment = entry.claims.first { $0.scope == opening.scope }?.claims
+                .first { $0.name == opening.name }?.commitment
+            return JSONValue.members([
+                "commitment": commitment.map { .string($0.base64) } ?? .null, "name": .string(opening.name),
+                "salt": .string(Base64.encode(opening.salt)), "scope": .string(opening.scope.description),
+                "value": opening.value,
+            ])
+        }
+        return JSONValue.members(["openings": .array(rows)]).canonicalBytes
+    }
+
+    private static func write(_ entry: StoredEntry, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.name("entry")
+        writer.string(String(decoding: entry.bytes, as: UTF8.self))
+        writer.name("index")
+        writer.int(Int64(entry.index))
+        writer.name("leaf")
+        writer.string(entry.leaf.base64)
+        writer.endObject()
+    }
+}

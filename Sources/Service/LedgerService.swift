@@ -1,0 +1,115 @@
+public import Ledger
+import LedgerFormat
+import Synchronization
+public import Varlink
+
+/// Binds `org.evidenced.Ledger` to a ledger: reads parameters, asks who may do what, and answers. It knows no rule of
+/// the ledger itself.
+public final class LedgerService: VarlinkService {
+    /// What the configuration decides.
+    public struct Settings: Sendable {
+        public var access: AccessPolicy
+        /// Most events of one Append.
+        public var batchEvents = 4_096
+        /// Directory below which Backup may write; nil refuses every backup.
+        public var backupRoot: String?
+
+        public init(access: AccessPolicy) { self.access = access }
+    }
+
+    let ledger: Ledger
+    let settings: Settings
+    /// Takes a line for the log about what was disclosed or went wrong; never anything personal.
+    let log: @Sendable (String) -> Void
+    let isBackingUp = Atomic<Bool>(false)
+    private let inFlight = Atomic<Int>(0)
+    private let server = Mutex<VarlinkServer?>(nil)
+    public let version: String
+
+    public init(ledger: Ledger, settings: Settings, version: String, log: @escaping @Sendable (String) -> Void) {
+        self.ledger = ledger
+        self.settings = settings
+        self.version = version
+        self.log = log
+    }
+
+    /// Makes a server whose workers do this service's reads.
+    public func makeServer(limits: VarlinkLimits) -> VarlinkServer {
+        let made = VarlinkServer(service: self, limits: limits, workers: 4)
+        server.withLock { $0 = made }
+        return made
+    }
+
+    public var vendor: String { "evidenced" }
+    public var product: String { "evidenced" }
+    public var url: String { "https://evidenced.org" }
+    public let interfaces = [
+        VarlinkInterface(
+            name: LedgerErrors.interface,
+            description: String(decoding: PackageResources.org_evidenced_Ledger_varlink, as: UTF8.self)
+        )
+    ]
+
+    public var hasCallsInFlight: Bool { inFlight.load(ordering: .acquiring) > 0 }
+
+    public func handle(_ call: VarlinkCall) {
+        let method = String(call.method.dropFirst(LedgerErrors.interface.count + 1))
+        guard MethodAccess.isKnown(method) else { return call.fail(.methodNotFound(call.method)) }
+        guard let principal = settings.access.principal(of: call.peer), MethodAccess.allows(method, principal) else {
+            ledger.counters.countRefusal()
+            return call.fail(LedgerErrors.permissionDenied(method))
+        }
+        switch method {
+        case "Append": append(call, principal)
+        case "Watch": watch(call)
+        case "ListEntries" where call.more: listAll(call)
+        case "Backup": backup(call)
+        default: answer(call) { [self] in try read(method, call.parameters, principal) }
+        }
+    }
+
+    /// Notes that a call is under way until the result is called.
+    func begin() -> @Sendable () -> Void {
+        inFlight.add(1, ordering: .acquiringAndReleasing)
+        return { [self] in inFlight.subtract(1, ordering: .acquiringAndReleasing) }
+    }
+
+    /// Answers on a worker thread with what `body` gives or throws.
+    func answer(_ call: VarlinkCall, _ body: @escaping @Sendable () throws -> [UInt8]) {
+        let end = begin()
+        onWorker { [self] in
+            defer { end() }
+            do {
+                call.reply(try body())
+            } catch {
+                fail(call, error)
+            }
+        }
+    }
+
+    func fail(_ call: VarlinkCall, _ error: any Error) {
+        if !(error is LedgerError || error is VarlinkError) { log("\(call.method) failed: \(error)") }
+        call.fail(LedgerErrors.failure(error))
+    }
+
+    func onWorker(_ work: @escaping @Sendable () -> Void) {
+        server.withLock { $0 }?.onWorker(work)
+    }
+
+    var connections: Int { server.withLock { $0 }?.connections ?? 0 }
+
+    private func read(_ method: String, _ parameters: [UInt8], _ principal: Principal) throws -> [UInt8] {
+        switch method {
+        case "NewIds": try newIds(parameters)
+        case "GetEntry": try getEntry(parameters)
+        case "ListEntries": try listEntries(parameters)
+        case "FindByDigest": try findByDigest(parameters)
+        case "GetCheckpoint": try getCheckpoint(parameters)
+        case "ProveInclusion": try proveInclusion(parameters)
+        case "ProveConsistency": try proveConsistency(parameters)
+        case "Open": try open(parameters, principal)
+        case "Status": try status(parameters, principal)
+        default: throw VarlinkError.methodNotImplemented("\(LedgerErrors.interface).\(method)")
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import JSON
+import Ledger
+import LedgerFormat
+import Merkle
+import Synchronization
+import Varlink
+
+extension LedgerService {
+    func status(_ bytes: [UInt8], _ principal: Principal) throws -> [UInt8] {
+        _ = try CallParameters(bytes, known: [])
+        let signed = ledger.checkpoint
+        let gauges = try ledger.gauges()
+        let counters = ledger.counters
+        return JSONValue.members([
+            "acceptsAppends": .bool(ledger.acceptsAppends), "appended": .int(Int64(counters.appended)),
+            "clock": .string(gauges.isClockSynchronized ? "synchronized" : "unsynchronized"),
+            "connections": .int(Int64(connections)), "duplicates": .int(Int64(counters.duplicates)),
+            "incarnation": .int(ledger.incarnation), "indexed": .int(Int64(gauges.indexed)),
+            "mapBytes": .int(Int64(gauges.mapBytes)), "origin": .string(ledger.origin),
+            "principal": .string(principal.name), "queued": .int(Int64(gauges.queuedEvents)),
+            "queuedBytes": .int(Int64(gauges.queuedBytes)), "refused": .int(Int64(counters.refused)),
+            "roles": .array(principal.roles.map(\.rawValue).sorted().map { .string($0) }),
+            "root": .string(signed.root.base64), "size": .int(Int64(signed.size)),
+            "storeBytes": .int(Int64(gauges.storeBytes)), "time": .string(signed.time.description),
+            "version": .string(version),
+        ]).canonicalBytes
+    }
+
+    /// Writes a backup, on a worker, one at a time.
+    func backup(_ call: VarlinkCall) {
+        guard !isBackingUp.exchange(true, ordering: .acquiringAndReleasing) else {
+            return call.fail(LedgerErrors.busy)
+        }
+        answer(call) { [self] in
+            defer { isBackingUp.store(false, ordering: .releasing) }
+            let parameters = try CallParameters(call.parameters, known: ["directory"])
+            let directory = try parameters.required("directory", "must be an absolute path without '..'") { $0 }
+            guard let root = settings.backupRoot else {
+                throw LedgerErrors.invalidArgument("directory", "must lie below backup-root, which is not configured")
+            }
+            guard directory.hasPrefix(root.hasSuffix("/") ? root : root + "/") else {
+                throw LedgerErrors.invalidArgument("directory", "must lie below \(root)")
+            }
+            let report = try ledger.backup(to: directory)
+            log("backup of \(report.size) entries written to \(directory)")
+            return JSONValue.members([
+                "bytes": .int(Int64(report.bytes)), "root": .string(report.root.base64),
+                "size": .int(Int64(report.size)),
+            ]).canonicalBytes
+        }
+    }
+}

@@ -1,0 +1,36 @@
+import JSON
+import Ledger
+import LedgerFormat
+import Merkle
+import Varlink
+
+extension LedgerService {
+    func getCheckpoint(_ bytes: [UInt8]) throws -> [UInt8] {
+        _ = try CallParameters(bytes, known: [])
+        let signed = ledger.checkpoint
+        return JSONValue.members([
+            "checkpoint": .string(signed.note), "origin": .string(ledger.origin),
+            "root": .string(signed.root.base64), "size": .int(Int64(signed.size)), "vkey": .string(ledger.vkey),
+        ]).canonicalBytes
+    }
+
+    func proveInclusion(_ bytes: [UInt8]) throws -> [UInt8] {
+        let parameters = try CallParameters(bytes, known: ["index", "leaf", "size"])
+        let leaf = try parameters.optional("leaf", "must be 32 bytes in base64") { Digest(base64: $0) }
+        guard parameters.has("index") != (leaf != nil) else {
+            throw LedgerErrors.invalidArgument("index", "must be given, or else leaf, and not both")
+        }
+        let index = try leaf.map { try ledger.index(ofLeaf: $0) } ?? parameters.requiredNumber("index")
+        return LedgerReplies.inclusion(try ledger.proveInclusion(of: index, size: parameters.number("size")))
+    }
+
+    func proveConsistency(_ bytes: [UInt8]) throws -> [UInt8] {
+        let parameters = try CallParameters(bytes, known: ["first", "second"])
+        return LedgerReplies.consistency(
+            try ledger.proveConsistency(
+                first: parameters.requiredNumber("first"),
+                second: parameters.number("second")
+            )
+        )
+    }
+}
