@@ -97,7 +97,9 @@ struct AuditWalk {
         let leaf = stored ?? computed
         var derived: [UInt8] = []
         range.append(leaf, hasher: &hasher) { _, digest in digest.append(to: &derived) }
-        if row != derived, stored != nil { found(index, "the tree nodes it completes are not the hashes of their children") }
+        if row != derived, stored != nil {
+            found(index, "the tree nodes it completes are not the hashes of their children")
+        }
         return leaf
     }
 

@@ -75,17 +75,30 @@ public struct Keyring: Sendable {
         try FileSystem.create(path, Array(text.utf8), mode: 0o600)
     }
 
-    /// Puts this keyring in the place of the one at `path`, atomically; the old one stays beside it as
-    /// `PATH.incarnation-N`.
-    public func replace(path: String, incarnation: Int64) throws {
-        let next = path + ".new"
-        unlink(next)
-        try save(path: next)
-        let kept = "\(path).incarnation-\(incarnation)"
-        guard link(path, kept) == 0 || errno == EEXIST else { throw SystemError("keeping \(kept)") }
-        guard rename(next, path) == 0 else { throw SystemError("replacing \(path)") }
+    /// Writes this keyring beside the one at `path`, durably, so that its key outlives a crash before it is adopted.
+    public func stage(path: String) throws { try save(path: Keyring.stagedPath(path)) }
+
+    /// The keyring that waits beside the one at `path`; nil where none does.
+    public static func staged(path: String) throws -> Keyring? {
+        guard FileSystem.exists(stagedPath(path)) else { return nil }
+        return try load(path: stagedPath(path))
+    }
+
+    /// Puts the staged keyring in the place of the one at `path`, atomically; the old one, where there is one, stays
+    /// beside it as `PATH.SUFFIX`, with a number more where that name is taken.
+    public static func adoptStaged(path: String, suffix: String) throws {
+        var kept = "\(path).\(suffix)"
+        var attempt = 1
+        while link(path, kept) != 0, errno != ENOENT {
+            guard errno == EEXIST else { throw SystemError("keeping \(kept)") }
+            attempt += 1
+            kept = "\(path).\(suffix).\(attempt)"
+        }
+        guard rename(stagedPath(path), path) == 0 else { throw SystemError("replacing \(path)") }
         try FileSystem.syncDirectory(FileSystem.parent(of: path))
     }
+
+    private static func stagedPath(_ path: String) -> String { path + ".new" }
 
     private static func malformed(_ path: String) -> StartupRefusal {
         StartupRefusal(

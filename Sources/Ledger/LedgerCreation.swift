@@ -17,7 +17,8 @@ public enum LedgerCreation {
             throw StartupRefusal(
                 .badOrigin,
                 "'\(origin)' cannot be an origin",
-                advice: "Use a name such as example.com/ledger: ASCII letters, digits and ._:/@- only, at most 200 bytes"
+                advice:
+                    "Use a name such as example.com/ledger: ASCII letters, digits and ._:/@- only, at most 200 bytes"
             )
         }
         for path in [locations.store + "/data.mdb", locations.lock] where FileSystem.exists(path) {
@@ -90,7 +91,11 @@ public enum LedgerCreation {
         let origin = LedgerIdentity.origin(old.origin, incarnation: incarnation)
         let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
         guard signer.vkey.split(separator: "+").last != old.vkey.split(separator: "+").last else {
-            throw StartupRefusal(.keyMismatch, "the keyring still has the old key", advice: "A new incarnation needs a new key")
+            throw StartupRefusal(
+                .keyMismatch,
+                "the keyring still has the old key",
+                advice: "A new incarnation needs a new key"
+            )
         }
         var hasher = SHA256Hasher()
         var body: [JSONMember] = [

@@ -25,7 +25,10 @@ struct LedgerIdentity: Equatable, Sendable {
     static func genesis(_ entry: Entry) throws -> LedgerIdentity {
         guard entry.index == 0, entry.type == "ledger.created", entry.streams.count == 1,
             let stream = entry.streams.first?.stream,
-            let identity = LedgerIdentity(body: entry.body + [JSONMember(name: "incarnation", value: .int(1))], stream: stream)
+            let identity = LedgerIdentity(
+                body: entry.body + [JSONMember(name: "incarnation", value: .int(1))],
+                stream: stream
+            )
         else { throw StoreDamage(0, "the first entry is not ledger.created") }
         return identity
     }

@@ -142,7 +142,8 @@ struct LedgerOpening {
                 the checkpoint lock is of '\(locked.origin)', incarnation \(record.incarnation), and the store of \
                 '\(identity.origin)', incarnation \(identity.incarnation)
                 """,
-                advice: "Put the lock and the store together that belong together; if that is impossible, run 'evidence recover'"
+                advice:
+                    "Put the lock and the store together that belong together; if that is impossible, run 'evidence recover'"
             )
         }
         guard size >= locked.size else {

@@ -34,7 +34,8 @@ final class LookupFollower: Sendable {
         while true {
             let (size, stopping) = state.withLock { ($0.size, $0.stopping) }
             let count = index.tail.count
-            if count >= LookupFollower.batch || stopping && count > 0 || count > 0 && waited >= LookupFollower.patience {
+            if count >= LookupFollower.batch || stopping && count > 0 || count > 0 && waited >= LookupFollower.patience
+            {
                 let records = index.tail.oldest(below: size, limit: LookupFollower.batch)
                 do { try index.store(records) } catch { fatal(error) }
                 index.tail.dropOldest(records.count)

@@ -129,7 +129,9 @@ extension StoreSchema {
     func size(_ transaction: borrowing some Readable & ~Copyable) throws -> UInt64 {
         try transaction.cursor(entries) { cursor in
             guard let last = try cursor.last() else { return 0 }
-            guard let index = StoreKey.readNumber(last.key) else { throw StoreDamage(nil, "an entry's key is malformed") }
+            guard let index = StoreKey.readNumber(last.key) else {
+                throw StoreDamage(nil, "an entry's key is malformed")
+            }
             return index + 1
         }
     }

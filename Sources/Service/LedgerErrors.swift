@@ -46,7 +46,10 @@ enum LedgerErrors {
         case let failure as VarlinkError: failure
         case let failure as LedgerError: refusal(failure)
         case let damage as StoreDamage:
-            error("StoreDamaged", ["index": damage.index.map { .int(Int64($0)) } ?? .null, "what": .string(damage.what)])
+            error(
+                "StoreDamaged",
+                ["index": damage.index.map { .int(Int64($0)) } ?? .null, "what": .string(damage.what)]
+            )
         default: error("Failed", ["reason": .string("\(failure)")])
         }
     }

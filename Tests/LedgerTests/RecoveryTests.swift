@@ -1,0 +1,114 @@
+import Glibc
+import JSON
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Testing
+
+@testable import Ledger
+
+@Suite struct RecoveryTests {
+    @Test func aNewIncarnationIsVisibleAndContradictsNothing() throws {
+        let fixture = try LedgerFixture()
+        let backup = fixture.directory + "/backup"
+        let (old, lost) = try fixture.whileOpen { ledger in
+            let old = try ledger.submit([Sample.deposit()])
+            _ = try ledger.backup(to: backup)
+            return (old, try ledger.submit([Sample.deposit()]))
+        }
+        try copyFile(backup + "/data.mdb", fixture.locations.store + "/data.mdb")
+        let keyring = try fixture.keyring.withFreshCheckpointKey()
+        let (incarnation, vkey) = try LedgerCreation.beginIncarnation(
+            at: fixture.locations,
+            keyring: keyring,
+            reason: "backup-restored"
+        )
+        #expect(incarnation == 2)
+        #expect(vkey.hasPrefix("test.example/ledger/incarnation/2+"))
+        #expect(try fixture.refusal { try fixture.open() }.code == .keyMismatch)
+        let ledger = try fixture.open(keyring: keyring)
+        #expect(ledger.origin == "test.example/ledger/incarnation/2" && ledger.incarnation == 2)
+        let recovered = try ledger.list(EntryFilter(type: "system.recovered"), from: nil, limit: 10, reverse: false)
+        let body = try JSONValue.object(Entry(#require(recovered.entries.first).bytes).body)
+        #expect(body["lock_size"]?.int.map { $0 >= Int64(lost.checkpoint.size) } == true)
+        #expect(body["size"]?.int.map { $0 < Int64(lost.checkpoint.size) } == true)
+        // What was signed before the backup is still a prefix, under the old key.
+        let consistency = try ledger.proveConsistency(first: old.checkpoint.size)
+        #expect(consistency.firstRoot == old.checkpoint.root)
+        try SignedNote(parsing: Array(old.checkpoint.note.utf8)).verify([CheckpointVerifier(vkey: fixture.vkey)])
+        try SignedNote(parsing: Array(ledger.checkpoint.note.utf8)).verify([CheckpointVerifier(vkey: vkey)])
+        ledger.stop()
+        let report = try LedgerAudit.run(at: fixture.locations, keyring: keyring, progress: { _, _ in })
+        #expect(report.findings == [] && report.incarnation == 2)
+        // The old lock is kept as evidence of what was signed.
+        #expect(names(in: fixture.directory + "/lock").contains("checkpoint.lock.incarnation-1"))
+    }
+
+    @Test func aLostLockCanBeRecoveredFrom() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
+        unlink(fixture.locations.lock)
+        let keyring = try fixture.keyring.withFreshCheckpointKey()
+        _ = try LedgerCreation.beginIncarnation(at: fixture.locations, keyring: keyring, reason: "lock-lost")
+        let ledger = try fixture.open(keyring: keyring)
+        _ = try ledger.submit([Sample.deposit()])
+        ledger.stop()
+        #expect(try LedgerAudit.run(at: fixture.locations, keyring: keyring, progress: { _, _ in }).isClean)
+    }
+
+    @Test func recoveryNeedsANewKeyAndNoRunningDaemon() throws {
+        let fixture = try LedgerFixture()
+        do {
+            _ = try LedgerCreation.beginIncarnation(at: fixture.locations, keyring: fixture.keyring, reason: "moved")
+            Issue.record("the old key was taken")
+        } catch let refusal as StartupRefusal {
+            #expect(refusal.code == .keyMismatch)
+        }
+        let lock = try CheckpointLock(path: fixture.locations.lock)
+        do {
+            _ = try LedgerCreation.beginIncarnation(
+                at: fixture.locations,
+                keyring: fixture.keyring.withFreshCheckpointKey(),
+                reason: "moved"
+            )
+            Issue.record("recovery beside a daemon")
+        } catch let refusal as StartupRefusal {
+            #expect(refusal.code == .inUse)
+        }
+        #expect(lock.record.incarnation == 1)
+        #expect(throws: EventError.self) {
+            _ = try LedgerCreation.beginIncarnation(
+                at: LedgerLocations(
+                    store: fixture.locations.store,
+                    index: fixture.locations.index,
+                    lock: fixture.directory + "/no-lock"
+                ),
+                keyring: fixture.keyring.withFreshCheckpointKey(),
+                reason: "because"
+            )
+        }
+    }
+
+    @Test func backupsTakenUnderLoadAreWholeAndAuditable() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { ledger in
+            let thread = startThread {
+                for _ in 0..<300 { _ = try? ledger.submit([Sample.deposit()]) }
+            }
+            for number in 0..<3 {
+                let target = fixture.directory + "/backup-\(number)"
+                let report = try ledger.backup(to: target)
+                #expect(names(in: target) == ["data.mdb"])
+                let copy = LedgerLocations(store: target, index: target + "-none", lock: fixture.locations.lock)
+                let audit = try LedgerAudit.run(at: copy, keyring: fixture.keyring, progress: { _, _ in })
+                #expect(audit.size == report.size && audit.root == report.root)
+                // Only the lock, which goes on with the original, disagrees.
+                #expect(audit.findings.allSatisfy { $0.what.contains("was signed, and there are") })
+            }
+            #expect(throws: LedgerError.self) { try ledger.backup(to: fixture.directory + "/backup-0") }
+            #expect(throws: LedgerError.self) { try ledger.backup(to: "relative") }
+            #expect(throws: LedgerError.self) { try ledger.backup(to: "/tmp/../tmp/x") }
+            pthread_join(thread, nil)
+        }
+    }
+}

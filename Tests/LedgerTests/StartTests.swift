@@ -1,0 +1,189 @@
+import Glibc
+import JSON
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Testing
+
+@testable import Ledger
+
+@Suite struct StartTests {
+    @Test func aLedgerIsNeverCreatedByItselfNorTwice() throws {
+        let fixture = try LedgerFixture()
+        let elsewhere = LedgerLocations(
+            store: fixture.directory + "/other",
+            index: fixture.directory + "/other-index",
+            lock: fixture.locations.lock
+        )
+        let refusal = try fixture.refusal {
+            try Ledger(at: elsewhere, keyring: fixture.keyring, version: "t", fatal: { fatalError("\($0)") })
+        }
+        #expect(refusal.code == .noLedger)
+        #expect(refusal.advice.contains("evidence init"))
+        #expect(names(in: fixture.directory).sorted() == ["lock", "store"])
+        do {
+            _ = try LedgerCreation.create(at: fixture.locations, origin: "test.example/again", keyring: fixture.keyring)
+            Issue.record("a ledger was overwritten")
+        } catch let refusal as StartupRefusal {
+            #expect(refusal.code == .alreadyExists)
+        }
+    }
+
+    @Test(arguments: ["", "has space", "plus+sign", "a/incarnation/2", String(repeating: "a", count: 201), "名"])
+    func originsThatCannotNameANoteAreRefused(_ origin: String) throws {
+        let fixture = try LedgerFixture()
+        let locations = LedgerLocations(
+            store: fixture.directory + "/s",
+            index: fixture.directory + "/i",
+            lock: fixture.directory + "/l"
+        )
+        do {
+            _ = try LedgerCreation.create(at: locations, origin: origin, keyring: fixture.keyring)
+            Issue.record("the origin was taken")
+        } catch let refusal as StartupRefusal {
+            #expect(refusal.code == .badOrigin)
+        }
+        #expect(!FileSystem.exists(locations.store))
+    }
+
+    @Test func aMissingLockIsRefusedWithInstructions() throws {
+        let fixture = try LedgerFixture()
+        unlink(fixture.locations.lock)
+        let refusal = try fixture.refusal { try fixture.open() }
+        #expect(refusal.code == .lockMissing)
+        #expect(refusal.advice.contains("evidence recover"))
+    }
+
+    @Test func aLockWithoutAnIntactRecordIsRefused() throws {
+        let fixture = try LedgerFixture()
+        let bytes = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+        for damaged in [[], Array(bytes.dropLast()), [UInt8](repeating: 0, count: bytes.count)] {
+            unlink(fixture.locations.lock)
+            try FileSystem.create(fixture.locations.lock, damaged, mode: 0o600)
+            #expect(try fixture.refusal { try fixture.open() }.code == .lockDamaged)
+        }
+    }
+
+    @Test func aTornLockWriteLeavesTheRecordBefore() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
+        let bytes = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+        let newest = try #require(try CheckpointLock.peek(fixture.locations.lock))
+        let slot = Int(newest.sequence % 2) * 4_096
+        for offset in [0, 31, 200, 4_000, 4_095] {
+            var torn = bytes
+            torn[slot + offset] ^= 1
+            unlink(fixture.locations.lock)
+            try FileSystem.create(fixture.locations.lock, torn, mode: 0o600)
+            let record = try #require(try CheckpointLock.peek(fixture.locations.lock))
+            #expect(record.sequence == newest.sequence - 1)
+        }
+        // The store is ahead of such a lock, as after a crash between commit and lock: it opens and signs again.
+        try fixture.whileOpen { #expect($0.checkpoint.size >= 5) }
+        #expect(try fixture.audit().isClean)
+    }
+
+    @Test func aSecondDaemonIsRefused() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { ledger in
+            let refusal = try fixture.refusal { try fixture.open() }
+            #expect(refusal.code == .inUse)
+            #expect(refusal.advice.contains("one daemon"))
+            _ = try ledger.submit([Sample.deposit()])
+        }
+    }
+
+    @Test func aRestoredBackupIsRefusedWithInstructions() throws {
+        let fixture = try LedgerFixture()
+        let backup = fixture.directory + "/backup"
+        try fixture.whileOpen { ledger in
+            _ = try ledger.submit([Sample.deposit()])
+            _ = try ledger.backup(to: backup)
+            _ = try ledger.submit([Sample.deposit()])
+        }
+        try copyFile(backup + "/data.mdb", fixture.locations.store + "/data.mdb")
+        let refusal = try fixture.refusal { try fixture.open() }
+        #expect(refusal.code == .olderThanLock)
+        #expect(refusal.reason.contains("restored backup"))
+        #expect(refusal.advice.contains("evidence recover --reason backup-restored"))
+    }
+
+    @Test func anotherHistoryOfTheSameLengthIsRefused() throws {
+        let fixture = try LedgerFixture()
+        let size = try fixture.whileOpen { ledger in
+            _ = try ledger.submit([Sample.deposit()])
+            return ledger.checkpoint.size
+        }
+        // A forged store: its last entry but one, tree and chain rewritten consistently.
+        try fixture.rewrite(entry: size - 1) { $0.replacing("application/pdf", with: "application/xml") }
+        let refusal = try fixture.refusal { try fixture.open() }
+        #expect(refusal.code == .otherRoot)
+        #expect(refusal.advice.contains("evidence audit"))
+    }
+
+    @Test func aDamagedTailIsNamed() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
+        try fixture.tamper { transaction, schema in
+            var bytes = try schema.entry(transaction, 3)
+            bytes[10] ^= 1
+            try transaction.set(schema.entries, StoreKey.number(3), bytes)
+        }
+        do {
+            try fixture.open().stop()
+            Issue.record("the damage was not noticed")
+        } catch let damage as StoreDamage {
+            #expect(damage.index == 3)
+        }
+    }
+
+    @Test func aShortenedDataFileIsRefusedAndDoesNotKill() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
+        truncate(fixture.locations.store + "/data.mdb", 16_384)
+        #expect(throws: StoreDamage.self) { try fixture.open() }
+        #expect(throws: StoreDamage.self) { try fixture.audit() }
+    }
+
+    @Test func anotherLedgersKeyringIsRefused() throws {
+        let fixture = try LedgerFixture()
+        #expect(try fixture.refusal { try fixture.open(keyring: Keyring()) }.code == .keyMismatch)
+    }
+
+    @Test func anotherLedgersLockIsRefused() throws {
+        let fixture = try LedgerFixture()
+        let other = try LedgerFixture(origin: "other.example/ledger")
+        try copyFile(other.locations.lock, fixture.locations.lock)
+        #expect(try fixture.refusal { try fixture.open() }.code == .otherRoot)
+    }
+
+    @Test func keyringFilesOthersCanReadAreRefused() throws {
+        let fixture = try LedgerFixture()
+        let path = fixture.directory + "/keyring"
+        try fixture.keyring.save(path: path)
+        #expect(try Keyring.load(path: path).checkpointSeed == fixture.keyring.checkpointSeed)
+        #expect(throws: SystemError.self) { try fixture.keyring.save(path: path) }
+        chmod(path, 0o640)
+        do {
+            _ = try Keyring.load(path: path)
+            Issue.record("the keyring was taken")
+        } catch let refusal as StartupRefusal {
+            #expect(refusal.code == .badKeyring && refusal.advice.contains("chmod 600"))
+        }
+    }
+
+    @Test func aLockChangedUnderARunningDaemonStopsIt() throws {
+        let fixture = try LedgerFixture()
+        let lock = try CheckpointLock(path: fixture.locations.lock)
+        let other = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+        try lock.compareAndSwap(incarnation: 1, vkey: fixture.vkey, note: lock.record.note)
+        // Someone writes an older state back in place.
+        let descriptor = Glibc.open(fixture.locations.lock, O_WRONLY)
+        try FileSystem.write(other, to: descriptor, at: 0, name: "lock")
+        close(descriptor)
+        #expect(throws: LockConflict.self) {
+            try lock.compareAndSwap(incarnation: 1, vkey: fixture.vkey, note: lock.record.note)
+        }
+    }
+}

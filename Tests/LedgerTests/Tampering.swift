@@ -1,0 +1,57 @@
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+@testable import Ledger
+
+extension LedgerFixture {
+    /// Changes the closed store behind the ledger's back.
+    func tamper(_ body: (borrowing WriteTransaction, StoreSchema) throws -> Void) throws {
+        let (environment, schema) = try StoreSchema.open(
+            directory: locations.store,
+            mapBytes: 64 << 20,
+            readers: 8,
+            create: false
+        )
+        try environment.write { try body($0, schema) }
+    }
+
+    /// Changes the text of an entry and makes the tree fit again, as an operator would who wants to rewrite history.
+    func rewrite(entry index: UInt64, _ change: (String) -> String) throws {
+        try tamper { transaction, schema in
+            var hasher = SHA256Hasher()
+            var range = CompactRange()
+            var previous = Digest.zero
+            for position in 0..<(try schema.size(transaction)) {
+                var text = String(decoding: try schema.entry(transaction, position), as: UTF8.self)
+                if position == index { text = change(text) }
+                let entry = try Entry(Array(text.utf8))
+                text = text.replacing("\"prev\":\"\(entry.previous.base64)\"", with: "\"prev\":\"\(previous.base64)\"")
+                let bytes = Array(text.utf8)
+                var row: [UInt8] = []
+                previous = hasher.leaf(bytes)
+                range.append(previous, hasher: &hasher) { _, digest in digest.append(to: &row) }
+                try transaction.set(schema.entries, StoreKey.number(position), bytes)
+                try transaction.set(schema.tree, StoreKey.number(position), row)
+            }
+        }
+    }
+
+    /// Leaves of a scope what its erasure leaves: no key.
+    func remove(scope: StreamID) throws {
+        try tamper { transaction, schema in
+            let others = try transaction.cursor(schema.scopes) { cursor in
+                var rows: [Cursor.Item] = []
+                var item = try cursor.first()
+                while let row = item {
+                    if row.key != StoreKey.stream(scope) { rows.append(row) }
+                    item = try cursor.next()
+                }
+                return rows
+            }
+            try transaction.clear(schema.scopes)
+            for row in others { try transaction.insert(schema.scopes, row.key, row.value) }
+        }
+    }
+}
