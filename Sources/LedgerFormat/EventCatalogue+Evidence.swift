@@ -7,7 +7,10 @@ extension EventCatalogue {
 
     static let certificateTypes: [EventType] = [
         EventType(
-            "cert.requested", "a certificate was applied for", "申请数字证书", streams: [.cert, .subject],
+            "cert.requested",
+            "a certificate was applied for",
+            "申请数字证书",
+            streams: [.cert, .subject],
             body: [
                 .required("identity", .index), .required("algorithm", .code(["p256", "sm2", "rsa", "ed25519"])),
                 .required("authority", .id),
@@ -15,7 +18,10 @@ extension EventCatalogue {
             claims: [.optional("csr_sha256", .digest)]
         ),
         EventType(
-            "cert.issued", "a certificate was issued", "签发数字证书", streams: [.cert, .subject],
+            "cert.issued",
+            "a certificate was issued",
+            "签发数字证书",
+            streams: [.cert, .subject],
             body: [
                 .required("requested", .index), .required("authority", .id), .required("not_before", .time),
                 .required("not_after", .time),
@@ -26,26 +32,41 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "cert.activated", "its owner took a certificate into use", "激活数字证书", streams: [.cert, .subject],
+            "cert.activated",
+            "its owner took a certificate into use",
+            "激活数字证书",
+            streams: [.cert, .subject],
             body: [.required("issued", .index), .required("intent", .code(intents))]
         ),
         EventType(
-            "cert.suspended", "a certificate was suspended", "暂停数字证书", streams: [.cert, .subject],
+            "cert.suspended",
+            "a certificate was suspended",
+            "暂停数字证书",
+            streams: [.cert, .subject],
             body: [.required("issued", .index), .required("reason", .code(certificateReasons))]
         ),
         EventType(
-            "cert.revoked", "a certificate was revoked", "吊销数字证书", streams: [.cert, .subject],
+            "cert.revoked",
+            "a certificate was revoked",
+            "吊销数字证书",
+            streams: [.cert, .subject],
             body: [
                 .required("issued", .index), .required("reason", .code(certificateReasons)), .required("since", .time),
             ]
         ),
         EventType(
-            "cert.expired", "a certificate expired", "数字证书过期", streams: [.cert, .subject],
+            "cert.expired",
+            "a certificate expired",
+            "数字证书过期",
+            streams: [.cert, .subject],
             body: [.required("issued", .index)]
         ),
         EventType(
-            "cert.retention_ended", "the duty to keep a certificate's record ended", "证书记录保存期满",
-            streams: [.cert, .subject], body: [.required("issued", .index)]
+            "cert.retention_ended",
+            "the duty to keep a certificate's record ended",
+            "证书记录保存期满",
+            streams: [.cert, .subject],
+            body: [.required("issued", .index)]
         ),
     ]
 
@@ -57,7 +78,10 @@ extension EventCatalogue {
 
     static let evidenceTypes: [EventType] = [
         EventType(
-            "evidence.deposited", "a document was deposited", "存证", streams: [.object],
+            "evidence.deposited",
+            "a document was deposited",
+            "存证",
+            streams: [.object],
             body: [
                 .required("channel", .code(["upload", "platform", "api"])), .required("media_type", .token(127)),
                 .required("product", .code(Codes.products)), .optional("identity", .index),
@@ -66,7 +90,10 @@ extension EventCatalogue {
             claims: documentClaims + [.optional("claimed_sha256", .digest), .optional("description", .text(2_000))]
         ),
         EventType(
-            "evidence.sealed", "a document was stored encrypted", "加密封存", streams: [.object],
+            "evidence.sealed",
+            "a document was stored encrypted",
+            "加密封存",
+            streams: [.object],
             body: [
                 .required("deposit", .index), .required("key", .id),
                 .required("cipher", .code(["aes-256-gcm-chunked", "sm4-ctr-hmac-sm3"])),
@@ -74,25 +101,37 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "evidence.decrypted", "a document was decrypted", "解密", streams: [.object],
+            "evidence.decrypted",
+            "a document was decrypted",
+            "解密",
+            streams: [.object],
             body: [
                 .required("deposit", .index), .required("purpose", .code(Codes.purposesOfDecryption)),
                 .optional("approver", .id), .optional("order", .index),
             ]
         ),
         EventType(
-            "evidence.exported", "a document left the vault", "导出", streams: [.object],
+            "evidence.exported",
+            "a document left the vault",
+            "导出",
+            streams: [.object],
             body: [
                 .required("deposit", .index), .required("decryption", .index), .required("recipient", .id),
                 .optional("issuance", .index),
             ]
         ),
         EventType(
-            "evidence.verified", "a document was compared with its deposit", "核验", streams: [.object],
+            "evidence.verified",
+            "a document was compared with its deposit",
+            "核验",
+            streams: [.object],
             body: [.required("deposit", .index), .required("result", .code(["match", "mismatch"]))]
         ),
         EventType(
-            "evidence.destroyed", "a document was destroyed", "销毁", streams: [.object],
+            "evidence.destroyed",
+            "a document was destroyed",
+            "销毁",
+            streams: [.object],
             body: [
                 .required("deposit", .index), .required("erasure", .index), .required("key", .id),
                 .required("ground", .code(Codes.deletionGrounds + ["retention-ended", "all-parties"])),
@@ -102,7 +141,10 @@ extension EventCatalogue {
 
     static let contractTypes: [EventType] = [
         EventType(
-            "contract.created", "a contract was created", "创建合同", streams: [.contract],
+            "contract.created",
+            "a contract was created",
+            "创建合同",
+            streams: [.contract],
             body: [
                 .required("parties", .streamList), .required("media_type", .token(127)),
                 .optional("sign_until", .time), .optional("template", .id),
@@ -110,16 +152,25 @@ extension EventCatalogue {
             claims: documentClaims + [.optional("title", .text(1_024))]
         ),
         EventType(
-            "contract.sent", "a contract was sent to a party", "发送合同", streams: [.contract, .subject],
+            "contract.sent",
+            "a contract was sent to a party",
+            "发送合同",
+            streams: [.contract, .subject],
             body: [.required("manner", .code(["sms", "mail", "app", "link"]))],
             claims: [.optional("address", .text(512))]
         ),
         EventType(
-            "contract.viewed", "a party looked at a contract", "查看合同", streams: [.contract, .subject],
+            "contract.viewed",
+            "a party looked at a contract",
+            "查看合同",
+            streams: [.contract, .subject],
             body: [.optional("session", .id), .optional("seconds", .integer(0...86_400))]
         ),
         EventType(
-            "contract.signed", "a party signed a contract", "签署合同", streams: [.contract, .subject],
+            "contract.signed",
+            "a party signed a contract",
+            "签署合同",
+            streams: [.contract, .subject],
             body: [
                 .required("identity", .index), .required("certificate", .index), .required("intent", .code(intents)),
                 .required("algorithm", .code(["p256-sha256", "sm2-sm3", "rsa-sha256", "ed25519"])),
@@ -131,23 +182,34 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "contract.declined", "a party declined to sign", "拒签合同", streams: [.contract, .subject],
+            "contract.declined",
+            "a party declined to sign",
+            "拒签合同",
+            streams: [.contract, .subject],
             claims: [.optional("reason", .text(2_000))]
         ),
         EventType(
-            "contract.completed", "all parties signed", "合同签署完成", streams: [.contract],
+            "contract.completed",
+            "all parties signed",
+            "合同签署完成",
+            streams: [.contract],
             body: [.required("signatures", .indexes)],
             claims: documentClaims
         ),
         EventType(
-            "contract.verified", "a contract file was checked", "合同核验", streams: [.contract],
+            "contract.verified",
+            "a contract file was checked",
+            "合同核验",
+            streams: [.contract],
             body: [.required("result", .code(["intact", "changed", "unknown-signature"]))]
         ),
     ]
 
     static let thirdPartyTypes: [EventType] = [
         EventType(
-            "thirdparty.asserted", "a submitter warranted authority over others' data", "承诺已获第三方授权",
+            "thirdparty.asserted",
+            "a submitter warranted authority over others' data",
+            "承诺已获第三方授权",
             streams: [.subject],
             body: [
                 .required("categories", .codes(Codes.dataCategories)), .required("warrant_sha256", .digest),
@@ -155,20 +217,28 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "thirdparty.objected", "a person objected to others having given their data", "第三方异议",
+            "thirdparty.objected",
+            "a person objected to others having given their data",
+            "第三方异议",
             streams: [.subject, .request],
             body: [.required("assertion", .index)],
             claims: [.optional("reason", .text(4_000))]
         ),
         EventType(
-            "thirdparty.removed", "a third party's data was removed", "移除第三方信息", streams: [.subject, .request],
+            "thirdparty.removed",
+            "a third party's data was removed",
+            "移除第三方信息",
+            streams: [.subject, .request],
             body: [.required("objection", .index), .required("erasure", .index)]
         ),
     ]
 
     static let issuanceTypes: [EventType] = [
         EventType(
-            "issuance.requested", "a certificate of evidence was applied for", "申请出证", streams: [.issuance, .subject],
+            "issuance.requested",
+            "a certificate of evidence was applied for",
+            "申请出证",
+            streams: [.issuance, .subject],
             body: [
                 .required("identity", .index), .required("evidence", .indexes),
                 .required("kind", .code(["electronic", "paper", "notary", "appraisal", "arbitration"])),
@@ -180,30 +250,52 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "issuance.accepted", "an application for a certificate was accepted", "受理出证", streams: [.issuance],
+            "issuance.accepted",
+            "an application for a certificate was accepted",
+            "受理出证",
+            streams: [.issuance],
             body: [.required("requested", .index)]
         ),
         EventType(
-            "issuance.refused", "an application for a certificate was refused", "不予出证", streams: [.issuance],
+            "issuance.refused",
+            "an application for a certificate was refused",
+            "不予出证",
+            streams: [.issuance],
             body: [
                 .required("requested", .index),
-                .required("reason", .code(["identity-missing", "authority-missing", "fields-missing", "not-a-party",
-                    "evidence-erased", "mismatch"])),
+                .required(
+                    "reason",
+                    .code([
+                        "identity-missing", "authority-missing", "fields-missing", "not-a-party",
+                        "evidence-erased", "mismatch",
+                    ])
+                ),
             ],
             claims: [.optional("explanation", .text(4_000))]
         ),
         EventType(
-            "issuance.generated", "the evidence bundle was made", "生成证据包", streams: [.issuance],
+            "issuance.generated",
+            "the evidence bundle was made",
+            "生成证据包",
+            streams: [.issuance],
             body: [.required("requested", .index), .required("checkpoint_size", .index)],
             claims: [.required("bundle_sha256", .digest), .optional("bundle_sm3", .digest)]
         ),
         EventType(
-            "issuance.dispatched", "the evidence bundle was sent", "寄送证据", streams: [.issuance],
-            body: [.required("generated", .index), .required("manner", .code(["download", "mail", "courier", "court"]))],
+            "issuance.dispatched",
+            "the evidence bundle was sent",
+            "寄送证据",
+            streams: [.issuance],
+            body: [
+                .required("generated", .index), .required("manner", .code(["download", "mail", "courier", "court"])),
+            ],
             claims: [.optional("tracking_number", .text(128))]
         ),
         EventType(
-            "issuance.delivered", "the evidence bundle arrived", "送达", streams: [.issuance],
+            "issuance.delivered",
+            "the evidence bundle arrived",
+            "送达",
+            streams: [.issuance],
             body: [.required("dispatched", .index)],
             claims: [.optional("received_by", .text(256))]
         ),

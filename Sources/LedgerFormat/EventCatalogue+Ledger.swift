@@ -4,39 +4,60 @@ extension EventCatalogue {
 
     static let ledgerTypes: [EventType] = [
         EventType(
-            "ledger.created", "the ledger was created", "账本创建", streams: [.ledger],
+            "ledger.created",
+            "the ledger was created",
+            "账本创建",
+            streams: [.ledger],
             body: [
                 .required("origin", .token(200)), .required("suite", .code(["sha256", "sm3"])),
                 .required("format", .integer(1...1)), .required("checkpoint_key", .token(400)),
             ]
         ),
         EventType(
-            "system.started", "the daemon started", "系统启动", streams: [.ledger],
+            "system.started",
+            "the daemon started",
+            "系统启动",
+            streams: [.ledger],
             body: [.required("version", .token(64)), .required("clean", .boolean)]
         ),
         EventType("system.stopped", "the daemon stopped as told", "系统停止", streams: [.ledger]),
         EventType(
-            "system.clock_status", "the state of the clock", "时钟状态", streams: [.ledger],
+            "system.clock_status",
+            "the state of the clock",
+            "时钟状态",
+            streams: [.ledger],
             body: [.required("synchronized", .boolean)]
         ),
         EventType(
-            "system.clock_jumped", "the clock jumped", "时钟跳变", streams: [.ledger],
+            "system.clock_jumped",
+            "the clock jumped",
+            "时钟跳变",
+            streams: [.ledger],
             body: [.required("microseconds", .integer(-9_007_199_254_740_991...9_007_199_254_740_991))]
         ),
         EventType(
-            "system.build", "the software and the site it runs at", "软件与部署", streams: [.ledger],
+            "system.build",
+            "the software and the site it runs at",
+            "软件与部署",
+            streams: [.ledger],
             body: [
                 .required("version", .token(64)), .optional("digest", .digest), .optional("site", .token(64)),
             ]
         ),
         EventType(
-            "system.selfcheck", "the ledger was re-derived from its entries", "自检", streams: [.ledger],
+            "system.selfcheck",
+            "the ledger was re-derived from its entries",
+            "自检",
+            streams: [.ledger],
             body: [
                 .required("size", .index), .required("root", .hash), .required("result", .code(["passed", "failed"])),
             ]
         ),
         EventType(
-            "system.recovered", "a new incarnation began", "恢复为新的实例", streams: [.ledger],
+            "system.recovered",
+            "a new incarnation began",
+            "恢复为新的实例",
+            streams: [.ledger],
             body: [
                 .required("incarnation", .integer(2...1_000_000)), .required("origin", .token(230)),
                 .required("checkpoint_key", .token(400)), .required("reason", .code(recoveryReasons)),
@@ -45,55 +66,85 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "anchor.checkpoint", "a checkpoint was published", "检查点发布", streams: [.ledger],
+            "anchor.checkpoint",
+            "a checkpoint was published",
+            "检查点发布",
+            streams: [.ledger],
             body: [.required("size", .index), .required("root", .hash)]
         ),
         EventType(
-            "anchor.timestamped", "a checkpoint got a trusted time stamp", "可信时间戳", streams: [.ledger],
+            "anchor.timestamped",
+            "a checkpoint got a trusted time stamp",
+            "可信时间戳",
+            streams: [.ledger],
             body: [
                 .required("size", .index), .required("root", .hash), .required("authority", .token(128)),
                 .required("token", .digest), .required("serial", .token(128)),
             ]
         ),
         EventType(
-            "anchor.evidence_record", "an evidence record was made", "证据记录", streams: [.ledger],
+            "anchor.evidence_record",
+            "an evidence record was made",
+            "证据记录",
+            streams: [.ledger],
             body: [.required("size", .index), .required("record", .digest)]
         ),
         EventType(
-            "anchor.renewed", "an evidence record was renewed", "证据记录续期", streams: [.ledger],
+            "anchor.renewed",
+            "an evidence record was renewed",
+            "证据记录续期",
+            streams: [.ledger],
             body: [
                 .required("record", .digest), .required("previous", .index),
                 .required("kind", .code(["timestamp", "hash-tree"])),
             ]
         ),
         EventType(
-            "anchor.witnessed", "a witness cosigned a checkpoint", "见证人共签", streams: [.ledger],
+            "anchor.witnessed",
+            "a witness cosigned a checkpoint",
+            "见证人共签",
+            streams: [.ledger],
             body: [.required("size", .index), .required("witness", .token(400)), .required("time", .time)]
         ),
         EventType(
-            "key.created", "a key was made", "密钥生成", streams: [.ledger],
+            "key.created",
+            "a key was made",
+            "密钥生成",
+            streams: [.ledger],
             body: [
                 .required("key", .id), .required("use", .code(keyUses)), .required("algorithm", .token(32)),
                 .optional("public_key", .token(400)),
             ]
         ),
         EventType(
-            "key.rotated", "a key took another's place", "密钥轮换", streams: [.ledger],
+            "key.rotated",
+            "a key took another's place",
+            "密钥轮换",
+            streams: [.ledger],
             body: [
                 .required("key", .id), .required("previous", .id), .required("use", .code(keyUses)),
                 .optional("cross_signature", .token(200)),
             ]
         ),
         EventType(
-            "key.retired", "a key is no longer used to sign or encrypt", "密钥停用", streams: [.ledger],
+            "key.retired",
+            "a key is no longer used to sign or encrypt",
+            "密钥停用",
+            streams: [.ledger],
             body: [.required("key", .id)]
         ),
         EventType(
-            "key.compromised", "a key is known or feared to others", "密钥泄露", streams: [.ledger],
+            "key.compromised",
+            "a key is known or feared to others",
+            "密钥泄露",
+            streams: [.ledger],
             body: [.required("key", .id), .required("since", .time)]
         ),
         EventType(
-            "key.destroyed", "a key was destroyed", "密钥销毁", streams: [.ledger],
+            "key.destroyed",
+            "a key was destroyed",
+            "密钥销毁",
+            streams: [.ledger],
             body: [.required("key", .id), .required("epoch", .integer(0...9_007_199_254_740_991))]
         ),
     ]

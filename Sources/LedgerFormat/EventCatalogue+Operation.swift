@@ -2,16 +2,25 @@
 extension EventCatalogue {
     static let supervisionTypes: [EventType] = [
         EventType(
-            "staff.granted", "a member of staff was given a role", "授予权限", streams: [.staff],
+            "staff.granted",
+            "a member of staff was given a role",
+            "授予权限",
+            streams: [.staff],
             body: [.required("role", .token(64)), .required("approver", .id), .optional("until", .time)],
             claims: [.optional("name", .text(256))]
         ),
         EventType(
-            "staff.revoked", "a member of staff lost a role", "撤销权限", streams: [.staff],
+            "staff.revoked",
+            "a member of staff lost a role",
+            "撤销权限",
+            streams: [.staff],
             body: [.required("role", .token(64)), .required("granted", .index)]
         ),
         EventType(
-            "staff.access", "a member of staff used a role", "员工访问", streams: [.staff],
+            "staff.access",
+            "a member of staff used a role",
+            "员工访问",
+            streams: [.staff],
             body: [
                 .required("role", .token(64)), .required("operation", .token(64)), .optional("target", .id),
                 .optional("approver", .id),
@@ -19,11 +28,17 @@ extension EventCatalogue {
             claims: [.optional("reason", .text(4_000))]
         ),
         EventType(
-            "staff.denied", "a member of staff was denied an operation", "拒绝访问", streams: [.staff],
+            "staff.denied",
+            "a member of staff was denied an operation",
+            "拒绝访问",
+            streams: [.staff],
             body: [.required("operation", .token(64)), .optional("target", .id)]
         ),
         EventType(
-            "incident.detected", "an incident was found", "发现安全事件", streams: [.incident],
+            "incident.detected",
+            "an incident was found",
+            "发现安全事件",
+            streams: [.incident],
             body: [
                 .required("severity", .code(Codes.severities)),
                 .required("kind", .code(["leak", "tampering", "loss", "intrusion", "misuse", "outage"])),
@@ -32,11 +47,17 @@ extension EventCatalogue {
             claims: [.optional("description", .text(8_000))]
         ),
         EventType(
-            "incident.contained", "an incident was contained", "控制安全事件", streams: [.incident],
+            "incident.contained",
+            "an incident was contained",
+            "控制安全事件",
+            streams: [.incident],
             body: [.required("detected", .index), .required("actions", .codes(containments))]
         ),
         EventType(
-            "incident.reported", "an incident was reported to an authority", "上报安全事件", streams: [.incident],
+            "incident.reported",
+            "an incident was reported to an authority",
+            "上报安全事件",
+            streams: [.incident],
             body: [
                 .required("detected", .index), .required("authority", .token(128)), .required("time", .time),
                 .required("deadline_hours", .integer(1...720)),
@@ -44,7 +65,10 @@ extension EventCatalogue {
             claims: [.optional("report_sha256", .digest)]
         ),
         EventType(
-            "incident.notified", "persons were told of an incident", "通知安全事件", streams: [.incident],
+            "incident.notified",
+            "persons were told of an incident",
+            "通知安全事件",
+            streams: [.incident],
             body: [
                 .required("detected", .index), .required("facts_sha256", .digest), .required("effects_sha256", .digest),
                 .required("measures_sha256", .digest), .required("advice_sha256", .digest),
@@ -52,7 +76,10 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "incident.closed", "an incident was closed", "安全事件结案", streams: [.incident],
+            "incident.closed",
+            "an incident was closed",
+            "安全事件结案",
+            streams: [.incident],
             body: [.required("detected", .index)]
         ),
     ]
@@ -63,7 +90,10 @@ extension EventCatalogue {
 
     static let operationTypes: [EventType] = [
         EventType(
-            "log.device", "facts about a device", "设备信息", streams: [.session],
+            "log.device",
+            "facts about a device",
+            "设备信息",
+            streams: [.session],
             body: [.required("permissions", .codes(["model", "system", "identifier", "network", "software"]))],
             claims: [
                 .optional("model", .text(256)), .optional("system", .text(256)), .optional("identifier", .text(256)),
@@ -71,7 +101,10 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "log.session", "what happened in a session", "会话日志", streams: [.session],
+            "log.session",
+            "what happened in a session",
+            "会话日志",
+            streams: [.session],
             body: [
                 .required("operation", .token(128)), .optional("client_time", .time),
                 .optional("network", .code(["wifi", "cellular", "wired", "unknown"])),
@@ -82,21 +115,33 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "log.contact", "a person was in contact with the service", "联系记录", streams: [.subject],
+            "log.contact",
+            "a person was in contact with the service",
+            "联系记录",
+            streams: [.subject],
             body: [.required("channel", .code(Codes.channels))],
             claims: [.required("content_sha256", .digest), .optional("phone", .text(64))]
         ),
         EventType(
-            "service.shutdown_announced", "the end of the service was announced", "公告停止运营", streams: [.ledger],
+            "service.shutdown_announced",
+            "the end of the service was announced",
+            "公告停止运营",
+            streams: [.ledger],
             body: [.required("text_sha256", .digest), .required("effective", .time)]
         ),
         EventType(
-            "service.intake_stopped", "the service takes no more data", "停止收集", streams: [.ledger],
+            "service.intake_stopped",
+            "the service takes no more data",
+            "停止收集",
+            streams: [.ledger],
             body: [.required("announced", .index)]
         ),
         EventType("service.read_only", "the service only answers", "只读运行", streams: [.ledger]),
         EventType(
-            "service.successor_named", "who keeps the ledger was named", "指定承继保管方", streams: [.ledger],
+            "service.successor_named",
+            "who keeps the ledger was named",
+            "指定承继保管方",
+            streams: [.ledger],
             body: [.required("successor", .token(128))]
         ),
     ]

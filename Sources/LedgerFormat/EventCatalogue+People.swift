@@ -2,18 +2,27 @@
 extension EventCatalogue {
     static let accountTypes: [EventType] = [
         EventType(
-            "account.registered", "an account was registered", "账号注册", streams: [.subject],
+            "account.registered",
+            "an account was registered",
+            "账号注册",
+            streams: [.subject],
             body: [.required("kind", .code(["person", "organisation"])), .required("channel", .code(Codes.channels))],
             claims: [
                 .optional("phone", .text(64)), .optional("email", .text(320)), .optional("login_name", .text(256)),
             ]
         ),
         EventType(
-            "account.credential_set", "a credential was set", "设置登录凭证", streams: [.subject],
+            "account.credential_set",
+            "a credential was set",
+            "设置登录凭证",
+            streams: [.subject],
             body: [.required("credential", .code(credentials)), .optional("credential_id", .id)]
         ),
         EventType(
-            "account.credential_changed", "a credential was changed", "变更登录凭证", streams: [.subject],
+            "account.credential_changed",
+            "a credential was changed",
+            "变更登录凭证",
+            streams: [.subject],
             body: [
                 .required("credential", .code(credentials)), .optional("credential_id", .id),
                 .optional("compromise", .index),
@@ -21,7 +30,9 @@ extension EventCatalogue {
             claims: [.optional("phone", .text(64)), .optional("email", .text(320))]
         ),
         EventType(
-            "account.credential_compromised", "a credential is known or feared to others", "登录凭证泄露",
+            "account.credential_compromised",
+            "a credential is known or feared to others",
+            "登录凭证泄露",
             streams: [.subject],
             body: [
                 .required("credential", .code(credentials)), .optional("credential_id", .id), .required("since", .time),
@@ -30,23 +41,35 @@ extension EventCatalogue {
             claims: [.optional("reason", .text(2_000))]
         ),
         EventType(
-            "account.session_opened", "a session was opened", "会话开始", streams: [.subject, .session],
+            "account.session_opened",
+            "a session was opened",
+            "会话开始",
+            streams: [.subject, .session],
             body: [.required("method", .code(credentials)), .optional("client_time", .time)],
             claims: [.optional("ip_address", .text(64)), .optional("device", .text(512))]
         ),
         EventType(
-            "account.session_closed", "a session was closed", "会话结束", streams: [.subject, .session],
+            "account.session_closed",
+            "a session was closed",
+            "会话结束",
+            streams: [.subject, .session],
             body: [.required("cause", .code(["logout", "timeout", "revoked"]))]
         ),
         EventType(
-            "account.closed", "an account was closed", "账号注销", streams: [.subject],
+            "account.closed",
+            "an account was closed",
+            "账号注销",
+            streams: [.subject],
             body: [
                 .required("channel", .code(Codes.channels)), .optional("identity_check", .index),
                 .optional("request", .index),
             ]
         ),
         EventType(
-            "account.restored", "a closed account was restored", "账号恢复", streams: [.subject],
+            "account.restored",
+            "a closed account was restored",
+            "账号恢复",
+            streams: [.subject],
             body: [.required("identity", .index), .required("closure", .index)]
         ),
     ]
@@ -55,14 +78,20 @@ extension EventCatalogue {
 
     static let identityTypes: [EventType] = [
         EventType(
-            "identity.verify_requested", "an identity check was begun", "申请实名认证", streams: [.subject],
+            "identity.verify_requested",
+            "an identity check was begun",
+            "申请实名认证",
+            streams: [.subject],
             body: [
                 .required("method", .code(Codes.personMethods + Codes.organisationMethods)),
                 .required("purpose", .id), .optional("consent", .index), .optional("vendor", .id),
             ]
         ),
         EventType(
-            "identity.verified", "a person's identity was verified", "实名认证通过", streams: [.subject],
+            "identity.verified",
+            "a person's identity was verified",
+            "实名认证通过",
+            streams: [.subject],
             body: [
                 .required("method", .code(Codes.personMethods)), .required("expires", .time), .optional("vendor", .id),
                 .optional("requested", .index), .optional("level", .code(["low", "substantial", "high"])),
@@ -75,7 +104,10 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "identity.failed", "an identity check failed", "实名认证失败", streams: [.subject],
+            "identity.failed",
+            "an identity check failed",
+            "实名认证失败",
+            streams: [.subject],
             body: [
                 .required("method", .code(Codes.personMethods + Codes.organisationMethods)),
                 .required("reason", .code(["mismatch", "unreadable", "expired-document", "vendor-error", "aborted"])),
@@ -84,11 +116,17 @@ extension EventCatalogue {
             claims: [.optional("vendor_transaction", .text(256))]
         ),
         EventType(
-            "identity.expired", "a verification ended", "实名认证失效", streams: [.subject],
+            "identity.expired",
+            "a verification ended",
+            "实名认证失效",
+            streams: [.subject],
             body: [.required("verification", .index)]
         ),
         EventType(
-            "identity.org_verified", "an organisation's identity was verified", "企业认证通过", streams: [.subject],
+            "identity.org_verified",
+            "an organisation's identity was verified",
+            "企业认证通过",
+            streams: [.subject],
             body: [
                 .required("method", .code(Codes.organisationMethods)), .required("expires", .time),
                 .optional("vendor", .id), .required("legal_representative", .index),
@@ -100,7 +138,10 @@ extension EventCatalogue {
             ]
         ),
         EventType(
-            "identity.agent_authorised", "an organisation gave an agent authority", "授权经办人", streams: [.subject],
+            "identity.agent_authorised",
+            "an organisation gave an agent authority",
+            "授权经办人",
+            streams: [.subject],
             body: [
                 .required("organisation", .index), .required("agent", .index), .required("from", .time),
                 .required("until", .time), .required("scopes", .codes(agentScopes)),
@@ -108,7 +149,10 @@ extension EventCatalogue {
             claims: [.required("authority_sha256", .digest)]
         ),
         EventType(
-            "identity.agent_revoked", "an agent's authority was revoked", "撤销经办人授权", streams: [.subject],
+            "identity.agent_revoked",
+            "an agent's authority was revoked",
+            "撤销经办人授权",
+            streams: [.subject],
             body: [.required("authorisation", .index)],
             claims: [.optional("reason", .text(2_000))]
         ),
@@ -118,54 +162,82 @@ extension EventCatalogue {
 
     static let policyTypes: [EventType] = [
         EventType(
-            "policy.published", "a policy text was published", "政策发布", streams: [.policy],
+            "policy.published",
+            "a policy text was published",
+            "政策发布",
+            streams: [.policy],
             body: [
-                .required("kind", .code(["privacy", "terms", "certificate", "cookie"])), .required("version", .token(32)),
+                .required("kind", .code(["privacy", "terms", "certificate", "cookie"])),
+                .required("version", .token(32)),
                 .required("language", .token(16)), .required("text_sha256", .digest), .required("effective", .time),
                 .optional("previous", .index),
             ]
         ),
         EventType(
-            "policy.notified", "a person was told of a policy", "政策通知", streams: [.policy, .subject],
+            "policy.notified",
+            "a person was told of a policy",
+            "政策通知",
+            streams: [.policy, .subject],
             body: [
                 .required("policy", .index),
                 .required("manner", .code(["push", "message", "mail", "page", "announcement"])),
             ]
         ),
         EventType(
-            "policy.accepted", "a person accepted a policy", "同意政策", streams: [.policy, .subject],
+            "policy.accepted",
+            "a person accepted a policy",
+            "同意政策",
+            streams: [.policy, .subject],
             body: [.required("policy", .index), .required("mode", .code(["by-use", "express"]))]
         ),
         EventType(
-            "policy.declined", "a person declined a policy", "拒绝政策", streams: [.policy, .subject],
+            "policy.declined",
+            "a person declined a policy",
+            "拒绝政策",
+            streams: [.policy, .subject],
             body: [.required("policy", .index)]
         ),
     ]
 
     static let consentTypes: [EventType] = [
         EventType(
-            "consent.granted", "a person consented", "同意处理", streams: [.subject],
+            "consent.granted",
+            "a person consented",
+            "同意处理",
+            streams: [.subject],
             body: consentBody + [.required("mode", .code(Codes.consentModes))],
             claims: [.optional("shown_text", .text(8_000))]
         ),
         EventType(
-            "consent.separate_granted", "a person consented separately to sensitive data", "单独同意", streams: [.subject],
+            "consent.separate_granted",
+            "a person consented separately to sensitive data",
+            "单独同意",
+            streams: [.subject],
             body: consentBody + [.optional("recipient", .id)],
             claims: [.optional("shown_text", .text(8_000))]
         ),
         EventType(
-            "consent.withdrawn", "a person withdrew a consent", "撤回同意", streams: [.subject],
+            "consent.withdrawn",
+            "a person withdrew a consent",
+            "撤回同意",
+            streams: [.subject],
             body: [.required("consent", .index), .required("channel", .code(Codes.channels))]
         ),
         EventType(
-            "consent.scope_changed", "a person changed what a consent covers", "变更同意范围", streams: [.subject],
+            "consent.scope_changed",
+            "a person changed what a consent covers",
+            "变更同意范围",
+            streams: [.subject],
             body: [
                 .required("consent", .index), .required("purposes", .codes(consentPurposes)),
                 .required("categories", .codes(Codes.dataCategories)),
             ]
         ),
         EventType(
-            "purpose.registered", "a purpose of processing was registered", "登记处理目的", streams: [.purpose],
+            "purpose.registered",
+            "a purpose of processing was registered",
+            "登记处理目的",
+            streams: [.purpose],
             body: [
                 .required("basis", .code(Codes.lawfulBases)), .required("categories", .codes(Codes.dataCategories)),
                 .required("retention_class", .token(32)), .required("text_sha256", .digest),

@@ -80,7 +80,8 @@ public struct EventType: Sendable, Equatable {
         for member in members {
             guard let field = fields.first(where: { $0.name == member.name }) else {
                 // The name is the caller's, so it is repeated only where it can't carry anything personal.
-                let known = member.name.utf8.count <= 64 && member.name.utf8.allSatisfy { 0x61...0x7A ~= $0 || $0 == 0x5F }
+                let known =
+                    member.name.utf8.count <= 64 && member.name.utf8.allSatisfy { 0x61...0x7A ~= $0 || $0 == 0x5F }
                 throw EventError(
                     field: known && place == "body" ? "\(place).\(member.name)" : place,
                     rule: "must hold only the fields of the type"

@@ -27,7 +27,8 @@ public struct LedgerTime: Hashable, Sendable, Comparable, CustomStringConvertibl
         }
         guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
             let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
-            let fraction = number(20..<26), year >= 1970, 1...12 ~= month, day >= 1, hour < 24, minute < 60, second < 60,
+            let fraction = number(20..<26), year >= 1970, 1...12 ~= month, day >= 1, hour < 24, minute < 60,
+            second < 60,
             day <= LedgerTime.days(inMonth: month, of: year)
         else { return nil }
         let days = LedgerTime.daysSinceEpoch(year: year, month: month, day: day)

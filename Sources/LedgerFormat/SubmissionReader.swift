@@ -33,7 +33,10 @@ extension Submission {
             throw EventError(field: "event", rule: "must be a JSON object as declared: \(error)")
         }
         if unknown != nil {
-            throw EventError(field: "event", rule: "has a member other than type, request, actor, streams, body, claims")
+            throw EventError(
+                field: "event",
+                rule: "has a member other than type, request, actor, streams, body, claims"
+            )
         }
         guard let type else { throw EventError(field: "type", rule: "must be given") }
         guard let eventType = EventCatalogue.type(named: type) else {

@@ -1,7 +1,8 @@
-#if canImport(Glibc)
-import Glibc
-#endif
 public import Merkle
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 /// SHA-256 and SM3 of a file, taken in one pass over its bytes.
 public struct FileDigests: Sendable {

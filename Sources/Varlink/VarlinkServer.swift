@@ -22,7 +22,8 @@ public final class VarlinkServer: Sendable {
     private let listener = Mutex<(any Channel)?>(nil)
     private let children = Mutex<[ObjectIdentifier: any Channel]>([:])
 
-    public init(service: any VarlinkService, limits: VarlinkLimits = VarlinkLimits(), loops: Int = 2, workers: Int = 2) {
+    public init(service: any VarlinkService, limits: VarlinkLimits = VarlinkLimits(), loops: Int = 2, workers: Int = 2)
+    {
         group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
         pool = NIOThreadPool(numberOfThreads: workers)
         pool.start()
