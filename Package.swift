@@ -61,13 +61,15 @@ let package = Package(
         ),
         .target(
             name: "Daemon",
-            dependencies: ["Service", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Service", "Ledger", "LedgerFormat", "Varlink", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .executableTarget(
             name: "evidenced",
             dependencies: [
-                "Daemon", "Service", "Ledger", "Varlink",
+                "Daemon", "Service", "Ledger", "Merkle", "Varlink",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -96,6 +98,13 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON"], swiftSettings: strict),
-        .testTarget(name: "DaemonTests", dependencies: ["Daemon"], swiftSettings: strict),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: [
+                "Daemon", "Service", "Ledger", "LedgerFormat", "Varlink",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
     ]
 )

@@ -150,6 +150,9 @@ public final class Ledger: Sendable {
         return try (0..<count).map { _ in try ID128.fresh(now: now) }
     }
 
+    /// Whether the writer has been at one batch for longer than this: the disk, most likely, hangs.
+    public func isStalled(forSeconds seconds: Int64) -> Bool { writer.secondsAtBatch > seconds }
+
     /// How the parts stand, for status and metrics.
     public struct Gauges: Sendable {
         public let indexed: UInt64

@@ -36,6 +36,9 @@ struct LedgerClock {
     /// Whether the kernel says that something keeps its clock right (adjtimex).
     static var isSynchronized: Bool { evidenced_clock_is_synchronized() == 1 }
 
+    /// Seconds of the boot clock, for measuring how long something takes.
+    static var steadySeconds: Int64 { read(CLOCK_BOOTTIME) / 1_000_000 }
+
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()
         clock_gettime(clock, &time)

@@ -29,6 +29,8 @@ final class LedgerWriter: @unchecked Sendable {
     private var claims: SealedClaims
     private var clock: LedgerClock
     private var hasher = SHA256Hasher()
+    /// When the batch at hand was taken, in seconds of the boot clock; 0 between batches.
+    private let taken = Atomic<Int64>(0)
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
 
@@ -67,6 +69,8 @@ final class LedgerWriter: @unchecked Sendable {
     /// Takes and commits until the queue is closed and empty.
     func run() {
         while let calls = queue.take(maximumEvents: settings.batchEvents, maximumBytes: settings.batchBytes) {
+            taken.store(LedgerClock.steadySeconds, ordering: .relaxed)
+            defer { taken.store(0, ordering: .relaxed) }
             do {
                 while index.tail.count > settings.tailEntries { usleep(1_000) }
                 try commit(jumpEvent() + calls)
@@ -81,6 +85,12 @@ final class LedgerWriter: @unchecked Sendable {
             }
         }
         do { try saveCheckpoint() } catch { fatal(error) }
+    }
+
+    /// How long the writer has been at the batch at hand; 0 between batches.
+    var secondsAtBatch: Int64 {
+        let since = taken.load(ordering: .relaxed)
+        return since == 0 ? 0 : LedgerClock.steadySeconds - since
     }
 
     /// Signs the checkpoint of what is committed, moves the lock and publishes. Called once before `run`.

@@ -1,0 +1,189 @@
+import Ledger
+import Varlink
+
+extension Configuration {
+    /// Every key but those of principals. Parsing, the reference and the installed example all come from this table.
+    public static let keys: [ConfigurationKey] = pathKeys + storeKeys + queueKeys + connectionKeys + otherKeys
+
+    private static let pathKeys: [ConfigurationKey] = [
+        .path(
+            "store",
+            \.store,
+            unit: "directory",
+            example: "/srv/evidenced/store",
+            "Where entries, tree and sealed claims are kept. Made by `evidence init`, never by the daemon."
+        ),
+        .path(
+            "index",
+            \.index,
+            unit: "directory",
+            example: "/srv/evidenced/index",
+            "Where look-ups by digest and by request key are kept. May be deleted while the daemon is stopped: it is "
+                + "rebuilt from the store."
+        ),
+        .path(
+            "checkpoint-lock",
+            \.checkpointLock,
+            unit: "file",
+            example: "/mnt/lock/evidenced.lock",
+            "Remembers the last signed checkpoint, so that a restored backup cannot sign a second history. Must lie "
+                + "outside of the store, best on another disk, and must not be part of backups."
+        ),
+        .path(
+            "keyring",
+            \.keyring,
+            unit: "file",
+            example: "/root/evidenced.keyring",
+            "The ledger's secret keys. Where the service manager passes a credential named `keyring`, that is the "
+                + "default."
+        ),
+        .path(
+            "socket",
+            \.socket,
+            unit: "path of at most 107 bytes",
+            maximumBytes: 107,
+            example: "/run/evidence.sock",
+            "Unix socket to listen on. Not used where the service manager passes a listening socket."
+        ),
+        .permissions(
+            "socket-mode",
+            \.socketMode,
+            example: "0660",
+            "Permissions of the socket where the daemon binds it. Whoever may connect still needs a principal."
+        ),
+        .optionalPath(
+            "backup-root",
+            \.backupRoot,
+            unit: "directory",
+            example: "/var/lib/evidenced/backups",
+            "Directory below which backups may be written. Without it backups over the socket are refused."
+        ),
+    ]
+
+    private static let storeKeys: [ConfigurationKey] = [
+        .size(
+            "map-size",
+            \.ledgerSettings.mapBytes,
+            1 << 24...1 << 46,
+            example: "64G",
+            "First size of the store's memory map. It grows by itself; a larger one saves the growing."
+        ),
+        .size(
+            "map-limit",
+            \.ledgerSettings.maximumMapBytes,
+            1 << 24...1 << 46,
+            example: "512G",
+            "Where the store stops growing: beyond it appends are refused and reads go on."
+        ),
+        .size(
+            "index-map-size",
+            \.ledgerSettings.indexMapBytes,
+            1 << 24...1 << 46,
+            example: "16G",
+            "First size of the index's memory map. It grows by itself."
+        ),
+        .number(
+            "readers",
+            \.ledgerSettings.readers,
+            unit: "transactions",
+            16...4_096,
+            example: "512",
+            "Read transactions open at once."
+        ),
+    ]
+
+    private static let queueKeys: [ConfigurationKey] = [
+        .number(
+            "queue-events",
+            \.ledgerSettings.queueEvents,
+            unit: "events",
+            1...16_777_216,
+            example: "262144",
+            "Events that may wait for the disk. Beyond it calls are answered with Busy at once."
+        ),
+        .size(
+            "queue-bytes",
+            \.ledgerSettings.queueBytes,
+            1 << 16...1 << 36,
+            example: "256M",
+            "Bytes of events that may wait for the disk. Beyond it calls are answered with Busy at once."
+        ),
+        .number(
+            "batch-events",
+            \.batchEvents,
+            unit: "events",
+            1...65_536,
+            example: "512",
+            "Events one Append call may carry."
+        ),
+        .number(
+            "commit-events",
+            \.ledgerSettings.batchEvents,
+            unit: "events",
+            1...1_048_576,
+            example: "16384",
+            "Events one commit takes of those waiting."
+        ),
+        .size(
+            "commit-bytes",
+            \.ledgerSettings.batchBytes,
+            1 << 16...1 << 32,
+            example: "16M",
+            "Bytes of events one commit takes of those waiting."
+        ),
+    ]
+
+    private static let connectionKeys: [ConfigurationKey] = [
+        .number(
+            "maximum-connections",
+            \.varlinkLimits.connections,
+            unit: "connections",
+            1...1_000_000,
+            example: "16384",
+            "Connections at once. The process's limit of open files must be higher."
+        ),
+        .number(
+            "maximum-connections-per-user",
+            \.varlinkLimits.connectionsPerUser,
+            unit: "connections",
+            1...1_000_000,
+            example: "64",
+            "Connections at once of one user."
+        ),
+        .number(
+            "maximum-in-flight",
+            \.varlinkLimits.inFlight,
+            unit: "calls",
+            1...65_536,
+            example: "256",
+            "Pipelined calls of one connection that run at once; further ones are not read yet."
+        ),
+        .size(
+            "message-bytes",
+            \.varlinkLimits.messageBytes,
+            1 << 12...1 << 30,
+            example: "64M",
+            "Longest message or HTTP body."
+        ),
+        .number(
+            "message-timeout",
+            \.varlinkLimits.messageSeconds,
+            unit: "seconds",
+            1...86_400,
+            example: "10",
+            "How long a message may take to arrive once it has begun."
+        ),
+        .number(
+            "idle-timeout",
+            \.varlinkLimits.idleSeconds,
+            unit: "seconds; 0 for ever",
+            0...86_400,
+            example: "600",
+            "How long a connection may be silent before it is closed."
+        ),
+    ]
+
+    private static let otherKeys: [ConfigurationKey] = [
+        .level("log-level", \.logLevel, example: "debug", "Least urgent messages that are logged.")
+    ]
+}

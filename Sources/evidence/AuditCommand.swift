@@ -1,0 +1,104 @@
+import ArgumentParser
+import Glibc
+import JSON
+import Ledger
+import Merkle
+
+/// `evidence audit`
+struct AuditCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit",
+        abstract: "Re-derive the whole ledger from its entries.",
+        discussion: """
+            Reads the store itself, beside a running daemon or without one, computes everything again from the \
+            entries (chain, hashes, tree, streams, checkpoints, sealed claims, look-ups) and compares. Names every \
+            finding, the first damaged entry first, and exits with 1 if there is one. Writes nothing.
+
+            Needs the right to read the store. Without a readable keyring sealed claims are counted but not opened; \
+            a keyring named by --keyring must be readable.
+
+            EXAMPLES
+              sudo -u evidenced evidence audit
+              evidence audit --config ./evidenced.conf --json
+              evidence audit --store /mnt/copy/store --index /mnt/copy/index --lock /mnt/copy/checkpoint.lock
+
+            \(ExitStatus.help)
+            """
+    )
+
+    @OptionGroup var local: LocalOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let (locations, path) = try local.resolve()
+        // Told apart from a store that isn't there.
+        if access(locations.store, R_OK | X_OK) != 0, errno == EACCES {
+            throw Failure(path: locations.store, errno: EACCES)
+        }
+        let keyring = try loadKeyring(path)
+        var bar = ProgressBar("auditing")
+        defer { bar.clear() }
+        let report = try LedgerAudit.run(at: locations, keyring: keyring) { done, total in
+            bar.update(done: done, total: total)
+        }
+        bar.clear()
+        if output.json { Terminal.print(json: AuditCommand.json(report)) } else { AuditCommand.print(report) }
+        if !report.isClean { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+
+    private func loadKeyring(_ path: String) throws -> Keyring? {
+        do {
+            return try Keyring.load(path: path)
+        } catch let error as SystemError {
+            guard local.keyring == nil else { throw error }
+            Terminal.remark("\(error); sealed claims are counted but not opened")
+            return nil
+        }
+    }
+
+    private static func print(_ report: AuditReport) {
+        var table = Table()
+        table.add(["origin", report.origin])
+        table.add(["incarnation", String(report.incarnation)])
+        table.add(["entries", String(report.size)])
+        table.add(["root", report.root.base64])
+        table.add(["checkpoints", String(report.checkpoints)])
+        table.add(["claims opened", String(report.openedClaims)])
+        table.add(["claims erased", String(report.erasedClaims)])
+        table.add(["indexed", String(report.indexed)])
+        table.print()
+        let ordered = ordered(report.findings)
+        if let first = ordered.first(where: { $0.index != nil }), let index = first.index {
+            Swift.print("\nthe first damaged entry is \(index)")
+        }
+        for finding in ordered { Swift.print("FOUND  \(finding)") }
+        if report.isClean {
+            Swift.print("\nthe ledger is intact: everything stored is what its entries say")
+        } else if report.findings.count >= LedgerAudit.maximumFindings {
+            Swift.print("\nTHE LEDGER IS DAMAGED; the audit stopped after \(report.findings.count) findings")
+        } else {
+            Swift.print("\nTHE LEDGER IS DAMAGED: \(report.findings.count) findings")
+        }
+    }
+
+    /// Findings by entry, those of no entry last.
+    private static func ordered(_ findings: [AuditFinding]) -> [AuditFinding] {
+        findings.filter { $0.index != nil }.sorted { ($0.index ?? 0) < ($1.index ?? 0) }
+            + findings.filter { $0.index == nil }
+    }
+
+    private static func json(_ report: AuditReport) -> JSONValue {
+        let findings: [JSONValue] = ordered(report.findings).map { finding in
+            .members([
+                "index": finding.index.map { .int(Int64($0)) } ?? .null, "what": .string(finding.what),
+            ])
+        }
+        return .members([
+            "clean": .bool(report.isClean), "origin": .string(report.origin), "incarnation": .int(report.incarnation),
+            "size": .int(Int64(report.size)), "root": .string(report.root.base64),
+            "checkpoints": .int(Int64(report.checkpoints)), "openedClaims": .int(Int64(report.openedClaims)),
+            "erasedClaims": .int(Int64(report.erasedClaims)), "indexed": .int(Int64(report.indexed)),
+            "findings": .array(findings),
+        ])
+    }
+}

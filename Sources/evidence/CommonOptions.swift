@@ -1,0 +1,90 @@
+import ArgumentParser
+import Daemon
+import Glibc
+import Ledger
+
+/// Where the daemon is. Part of every command that asks it.
+struct SocketOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The daemon's socket.",
+            discussion: "Default: $EVIDENCED_SOCKET, else /run/evidenced/evidenced.sock.",
+            valueName: "path"
+        ),
+        completion: .file()
+    )
+    var socket: String?
+
+    /// Connects to the daemon.
+    ///
+    /// - Parameter timeoutSeconds: how long a wait for an answer may take; 0 for ever.
+    func connect(timeoutSeconds: Int = 60) throws -> Connection {
+        let path = socket ?? Environment.value("EVIDENCED_SOCKET") ?? "/run/evidenced/evidenced.sock"
+        return try Connection(path: path, timeoutSeconds: timeoutSeconds)
+    }
+}
+
+/// The form of the output.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print JSON, one value a line, instead of text for people.")
+    var json = false
+}
+
+/// Where the ledger's files are. Part of the commands that work without the daemon.
+struct LocalOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The daemon's configuration, which says where the ledger is.",
+            discussion: "Default: /etc/evidenced/evidenced.conf where that exists.",
+            valueName: "file"
+        ),
+        completion: .file()
+    )
+    var config: String?
+
+    @Option(help: ArgumentHelp("The store, instead of the configured one.", valueName: "dir"), completion: .directory)
+    var store: String?
+
+    @Option(help: ArgumentHelp("The index, instead of the configured one.", valueName: "dir"), completion: .directory)
+    var index: String?
+
+    @Option(help: ArgumentHelp("The checkpoint lock, instead of the configured one.", valueName: "file"))
+    var lock: String?
+
+    @Option(help: ArgumentHelp("The keyring, instead of the configured one.", valueName: "file"), completion: .file())
+    var keyring: String?
+
+    /// The files to work on: the configured ones, but for those named on the command line.
+    func resolve() throws -> (locations: LedgerLocations, keyring: String) {
+        let environment = ["CREDENTIALS_DIRECTORY"].reduce(into: [String: String]()) { values, name in
+            values[name] = Environment.value(name)
+        }
+        let standard = "/etc/evidenced/evidenced.conf"
+        let configuration: Configuration
+        if let path = config ?? (access(standard, F_OK) == 0 ? standard : nil) {
+            guard access(path, R_OK) == 0 else { throw Failure(path: path, errno: errno) }
+            do {
+                configuration = try Configuration.load(path: path, environment: environment)
+            } catch {
+                throw Failure(.usage, "\(error)")
+            }
+        } else {
+            configuration = try Configuration.parse("", environment: environment)
+        }
+        let locations = LedgerLocations(
+            store: store ?? configuration.store,
+            index: index ?? configuration.index,
+            lock: lock ?? configuration.checkpointLock
+        )
+        return (locations, keyring ?? configuration.keyring)
+    }
+}
+
+/// The process's environment variables.
+enum Environment {
+    /// The variable's value; nil where it is unset or empty.
+    static func value(_ name: String) -> String? {
+        guard let value = getenv(name), value.pointee != 0 else { return nil }
+        return String(cString: value)
+    }
+}

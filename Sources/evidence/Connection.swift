@@ -1,0 +1,102 @@
+import JSON
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Varlink
+
+/// A connection to the daemon that speaks `org.evidenced.Ledger`.
+struct Connection {
+    private let client: VarlinkClient
+
+    init(path: String, timeoutSeconds: Int) throws {
+        client = try VarlinkClient(path: path, timeoutSeconds: timeoutSeconds)
+    }
+
+    /// Calls a method; parameters that are nil are left out.
+    func call(_ method: String, _ parameters: KeyValuePairs<String, JSONValue?> = [:]) throws -> JSONValue {
+        try client.call(Connection.qualified(method), Connection.object(parameters))
+    }
+
+    /// Calls a method with `more`; `each` gets every reply and stops the stream with false.
+    func stream(
+        _ method: String,
+        _ parameters: KeyValuePairs<String, JSONValue?>,
+        each: (JSONValue) throws -> Bool
+    ) throws {
+        try client.stream(Connection.qualified(method), Connection.object(parameters), each: each)
+    }
+
+    /// One entry by its index.
+    func entry(_ index: Int64) throws -> RecordedEntry {
+        let reply = try call("GetEntry", ["index": .int(index)])
+        return try RecordedEntry(reply.member("entry"))
+    }
+
+    private static func qualified(_ method: String) -> String { "org.evidenced.Ledger.\(method)" }
+
+    private static func object(_ parameters: KeyValuePairs<String, JSONValue?>) -> JSONValue {
+        .object(parameters.compactMap { name, value in value.map { JSONMember(name: name, value: $0) } })
+    }
+}
+
+/// An entry as the daemon hands it out, checked against its leaf hash.
+struct RecordedEntry {
+    /// The exact text that was hashed.
+    let text: String
+    let leaf: Digest
+    let entry: Entry
+
+    init(_ value: JSONValue) throws {
+        text = try value.text("entry")
+        let bytes = Array(text.utf8)
+        var hasher = SHA256Hasher()
+        leaf = hasher.leaf(bytes)
+        guard leaf.base64 == (try value.text("leaf")) else {
+            throw Failure(.refused, "the daemon's leaf hash is not that of the entry it sent")
+        }
+        do {
+            entry = try Entry(bytes)
+        } catch {
+            throw Failure(.refused, "the daemon sent an entry that breaks the format: \(error)")
+        }
+    }
+
+    /// The entry and its leaf hash as one JSON line.
+    var json: JSONValue {
+        .members([
+            "index": .int(Int64(entry.index)), "leaf": .string(leaf.base64), "entry": .string(text),
+        ])
+    }
+}
+
+/// Reading replies: a missing member is the daemon's fault, and says which one.
+extension JSONValue {
+    func member(_ name: String) throws -> JSONValue {
+        guard let value = self[name] else { throw Failure(.refused, "the daemon's reply lacks \(name)") }
+        return value
+    }
+
+    func text(_ name: String) throws -> String {
+        guard let value = try member(name).string else { throw Failure(.refused, "the daemon's \(name) is no string") }
+        return value
+    }
+
+    func number(_ name: String) throws -> Int64 {
+        guard let value = try member(name).int else { throw Failure(.refused, "the daemon's \(name) is no integer") }
+        return value
+    }
+
+    func list(_ name: String) throws -> [JSONValue] {
+        guard let value = try member(name).array else { throw Failure(.refused, "the daemon's \(name) is no list") }
+        return value
+    }
+
+    func hashes(_ name: String) throws -> [Digest] {
+        try list(name).map { value in
+            guard let digest = value.string.flatMap({ Digest(base64: $0) }) else {
+                throw Failure(.refused, "the daemon's \(name) holds something that is no hash")
+            }
+            return digest
+        }
+    }
+}

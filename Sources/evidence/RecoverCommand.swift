@@ -1,0 +1,90 @@
+import ArgumentParser
+import JSON
+import Ledger
+
+/// Why a new incarnation begins, as `system.recovered` records it.
+enum RecoveryReason: String, CaseIterable, ExpressibleByArgument {
+    case backupRestored = "backup-restored"
+    case lockLost = "lock-lost"
+    case lockDamaged = "lock-damaged"
+    case keyLost = "key-lost"
+    case moved
+}
+
+/// `evidence recover`
+struct RecoverCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "recover",
+        abstract: "Begin a new incarnation of a ledger.",
+        discussion: """
+            When a backup was restored, or lock or key were lost, the ledger can't go on under its name: somebody may \
+            hold a signed checkpoint that its store contradicts. This command ends the incarnation and begins the \
+            next one, with a new origin (…/incarnation/N) and a new checkpoint key, and records system.recovered. \
+            Everything recorded before stays and stays provable. Run it as the daemon's user, while the daemon \
+            doesn't run, and only when the daemon refuses to start and says so. Audit the store first. Then hand the \
+            new verification key to whoever checks proofs.
+
+            The old keyring stays beside the new one as KEYRING.incarnation-N. With key-lost and no keyring at all, \
+            a fresh one is made: what was sealed under the lost one can't be opened any more.
+
+            Interrupted or refused, it can be run again: the next keyring waits as KEYRING.new. The look-up index is \
+            made anew when the daemon starts; until then an audit says that it is of another incarnation.
+
+            EXAMPLES
+              sudo -u evidenced evidence recover --reason backup-restored
+              evidence recover --config ./evidenced.conf --reason lock-lost
+
+            \(ExitStatus.help)
+            """
+    )
+
+    @Option(help: ArgumentHelp("What happened.", valueName: "code"))
+    var reason: RecoveryReason
+
+    @OptionGroup var local: LocalOptions
+    @OptionGroup var output: OutputOptions
+
+    /// Each step leaves what the next run can go on from:
+    /// 1. The next keyring is written beside the old one. A crash within it may leave a malformed file, which the next
+    ///    run refuses by name and which may be removed; after it, the next run finds the keyring and uses it.
+    /// 2. `system.recovered` is committed under its key, then the new lock is written. A crash after the commit leaves
+    ///    a store that already names the key, which the next run notices. If the lock wasn't written yet, the daemon
+    ///    refuses that store, and one more run begins one more incarnation: a key is spent, none is lost.
+    /// 3. The next keyring takes the old one's place, by one rename.
+    func run() throws {
+        let (locations, path) = try local.resolve()
+        let next = try nextKeyring(path)
+        let begun: (incarnation: Int64, vkey: String)
+        do {
+            begun = try LedgerCreation.beginIncarnation(at: locations, keyring: next, reason: reason.rawValue)
+        } catch let refusal as StartupRefusal {
+            // Only a staged key can be the store's already: a fresh one never is.
+            guard refusal.code == .keyMismatch else { throw refusal }
+            try Keyring.adoptStaged(path: path, suffix: "interrupted")
+            throw Failure(
+                .refused,
+                "an interrupted recovery was completed and its key is in place: start the daemon, "
+                    + "and run this again only if it refuses"
+            )
+        }
+        try Keyring.adoptStaged(path: path, suffix: "incarnation-\(begun.incarnation - 1)")
+        if output.json {
+            Terminal.print(json: .members(["incarnation": .int(begun.incarnation), "vkey": .string(begun.vkey)]))
+        } else {
+            print(begun.vkey)
+            Terminal.remark("incarnation \(begun.incarnation) began; hand out its verification key, printed above")
+        }
+    }
+
+    private func nextKeyring(_ path: String) throws -> Keyring {
+        if let staged = try Keyring.staged(path: path) { return staged }
+        let next: Keyring
+        if reason == .keyLost, !LocalFile.exists(path) {
+            next = try Keyring()
+        } else {
+            next = try Keyring.load(path: path).withFreshCheckpointKey()
+        }
+        try next.stage(path: path)
+        return next
+    }
+}

@@ -1,0 +1,203 @@
+import JSON
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+/// The checks of `evidence verify`, each kept with its outcome in plain words.
+struct Verification {
+    private struct Check {
+        let what: String
+        /// What is wrong; nil where it passed.
+        let problem: String?
+    }
+
+    private let entryBytes: [UInt8]
+    private let proofBytes: [UInt8]
+    private let key: String
+    private var hasher = SHA256Hasher()
+    private var checks: [Check] = []
+    private var entry: Entry?
+    private var checkpoint: Checkpoint?
+    private var digests: [(name: String, hex: String)] = []
+
+    init(entryBytes: [UInt8], proofBytes: [UInt8], key: String) {
+        self.entryBytes = entryBytes
+        self.proofBytes = proofBytes
+        self.key = key
+    }
+
+    var hasPassed: Bool { checks.allSatisfy { $0.problem == nil } }
+
+    /// The entry's form: a text that can be read in two ways proves nothing.
+    mutating func checkEntry() {
+        let what = "the entry is well-formed and canonical"
+        do {
+            let entry = try Entry(entryBytes)
+            self.entry = entry
+            record(what)
+        } catch {
+            let hint = entryBytes.last == 0x0A ? "; the file ends in a line feed, which is not part of an entry" : ""
+            record(what, "\(error)\(hint)")
+        }
+    }
+
+    /// Signature, place and path.
+    mutating func checkProof() {
+        let proof: TlogProof
+        do {
+            guard let text = String(validating: proofBytes, as: UTF8.self) else {
+                throw NoteError(.malformedProof, "not UTF-8")
+            }
+            proof = try TlogProof(parsing: text)
+            record("the proof is a tlog-proof")
+        } catch {
+            return record("the proof is a tlog-proof", "\(error)")
+        }
+        checkSignature(proof)
+        checkInclusion(proof)
+        guard let entry else { return }
+        let isSame = entry.index == proof.index
+        record(
+            "the entry says of itself that it is entry \(proof.index), as the proof does",
+            isSame ? nil : "it says it is entry \(entry.index)"
+        )
+    }
+
+    private mutating func checkSignature(_ proof: TlogProof) {
+        let what = "the checkpoint is signed by the key given"
+        do {
+            let hasher = hasher
+            let key = try VerificationKey(parsing: key) { hasher.hash($0) }
+            let note = try SignedNote(parsing: Array(proof.note.utf8))
+            try note.verify([KeyVerifier(key)])
+            let checkpoint = try Checkpoint(parsing: note.text)
+            self.checkpoint = checkpoint
+            record(what)
+            record(
+                "the checkpoint is of the ledger the key is of",
+                checkpoint.origin == key.name ? nil : "it is of \(checkpoint.origin), the key of \(key.name)"
+            )
+        } catch {
+            record(what, "\(error)")
+        }
+    }
+
+    private mutating func checkInclusion(_ proof: TlogProof) {
+        guard let checkpoint else { return }
+        let what = "the entry's hash leads to the signed root of \(checkpoint.size) entries"
+        do {
+            try ProofVerifier.inclusion(
+                leaf: hasher.leaf(entryBytes),
+                index: proof.index,
+                size: checkpoint.size,
+                path: proof.path,
+                root: checkpoint.root,
+                hasher: &hasher
+            )
+            record(what)
+        } catch {
+            record(what, error.rawValue)
+        }
+    }
+
+    /// Every opening of a file: one, a list, or an object with a list `openings`.
+    mutating func checkOpenings(_ bytes: [UInt8], name: String) {
+        let values: [JSONValue]
+        do {
+            let value = try JSONReader.parse(bytes)
+            values = value["openings"]?.array ?? value.array ?? [value]
+        } catch {
+            return record("\(name) holds openings", "\(error)")
+        }
+        if values.isEmpty { record("\(name) holds openings", "there are none") }
+        for value in values {
+            guard let opening = Verification.opening(value) else {
+                record("\(name) holds openings", "one lacks scope, name, salt of 32 bytes or value")
+                continue
+            }
+            let what = "the claim \(opening.name) is the one the entry commits to"
+            guard let entry else {
+                record(what, "there is no entry to compare it with")
+                continue
+            }
+            let scope = entry.claims.first { $0.scope == opening.scope }
+            let claim = scope?.claims.first { $0.name == opening.name }
+            if let claim {
+                let isSame = hasher.hash(opening.preimage) == claim.commitment
+                record(what, isSame ? nil : "salt and value give another commitment")
+                if isSame, EventCatalogue.digestClaims.contains(opening.name), let hex = opening.value.string {
+                    digests.append((opening.name, hex))
+                }
+            } else {
+                record(what, "the entry has no such claim under \(opening.scope)")
+            }
+        }
+    }
+
+    /// Whether a file has the digests that were disclosed.
+    mutating func checkDocument(_ path: String) throws {
+        let total = try LocalFile.size(path)
+        var bar = ProgressBar("hashing")
+        let taken = try FileDigests(path: path) { bar.update(done: UInt64(clamping: $0), total: total) }
+        bar.clear()
+        if digests.isEmpty { record("\(path) is the document", "no valid opening discloses its sha256 or sm3") }
+        for digest in digests {
+            let own = digest.name == "sm3" ? taken.sm3.hex : taken.sha256.hex
+            record(
+                "\(path) has the \(digest.name) that was recorded",
+                own == digest.hex ? nil : "it has \(own), recorded was \(digest.hex)"
+            )
+        }
+    }
+
+    var json: JSONValue {
+        let list: [JSONValue] = checks.map { check in
+            .members([
+                "check": .string(check.what), "passed": .bool(check.problem == nil),
+                "problem": check.problem.map { .string($0) } ?? .null,
+            ])
+        }
+        return .members(["passed": .bool(hasPassed), "checks": .array(list)])
+    }
+
+    func print() {
+        for check in checks {
+            // What is checked may be hostile, down to the names in it.
+            let line = check.problem.map { "FAILED  \(check.what): \($0)" } ?? "passed  \(check.what)"
+            Swift.print(Terminal.printable(line))
+        }
+        guard hasPassed, let entry, let checkpoint else {
+            Swift.print("\nNOT VERIFIED: do not rely on this evidence")
+            return
+        }
+        let place = "\(checkpoint.origin) recorded this entry, \(entry.type), as number \(entry.index)"
+        Swift.print("\nVERIFIED: \(Terminal.printable(place)), and dates it \(entry.time)")
+    }
+
+    private mutating func record(_ what: String, _ problem: String? = nil) {
+        checks.append(Check(what: what, problem: problem))
+    }
+
+    private static func opening(_ value: JSONValue) -> Opening? {
+        guard let scope = value["scope"]?.string.flatMap({ StreamID($0) }), let name = value["name"]?.string,
+            let salt = value["salt"]?.string.flatMap({ Base64.decode($0) }), salt.count == FormatLimits.saltBytes,
+            let disclosed = value["value"]
+        else { return nil }
+        return Opening(scope: scope, name: name, salt: salt, value: disclosed)
+    }
+}
+
+/// A key of the user's as the note checks it.
+private struct KeyVerifier: NoteVerifier {
+    let name: String
+    let keyID: UInt32
+    private let key: Ed25519PublicKey
+
+    init(_ key: VerificationKey) throws {
+        name = key.name
+        keyID = key.keyID
+        self.key = try Ed25519PublicKey(key.publicKey)
+    }
+
+    func isValid(signature: [UInt8], over text: [UInt8]) -> Bool { key.isValid(signature: signature, over: text) }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import JSON
+
+/// `evidence verify`
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Check a proof, without the daemon.",
+        discussion: """
+            Checks that an entry is what the ledger signed: its hash, its path to the root, and the checkpoint's \
+            signature under a key you trust. With --opening it also checks disclosed claims against their \
+            commitments in the entry, and with --document that a file is the one whose digest was disclosed. Says \
+            of each check whether it passed; exits with 1 if one failed. Needs no network and no daemon.
+
+            The key is a verification key NAME+ID+KEY as evidence init and evidence keys print it, or a file that \
+            holds one. Take it from somewhere you trust, not from whoever hands you the proof.
+
+            The same by other tools: the leaf hash is SHA-256 of a zero byte and the entry; each inner node is \
+            SHA-256 of a byte 1, the left and the right hash; the signature is Ed25519 over the checkpoint's text, \
+            which openssl pkeyutl -verify -rawin checks with the key evidence keys --pem prints.
+
+            EXAMPLES
+              evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey
+              evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey \\
+                --opening openings.json --document contract.pdf
+
+            \(ExitStatus.help)
+            """
+    )
+
+    @Argument(help: ArgumentHelp("The proof, a C2SP tlog-proof.", valueName: "proof"), completion: .file())
+    var proof: String
+
+    @Option(help: ArgumentHelp("The entry's exact bytes.", valueName: "file"), completion: .file())
+    var entry: String
+
+    @Option(help: ArgumentHelp("The ledger's verification key, or a file that holds it.", valueName: "vkey"))
+    var key: String
+
+    @Option(
+        name: .customLong("opening"),
+        help: ArgumentHelp("Disclosed claims, as evidence show --open --json prints them.", valueName: "file"),
+        completion: .file()
+    )
+    var openings: [String] = []
+
+    @Option(help: ArgumentHelp("A document whose digest an opening discloses.", valueName: "file"), completion: .file())
+    var document: String?
+
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if document != nil, openings.isEmpty { throw ValidationError("--document needs --opening.") }
+    }
+
+    func run() throws {
+        var verification = Verification(
+            entryBytes: try LocalFile.read(entry),
+            proofBytes: try LocalFile.read(proof),
+            key: try VerifyCommand.verificationKey(key)
+        )
+        verification.checkEntry()
+        verification.checkProof()
+        for path in openings { verification.checkOpenings(try LocalFile.read(path), name: path) }
+        if let document { try verification.checkDocument(document) }
+        if output.json {
+            Terminal.print(json: verification.json)
+        } else {
+            verification.print()
+        }
+        if !verification.hasPassed { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+
+    /// The text of a key: the argument itself, or the first line of the file it names.
+    private static func verificationKey(_ argument: String) throws -> String {
+        if argument.split(separator: "+", maxSplits: 2).count == 3, !LocalFile.exists(argument) { return argument }
+        let text = String(decoding: try LocalFile.read(argument), as: UTF8.self)
+        return text.split(separator: "\n").first.map(String.init) ?? ""
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Daemon
+import Glibc
+import Service
+
+/// The daemon's command line.
+@main
+struct Evidenced: ParsableCommand {
+    static let version = "0.1.0"
+    private static let defaultConfiguration = "/etc/evidenced/evidenced.conf"
+
+    static let configuration = CommandConfiguration(
+        commandName: "evidenced",
+        abstract: "The evidence ledger daemon.",
+        discussion: """
+            Opens the ledger the configuration names and serves org.evidenced.Ledger on a Unix socket, in the native \
+            Varlink protocol and its HTTP binding, until it gets SIGTERM or SIGINT. It then answers what it has \
+            accepted, records that it stopped, and exits.
+
+            It runs in the foreground and logs to standard error. Under systemd it takes the listening socket, \
+            reports readiness and gives signs of life as the unit asks. It never opens a network connection.
+
+            A ledger is never created by the daemon: use 'evidence init'.
+
+            EXIT STATUS
+              0   stopped as told
+              64  the command line is wrong
+              65  the ledger's parts don't belong together or are damaged; the message says what to do, and \
+            restarting doesn't help
+              71  the system refused something, such as binding the socket
+              74  a write or sync failed while running; the next start decides what is in the ledger
+              78  the configuration is wrong
+
+            FILES
+              \(defaultConfiguration)   configuration; 'evidenced --help-config' documents every key
+
+            SEE ALSO
+              evidence(1), ledger-format.md
+            """,
+        version: version
+    )
+
+    @Option(name: .long, help: ArgumentHelp("The configuration file.", valueName: "file"))
+    var config = Evidenced.defaultConfiguration
+
+    @Flag(name: .long, help: "Check the configuration, print what it comes to, and exit.")
+    var checkConfig = false
+
+    @Flag(name: .long, help: "Print every configuration key with its meaning, unit and default, and exit.")
+    var helpConfig = false
+
+    func run() throws {
+        if helpConfig {
+            print(Configuration.reference)
+            return
+        }
+        let environment = Process.environment
+        let configuration: Configuration
+        do {
+            configuration = try Configuration.load(path: config, environment: environment)
+        } catch {
+            Process.complain("\(error)")
+            throw ExitCode(DaemonExit.configuration)
+        }
+        if checkConfig {
+            print("\(config): correct, \(configuration.access.principals.count) principals")
+            return
+        }
+        throw ExitCode(DaemonProcess(configuration: configuration, environment: environment).run())
+    }
+}
+
+/// What the process knows of itself.
+enum Process {
+    static var environment: [String: String] {
+        var variables: [String: String] = [:]
+        var pointer = environ
+        while let entry = pointer.pointee {
+            let parts = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+            pointer += 1
+        }
+        return variables
+    }
+
+    static func complain(_ message: String) {
+        let line = Array("evidenced: \(message)\n".utf8)
+        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+/// Exit statuses of the daemon, after sysexits(3).
+enum DaemonExit {
+    static let stopped: Int32 = 0
+    /// The ledger's parts don't belong together, or are damaged.
+    static let refused: Int32 = 65
+    /// The system refused something.
+    static let system: Int32 = 71
+    /// A write or sync failed while running.
+    static let writeFailed: Int32 = 74
+    static let configuration: Int32 = 78
+}
