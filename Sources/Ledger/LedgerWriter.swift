@@ -214,7 +214,7 @@ final class LedgerWriter: @unchecked Sendable {
         do {
             try environment.extendFile(to: min(ahead, environment.sizes.map))
         } catch {
-            guard let error = error as? LMDBError, [ENOSPC, EDQUOT].contains(error.code) else { throw error }
+            guard let error = error as? LMDBError, [ENOSPC, EDQUOT, EFBIG].contains(error.code) else { throw error }
             guard environment.fileBytes >= needed else {
                 throw LedgerError.storeFull(reason: "the disk is full")
             }

@@ -94,6 +94,8 @@ struct DaemonProcess {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)
+        // A file that may not grow is a full disk, not a reason to die.
+        signal(SIGXFSZ, SIG_IGN)
         return signals
     }
 
