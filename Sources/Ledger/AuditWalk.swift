@@ -44,10 +44,10 @@ struct AuditWalk {
         )
     }
 
-    mutating func openIndex(_ directory: String, key: [UInt8]?) {
+    mutating func openIndex(_ directory: String, key: [UInt8]?, identity: LedgerIdentity) {
         guard FileSystem.exists(directory + "/data.mdb") else { return }
         do {
-            lookups = try LookupAudit(directory: directory, key: key)
+            lookups = try LookupAudit(directory: directory, key: key, identity: identity)
         } catch {
             found(nil, "the look-up index cannot be read: \(error)")
         }
@@ -202,7 +202,7 @@ struct AuditWalk {
             found(nil, "the store has \(rows) \(name) rows where the entries account for \(derived)")
         }
         if identity != identities.last { found(nil, "the store's identity is not what its entries establish") }
-        for what in lookups?.conclude(identities.last) ?? [] { found(nil, what) }
+        for what in lookups?.conclude() ?? [] { found(nil, what) }
     }
 
     mutating func compare(lock: LockRecord?, path: String) {

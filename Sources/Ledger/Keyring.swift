@@ -33,10 +33,13 @@ public struct Keyring: Sendable {
     }
 
     /// Reads a keyring file; one that others may read is refused.
-    public static func load(path: String) throws -> Keyring {
+    ///
+    /// - Parameter isCredential: the service manager handed it out. It then may grant the right to read by an access
+    ///   list, whose mask shows as the group's permission.
+    public static func load(path: String, isCredential: Bool = false) throws -> Keyring {
         var status = stat()
         guard stat(path, &status) == 0 else { throw SystemError("reading the keyring \(path)") }
-        guard status.st_mode & 0o077 == 0 else {
+        guard status.st_mode & (isCredential ? 0o007 : 0o077) == 0 else {
             throw StartupRefusal(
                 .badKeyring,
                 "the keyring \(path) can be read by others than its owner",

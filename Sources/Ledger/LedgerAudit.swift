@@ -45,11 +45,13 @@ public enum LedgerAudit {
 
     /// - Parameters:
     ///   - keyring: opens sealed claims; without it they are only counted.
+    ///   - isCopy: the store is a backup or copy, whose checkpoint lock stayed with the original and is not compared.
     ///   - progress: entries done and entries in all.
     /// - Throws: `StartupRefusal` where there is no ledger to audit.
     public static func run(
         at locations: LedgerLocations,
         keyring: Keyring?,
+        isCopy: Bool = false,
         progress: (UInt64, UInt64) -> Void
     ) throws -> AuditReport {
         guard FileSystem.exists(locations.store + "/data.mdb") else {
@@ -73,11 +75,13 @@ public enum LedgerAudit {
             claims: try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) },
             lockedSize: try? lock?.checkpoint().1.size
         )
-        walk.openIndex(locations.index, key: keyring?.indexKey)
-        let totals = try environment.read { transaction in
+        let (totals, identity) = try environment.read { transaction in
             try LedgerOpening.requireFormat(transaction, schema)
-            return try AuditTotals(transaction, schema)
+            return (
+                try AuditTotals(transaction, schema), try? LedgerOpening.identity(transaction, schema)
+            )
         }
+        if let identity, !isCopy { walk.openIndex(locations.index, key: keyring?.indexKey, identity: identity) }
         var next: UInt64 = 0
         while next < totals.size, walk.findings.count < maximumFindings {
             let end = min(next + chunk, totals.size)
@@ -92,9 +96,8 @@ public enum LedgerAudit {
         }
         progress(next, totals.size)
         if walk.findings.count < maximumFindings {
-            let identity = try? environment.read { try LedgerOpening.identity($0, schema) }
             walk.conclude(totals, identity: identity)
-            walk.compare(lock: lock, path: locations.lock)
+            if !isCopy { walk.compare(lock: lock, path: locations.lock) }
         }
         return walk.report()
     }

@@ -7,7 +7,6 @@ struct LookupAudit {
     /// Entries the index held when the audit began.
     let indexed: UInt64
     private let index: LookupIndex
-    private let ledger: [UInt8]
     private let rows: [(name: String, count: Int)]
     private let documents: Int
     /// Whether document digests can be recomputed: their hash is keyed.
@@ -15,10 +14,13 @@ struct LookupAudit {
     private var seenDocuments = 0
     private var hasUnreadableClaims = false
 
-    init(directory: String, key: [UInt8]?) throws {
+    /// Nil where the index is of another ledger or of an earlier incarnation: the daemon makes it anew at its start.
+    init?(directory: String, key: [UInt8]?, identity: LedgerIdentity) throws {
         index = try LookupIndex(readOnly: directory, key: key ?? [UInt8](repeating: 0, count: 32))
         isKeyed = key != nil
+        let ledger: [UInt8]
         (indexed, ledger, rows, documents) = try index.totals()
+        guard ledger == identity.encoded else { return nil }
     }
 
     /// What the index says of an entry that the entry doesn't; nil where they agree.
@@ -31,8 +33,7 @@ struct LookupAudit {
     }
 
     /// What is wrong with the index as a whole.
-    func conclude(_ identity: LedgerIdentity?) -> [String] {
-        guard ledger == identity?.encoded else { return ["the look-up index is of another ledger or incarnation"] }
+    func conclude() -> [String] {
         var findings = rows.filter { UInt64($0.count) != indexed }.map { row in
             "the look-up index has \(row.count) \(row.name) rows for \(indexed) entries"
         }

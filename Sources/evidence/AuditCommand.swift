@@ -20,11 +20,14 @@ struct AuditCommand: ParsableCommand {
             EXAMPLES
               sudo -u evidenced evidence audit
               evidence audit --config ./evidenced.conf --json
-              evidence audit --store /mnt/copy/store --index /mnt/copy/index --lock /mnt/copy/checkpoint.lock
+              evidence audit --store /var/backups/ledger-monday --copy
 
             \(ExitStatus.help)
             """
     )
+
+    @Flag(help: "The store is a backup or copy: its lock and index stayed with the original and aren't compared.")
+    var copy = false
 
     @OptionGroup var local: LocalOptions
     @OptionGroup var output: OutputOptions
@@ -38,7 +41,7 @@ struct AuditCommand: ParsableCommand {
         let keyring = try loadKeyring(path)
         var bar = ProgressBar("auditing")
         defer { bar.clear() }
-        let report = try LedgerAudit.run(at: locations, keyring: keyring) { done, total in
+        let report = try LedgerAudit.run(at: locations, keyring: keyring, isCopy: copy) { done, total in
             bar.update(done: done, total: total)
         }
         bar.clear()

@@ -28,7 +28,7 @@ struct RecoverCommand: ParsableCommand {
             a fresh one is made: what was sealed under the lost one can't be opened any more.
 
             Interrupted or refused, it can be run again: the next keyring waits as KEYRING.new. The look-up index is \
-            made anew when the daemon starts; until then an audit says that it is of another incarnation.
+            made anew when the daemon starts.
 
             EXAMPLES
               sudo -u evidenced evidence recover --reason backup-restored

@@ -36,7 +36,11 @@ struct DaemonProcess {
     private func serve(until signals: inout sigset_t, _ logger: Logger) throws {
         let notifier = SystemdNotifier(environment: environment)
         let inherited = try SystemdActivation.listeningDescriptor()
-        let keyring = try Keyring.load(path: configuration.keyring)
+        let credentials = environment["CREDENTIALS_DIRECTORY"].map { $0 + "/" }
+        let keyring = try Keyring.load(
+            path: configuration.keyring,
+            isCredential: credentials.map { configuration.keyring.hasPrefix($0) } ?? false
+        )
         notifier.status("opening the ledger")
         let ledger = try Ledger(
             at: configuration.locations,

@@ -171,6 +171,9 @@ import Testing
         } catch let refusal as StartupRefusal {
             #expect(refusal.code == .badKeyring && refusal.advice.contains("chmod 600"))
         }
+        #expect(try Keyring.load(path: path, isCredential: true).indexKey == fixture.keyring.indexKey)
+        chmod(path, 0o604)
+        #expect(throws: StartupRefusal.self) { try Keyring.load(path: path, isCredential: true) }
     }
 
     @Test func aLockChangedUnderARunningDaemonStopsIt() throws {
