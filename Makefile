@@ -71,11 +71,13 @@ $(VENV)/stamp: $(REQUIREMENTS) | deps
 demo: deps build ## a ledger from its creation to a verified proof
 	Tests/Demo/demo.sh "$$(swift build $(RELEASE) --show-bin-path)"
 
-bench: build-deps ## measurements
-	swift run -c release --package-path Tests/Benchmarks evidenced-bench
+bench: build ## measurements beside raw baselines of the same run (BENCH="--sizes 10000")
+	swift run -c release --package-path Tests/Benchmarks evidenced-bench \
+	    --binaries "$$(swift build $(RELEASE) --show-bin-path)" $(BENCH)
 
 lint: swift-version ## formatting and the import table
-	swift format lint --strict --parallel --configuration .swift-format -r Package.swift Sources Tests
+	find Package.swift Sources Tests -name .build -prune -o -name '*.swift' -print0 \
+	    | xargs -0 swift format lint --strict --parallel --configuration .swift-format
 	Tests/lint/imports.sh
 
 install: ## install what `make build` built; DESTDIR, PREFIX, SYSCONFDIR

@@ -13,7 +13,10 @@ let package = Package(
     products: [
         .executable(name: "evidenced", targets: ["evidenced"]),
         .executable(name: "evidence", targets: ["evidence"]),
-        .library(name: "EvidencedKit", targets: ["Service", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB"]),
+        .library(
+            name: "EvidencedKit",
+            targets: ["Service", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB"]
+        ),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
