@@ -14,7 +14,7 @@ DESTDIR ?=
 # Swift's standard library goes into the binaries; libssl and liblmdb stay the system's, which mends them.
 RELEASE := -c release --static-swift-stdlib -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 BUILD_PACKAGES := liblmdb-dev libssl-dev pkg-config
-TEST_PACKAGES := $(BUILD_PACKAGES) curl openssl python3-venv strace
+TEST_PACKAGES := $(BUILD_PACKAGES) curl openssl python3-venv strace xxd
 SWIFT_MINIMUM := 6.3
 VENV := .venv
 REQUIREMENTS := Tests/Integration/requirements.txt

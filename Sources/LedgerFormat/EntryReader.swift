@@ -64,6 +64,9 @@ extension Entry {
         self.type = type
         claims = try Entry.readClaims(members[2].value)
         streams = try Entry.readStreams(members[6].value)
+        guard claims.allSatisfy({ scope in streams.contains { $0.stream == scope.scope } }) else {
+            throw EntryError(field: "claims", reason: "has a scope that is none of the streams")
+        }
         guard encoded == bytes else { throw EntryError(field: "entry", reason: "is not canonical JSON (RFC 8785)") }
     }
 
@@ -90,6 +93,9 @@ extension Entry {
         }
         guard count <= FormatLimits.claimsPerEvent else {
             throw EntryError(field: "claims", reason: "are more than \(FormatLimits.claimsPerEvent)")
+        }
+        guard Set(scopes.flatMap { $0.claims.map(\.name) }).count == count else {
+            throw EntryError(field: "claims", reason: "has a name under two scopes")
         }
         guard zip(scopes, scopes.dropFirst()).allSatisfy({ $0.scope < $1.scope }) else {
             throw EntryError(field: "claims", reason: "has scopes out of order")

@@ -19,6 +19,10 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private var pump: StreamPump?
     private var isStreaming = false
     private var deadline: Scheduled<Void>?
+    private var lastWrite: EventLoopFuture<Void>?
+    private var peerIsDone = false
+    /// Whether the last answer is given; what comes after it is dropped.
+    private var isClosing = false
 
     init(host: ServerHost, peer: PeerCredentials, mailbox: Mailbox) {
         self.host = host
@@ -26,7 +30,11 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         self.mailbox = mailbox
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        // The first head has begun.
+        closeAfter(host.limits.messageSeconds, context)
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
@@ -35,24 +43,22 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isClosing { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
             self.head = head
             body = []
             isTooLarge = false
-            let channel = context.channel
-            deadline?.cancel()
-            deadline = context.eventLoop.scheduleTask(in: .seconds(host.limits.messageSeconds)) {
-                channel.close(promise: nil)
-            }
+            closeAfter(host.limits.messageSeconds, context)
         case .body(let part):
+            if isTooLarge { return }
             guard body.count + part.readableBytes <= host.limits.messageBytes else {
                 // What comes now is dropped; the answer waits for its end or the connection's.
                 isTooLarge = true
                 body = []
                 return refuseTooLarge(context)
             }
-            if !isTooLarge { body.append(contentsOf: part.readableBytesView) }
+            body.append(contentsOf: part.readableBytesView)
         case .end:
             deadline?.cancel()
             if let head, !isTooLarge { route(head, context) }
@@ -69,19 +75,34 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed = event, head == nil || pump?.isWaiting == true {
-            return context.close(promise: nil)
-        }
-        context.fireUserInboundEventTriggered(event)
+        guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
+        peerIsDone = true
+        guard head == nil || pump?.isWaiting == true else { return }
+        if let lastWrite { close(context.channel, after: lastWrite) } else { context.close(promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
+    private func closeAfter(_ seconds: Int64, _ context: ChannelHandlerContext) {
+        deadline?.cancel()
+        deadline = nil
+        guard seconds > 0 else { return }
+        let channel = context.channel
+        deadline = context.eventLoop.scheduleTask(in: .seconds(seconds)) { channel.close(promise: nil) }
+    }
+
+    private func close(_ channel: any Channel, after write: EventLoopFuture<Void>) {
+        write.whenComplete { _ in channel.close(promise: nil) }
+    }
+
     // MARK: Requests
 
+    /// Hands the request on. Every answer comes through the mailbox: one given here would deliver the next pipelined
+    /// request from within, as deep as a client cares to send them.
     private func route(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         if head.headers.contains(name: "content-length"), head.headers.contains(name: "transfer-encoding") {
-            return respond(400, "text/plain; charset=utf-8", Array("one body length, not two\n".utf8), close: true)
+            let refusal = HTTPResource.text(400, "one body length, not two\n")
+            return respond(refusal.status, refusal.contentType, refusal.body, close: true)
         }
         let path = head.uri.prefix { $0 != "?" }
         callID += 1
@@ -89,13 +110,13 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         switch head.method {
         case .POST:
             guard path.hasPrefix("/call/") else {
-                return respond(404, "text/plain; charset=utf-8", Array("POST goes to /call/METHOD\n".utf8))
+                return post(.resource(.text(404, "POST goes to /call/METHOD\n")))
             }
             let more = head.headers["accept"].contains { $0.contains("application/json-seq") }
             let method = String(path.dropFirst(6))
             let parameters = body.isEmpty ? Array("{}".utf8) : body
             guard (try? JSONReader.parse(parameters))?.object != nil else {
-                return respond(VarlinkError.invalidParameter("body: must be one strict JSON object"))
+                return post(.fail(.invalidParameter("body: must be one strict JSON object")))
             }
             host.handle(VarlinkCall(method: method, parameters: parameters, more: more, peer: peer, post: post))
         case .GET, .HEAD:
@@ -104,7 +125,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
                 guard case .active = state else { return }
                 post(.resource(service.get(path, peer: peer)))
             }
-        default: respond(405, "text/plain; charset=utf-8", Array("GET, HEAD or POST\n".utf8))
+        default: post(.resource(.text(405, "GET, HEAD or POST\n")))
         }
     }
 
@@ -149,7 +170,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             if !isStreaming { return respond(error) }
             writeItem(error.encoded, context)
             endStream(context)
-        case .wait: break
+        case .wait: if peerIsDone, pump?.isWaiting == true { context.close(promise: nil) }
         }
     }
 
@@ -166,10 +187,27 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     }
 
     private func endStream(_ context: ChannelHandlerContext) {
-        pump = nil
         isStreaming = false
+        endResponse(context, keepAlive: keepsAlive)
+    }
+
+    /// A client that sent all it will, or a protocol we do not switch to, leaves nothing to keep a connection for.
+    private var keepsAlive: Bool {
+        guard let head, !peerIsDone else { return false }
+        return head.isKeepAlive && head.method != .CONNECT && !head.headers.contains(name: "upgrade")
+    }
+
+    private func endResponse(_ context: ChannelHandlerContext, keepAlive: Bool) {
+        pump = nil
         head = nil
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        let channel = context.channel
+        if keepAlive { closeAfter(host.limits.idleSeconds, context) }
+        isClosing = !keepAlive
+        let end = context.eventLoop.makePromise(of: Void.self)
+        lastWrite = end.futureResult
+        if !keepAlive { close(channel, after: end.futureResult) }
+        // This write may deliver the next pipelined request at once: nothing of this one may come after it.
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: end)
     }
 
     private func respond(_ error: VarlinkError) {
@@ -179,18 +217,13 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private func respond(_ status: Int, _ contentType: String, _ body: [UInt8], close: Bool = false) {
         guard let context else { return }
         let isHead = head?.method == .HEAD
-        let keepAlive = !close && (head?.isKeepAlive ?? false)
+        let keepAlive = !close && keepsAlive
         var headers = HTTPHeaders([("content-type", contentType), ("content-length", String(body.count))])
         if status == 503 { headers.add(name: "retry-after", value: "1") }
         if !keepAlive { headers.add(name: "connection", value: "close") }
         let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if !isHead { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil) }
-        pump = nil
-        self.head = nil
-        let channel = context.channel
-        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
-            if !keepAlive { channel.close(promise: nil) }
-        }
+        endResponse(context, keepAlive: keepAlive)
     }
 }

@@ -62,7 +62,11 @@ public final class VarlinkCall: Sendable {
 
     /// Answers with a stream: `next` is called on a worker thread, one call at a time, whenever the client can take
     /// an item, until it gives `.last` or `.failed` or the client leaves and lets go of the closure.
-    public func stream(_ next: @escaping @Sendable () -> StreamStep) { answer(.stream(next)) }
+    ///
+    /// A client that takes one reply only is told `ExpectedMore`.
+    public func stream(_ next: @escaping @Sendable () -> StreamStep) {
+        answer(more ? .stream(next) : .fail(.expectedMore))
+    }
 
     /// Has a stream that waits asked again.
     public func wake() { post(.wake) }

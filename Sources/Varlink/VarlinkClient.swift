@@ -43,6 +43,10 @@ public final class VarlinkClient {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .unreachable(path: path, errno: errno) }
+        var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        }
         let code = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 ? 0 : errno
@@ -51,10 +55,6 @@ public final class VarlinkClient {
         guard code == 0 else {
             close(descriptor)
             throw .unreachable(path: path, errno: code)
-        }
-        var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
         }
         self.descriptor = descriptor
     }
@@ -108,8 +108,12 @@ public final class VarlinkClient {
             throw VarlinkClientError.malformedReply("\(error)")
         }
         let parameters = message["parameters"] ?? .object([])
-        if let error = message["error"]?.string {
-            throw VarlinkError(name: error, parameters: parameters.canonicalBytes)
+        guard message.object != nil, parameters.object != nil else {
+            throw VarlinkClientError.malformedReply("not an object, or its parameters are none")
+        }
+        if let error = message["error"] {
+            guard let name = error.string else { throw VarlinkClientError.malformedReply("the error has no name") }
+            throw VarlinkError(name: name, parameters: parameters.canonicalBytes)
         }
         return (parameters, message["continues"]?.bool ?? false)
     }

@@ -28,6 +28,8 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     private var waiting: Message?
     private var streaming: (id: UInt64, pump: StreamPump?)?
     private var deadline: Scheduled<Void>?
+    /// Whether `deadline` is that of the message in `pending`, which more bytes of it do not put off.
+    private var isTimingMessage = false
     private var peerIsDone = false
 
     init(host: ServerHost, peer: PeerCredentials, mailbox: Mailbox) {
@@ -91,6 +93,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     }
 
     private func process(_ context: ChannelHandlerContext) {
+        var hasNewMessage = false
         while !isPaused {
             let start = pending.readerIndex
             let view = pending.viewBytes(at: start + searched, length: pending.readableBytes - searched)
@@ -101,6 +104,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
             }
             let length = end - start
             searched = 0
+            hasNewMessage = true
             guard length <= host.limits.messageBytes, let bytes = pending.readBytes(length: length),
                 let message = VarlinkConnection.parse(bytes)
             else { return context.close(promise: nil) }
@@ -113,14 +117,16 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
                 dispatch(message, context)
             }
         }
-        watchTheClock(context)
+        watchTheClock(context, hasNewMessage: hasNewMessage)
     }
 
     /// A message that has begun must end in time; a silent connection may be closed.
-    private func watchTheClock(_ context: ChannelHandlerContext) {
+    private func watchTheClock(_ context: ChannelHandlerContext, hasNewMessage: Bool) {
+        let hasBegun = pending.readableBytes > 0 && !isPaused
+        if hasBegun, isTimingMessage, !hasNewMessage { return }
         deadline?.cancel()
         deadline = nil
-        let hasBegun = pending.readableBytes > 0 && !isPaused
+        isTimingMessage = hasBegun
         let isIdle = pending.readableBytes == 0 && slots.isEmpty && streaming == nil && waiting == nil
         let seconds = hasBegun ? host.limits.messageSeconds : isIdle ? host.limits.idleSeconds : 0
         guard seconds > 0 else { return }
@@ -191,10 +197,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         case .encode(let parameters): finish(call, VarlinkConnection.reply(parameters(), continues: false))
         case .fail(let error): finish(call, error.encoded + [0])
         case .stream(let next):
-            guard streaming?.id == call else {
-                finish(call, VarlinkError.expectedMore.encoded + [0])
-                break
-            }
+            guard streaming?.id == call else { return }
             let post = mailbox.sender(to: self, call: call)
             streaming = (call, StreamPump(next: next, pool: host.pool) { post(.step($0)) })
         case .step(let step):
@@ -240,7 +243,9 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
 
     /// A client that closed its side still gets the answers it waits for, but a stream with nothing to say ends.
     private func closeIfDone(_ context: ChannelHandlerContext) {
-        guard peerIsDone, slots.isEmpty && waiting == nil || streaming?.pump?.isWaiting == true else { return }
+        // What was read while the client did not read answers is still to be handled.
+        let isIdle = slots.isEmpty && waiting == nil && context.channel.isWritable
+        guard peerIsDone, isIdle || streaming?.pump?.isWaiting == true else { return }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { [channel = context.channel] _ in
             channel.close(promise: nil)
         }

@@ -59,7 +59,7 @@ public final class VarlinkServer: Sendable {
             // NIO has called listen with a backlog of its own; the last call counts.
             listen(descriptor, VarlinkServer.backlog)
         case .path(let path, let mode):
-            unlink(path)
+            try removeStaleSocket(at: path)
             let mask = umask(0o777)
             defer { umask(mask) }
             channel = try bootstrap.bind(unixDomainSocketPath: path).wait()
@@ -77,6 +77,19 @@ public final class VarlinkServer: Sendable {
         for channel in children.withLock({ Array($0.values) }) { channel.close(promise: nil) }
         try? group.syncShutdownGracefully()
         try? pool.syncShutdownGracefully()
+    }
+
+    /// Makes room for the socket where a server that is gone left one. A server that still answers keeps its path, and
+    /// what is no socket is not ours to remove.
+    private func removeStaleSocket(at path: String) throws {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else { throw IOError(errnoCode: EEXIST, reason: path) }
+        let attempt = Result { try VarlinkClient(path: path) }
+        guard case .failure(VarlinkClientError.unreachable(_, ECONNREFUSED)) = attempt else {
+            throw IOError(errnoCode: EADDRINUSE, reason: path)
+        }
+        unlink(path)
     }
 
     private func admit(_ channel: any Channel) throws {

@@ -33,6 +33,10 @@ public struct HTTPResource: Sendable {
         self.contentType = contentType
         self.body = body
     }
+
+    static func text(_ status: Int, _ text: String) -> HTTPResource {
+        HTTPResource(status: status, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+    }
 }
 
 /// What stands behind the socket. Both skins end in the same calls.

@@ -1,0 +1,63 @@
+import Foundation
+import Merkle
+import OpenSSL
+import Testing
+
+@Suite("Digests of files")
+final class FileDigestsTests {
+    private let directory: URL
+
+    init() throws {
+        directory = FileManager.default.temporaryDirectory.appendingPathComponent("evidenced-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: directory) }
+
+    /// What a program prints about the file.
+    private func output(of program: String, _ arguments: [String]) throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    @Test(
+        "are those of sha256sum and openssl dgst, whatever the size",
+        arguments: [0, 1, 65_535, 65_536, 65_537, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20]
+    )
+    func againstOtherTools(size: Int) throws {
+        let path = directory.appendingPathComponent("file-\(size)").path
+        try Data(SecureRandom.bytes(size)).write(to: URL(fileURLWithPath: path))
+        var steps: [Int64] = []
+        let digests = try FileDigests(path: path) { steps.append($0) }
+        #expect(digests.size == Int64(size))
+        #expect(steps.last ?? 0 == Int64(size))
+        #expect(steps == steps.sorted() && Set(steps).count == steps.count)
+        #expect(try output(of: "/usr/bin/sha256sum", [path]).hasPrefix(digests.sha256.hex + " "))
+        #expect(try output(of: "/usr/bin/openssl", ["dgst", "-sm3", "-r", path]).hasPrefix(digests.sm3.hex + " "))
+    }
+
+    @Test("of what is not there, or is a directory, are an error with its errno")
+    func errors() throws {
+        let missing = directory.appendingPathComponent("missing").path
+        func failure(_ path: String) -> FileError? {
+            do {
+                _ = try FileDigests(path: path)
+                return nil
+            } catch {
+                return error as? FileError
+            }
+        }
+        #expect(failure(missing)?.errno == ENOENT)
+        #expect(failure(missing)?.description == "\(missing): No such file or directory")
+        #expect(failure(missing + "/below")?.errno == ENOENT)
+        #expect(failure("")?.errno == ENOENT)
+        #expect(failure(directory.path)?.errno == EISDIR)
+    }
+}
