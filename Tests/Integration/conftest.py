@@ -1,0 +1,48 @@
+"""What the tests share: a factory of ledgers that end with the test, and one running ledger for tests that only read."""
+
+import pytest
+
+import events
+from ledger import Ledger, binaries, processes_below
+
+
+@pytest.fixture(scope="session")
+def bin():
+    """The directory of the programs under test."""
+    return binaries()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left(tmp_path_factory):
+    yield
+    left = processes_below(tmp_path_factory.getbasetemp())
+    assert not left, f"processes are left behind: {left}"
+
+
+@pytest.fixture
+def make_ledger(tmp_path, bin):
+    """Makes ledgers, not yet created: call init() and start()."""
+    made = []
+
+    def make(name: str | None = None, **settings) -> Ledger:
+        made.append(Ledger(tmp_path / (name or f"l{len(made)}"), bin, **settings))
+        return made[-1]
+
+    yield make
+    for ledger in made:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(make_ledger):
+    """A fresh ledger that runs."""
+    return make_ledger().init().start()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, bin):
+    """A running ledger of a module, with a few entries of several types. Tests may append, but not stop it."""
+    with Ledger(tmp_path_factory.mktemp("shared") / "l", bin).init().start() as ledger:
+        ledger.append(events.deposit(b"first"), events.registration(), events.consent())
+        ledger.append(events.closure())
+        yield ledger
