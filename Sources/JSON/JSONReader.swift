@@ -9,8 +9,8 @@ public struct JSONReader: Sendable {
     /// The text being read.
     public let bytes: [UInt8]
     /// Offset of the next unread byte.
-    public private(set) var position: Int
-    private var depth = 0
+    public internal(set) var position: Int
+    var depth = 0
 
     public init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -49,7 +49,8 @@ public struct JSONReader: Sendable {
         case UInt8(ascii: "n"):
             try literal("null")
             return .null
-        default: return .int(try int())
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): return .int(try int())
+        default: throw JSONError(.unexpectedByte, at: position)
         }
     }
 
@@ -60,22 +61,26 @@ public struct JSONReader: Sendable {
     ) throws(JSONError) {
         try open(UInt8(ascii: "{"))
         var names: [String] = []
+        names.reserveCapacity(8)
         // A list beats a set for the few members real messages have; past 16 the set keeps hostile input linear.
-        var many: Set<String> = []
+        // Both compare bytes: to `String`, names that differ in normalisation are equal.
+        var many: Set<[UInt8]> = []
         if try peek() == UInt8(ascii: "}") {
             close()
             return
         }
         while true {
-            let start = position
             guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.unexpectedByte, at: position) }
+            let start = position
             let name = try string()
             if names.count < 16 {
-                if names.contains(name) { throw JSONError(.duplicateName, at: start) }
+                if names.contains(where: { $0.utf8.elementsEqual(name.utf8) }) {
+                    throw JSONError(.duplicateName, at: start)
+                }
                 names.append(name)
             } else {
-                if many.isEmpty { many.formUnion(names) }
-                guard many.insert(name).inserted else { throw JSONError(.duplicateName, at: start) }
+                if many.isEmpty { many.formUnion(names.map { Array($0.utf8) }) }
+                guard many.insert(Array(name.utf8)).inserted else { throw JSONError(.duplicateName, at: start) }
             }
             guard try peek() == UInt8(ascii: ":") else { throw JSONError(.unexpectedByte, at: position) }
             position += 1
@@ -136,10 +141,16 @@ public struct JSONReader: Sendable {
             position += 1
         }
         let count = position - digits
-        guard count > 0 else { throw JSONError(negative ? .unexpectedByte : .wrongType, at: start) }
+        guard count > 0 else {
+            guard negative else { throw JSONError(.wrongType, at: start) }
+            throw JSONError(position < bytes.count ? .unexpectedByte : .unexpectedEnd, at: position)
+        }
         if bytes[digits] == UInt8(ascii: "0"), count > 1 || negative { throw JSONError(.notAnInteger, at: start) }
-        if position < bytes.count, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(bytes[position]) {
-            throw JSONError(.notAnInteger, at: start)
+        if position < bytes.count {
+            switch bytes[position] {
+            case UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E"): throw JSONError(.notAnInteger, at: start)
+            default: break
+            }
         }
         return negative ? -magnitude : magnitude
     }
@@ -148,34 +159,63 @@ public struct JSONReader: Sendable {
     public mutating func skip() throws(JSONError) -> Range<Int> {
         skipWhitespace()
         let start = position
-        _ = try value()
+        var names: [Range<Int>] = []
+        try skipValue(&names)
         return start..<position
     }
 
     /// Reads a string.
     public mutating func string() throws(JSONError) -> String {
-        guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.wrongType, at: position) }
-        position += 1
-        let start = position
-        while position < bytes.count {
-            let byte = bytes[position]
-            if byte == UInt8(ascii: "\"") {
-                let text = String(validating: bytes[start..<position], as: UTF8.self)
-                guard let text else { throw JSONError(.invalidUTF8, at: start) }
-                position += 1
-                return text
-            }
-            if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
-            if byte < 0x20 { throw JSONError(.controlCharacter, at: position) }
-            position += 1
+        guard let range = try plainString() else { return try escapedString() }
+        return String(decoding: bytes[range], as: UTF8.self)
+    }
+
+    /// Reads a string and hands over its UTF-8 bytes where they lie, so that what is parsed further needs no `String`.
+    public mutating func string<Result>(
+        _ body: (UnsafeBufferPointer<UInt8>) -> Result
+    ) throws(JSONError) -> Result {
+        guard let range = try plainString() else {
+            var text = try escapedString()
+            return text.withUTF8(body)
         }
-        throw JSONError(.unexpectedEnd, at: position)
+        return bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[range])) }
     }
 
     // MARK: Parts
 
-    private mutating func escapedString(from start: Int) throws(JSONError) -> String {
-        var unescaped = Array(bytes[start..<position])
+    /// Reads a string without escapes and tells where its bytes, valid UTF-8, stand. Nil where it has escapes; the
+    /// reader then still stands on its opening quote.
+    mutating func plainString() throws(JSONError) -> Range<Int>? {
+        guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.wrongType, at: position) }
+        let start = position + 1
+        let (end, isASCII) = bytes.withUnsafeBufferPointer { text in
+            var end = start
+            var seen: UInt8 = 0
+            while end < text.count {
+                let byte = text[end]
+                if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { break }
+                seen |= byte
+                end += 1
+            }
+            return (end, seen < 0x80)
+        }
+        guard end < bytes.count else { throw JSONError(.unexpectedEnd, at: end) }
+        switch bytes[end] {
+        case UInt8(ascii: "\""): break
+        case UInt8(ascii: "\\"): return nil
+        default: throw JSONError(.controlCharacter, at: end)
+        }
+        guard isASCII || String(validating: bytes[start..<end], as: UTF8.self) != nil else {
+            throw JSONError(.invalidUTF8, at: start)
+        }
+        position = end + 1
+        return start..<end
+    }
+
+    mutating func escapedString() throws(JSONError) -> String {
+        position += 1
+        let start = position
+        var unescaped: [UInt8] = []
         while position < bytes.count {
             let byte = bytes[position]
             switch byte {
@@ -244,37 +284,41 @@ public struct JSONReader: Sendable {
         return value
     }
 
-    private mutating func literal(_ text: StaticString) throws(JSONError) {
-        let start = position
+    mutating func literal(_ text: StaticString) throws(JSONError) {
         for offset in 0..<text.utf8CodeUnitCount {
             guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: position) }
             let expected = text.withUTF8Buffer { $0[offset] }
             guard bytes[position] == expected else {
-                throw JSONError(offset == 0 ? .wrongType : .unexpectedByte, at: start)
+                throw JSONError(offset == 0 ? .wrongType : .unexpectedByte, at: position)
             }
             position += 1
         }
     }
 
-    private mutating func open(_ bracket: UInt8) throws(JSONError) {
+    mutating func open(_ bracket: UInt8) throws(JSONError) {
         guard try peek() == bracket else { throw JSONError(.wrongType, at: position) }
         guard depth < JSONReader.maximumDepth else { throw JSONError(.tooDeep, at: position) }
         depth += 1
         position += 1
     }
 
-    private mutating func close() {
+    mutating func close() {
         depth -= 1
         position += 1
     }
 
-    private mutating func peek() throws(JSONError) -> UInt8 {
+    mutating func peek() throws(JSONError) -> UInt8 {
         skipWhitespace()
         guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: position) }
         return bytes[position]
     }
 
-    private mutating func skipWhitespace() {
-        while position < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[position]) { position += 1 }
+    mutating func skipWhitespace() {
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x09, 0x0A, 0x0D: position += 1
+            default: return
+            }
+        }
     }
 }

@@ -21,7 +21,20 @@ public enum JSONValue: Equatable, Sendable {
     /// The value of the member `name`, or nil where there is none or this is not an object.
     public subscript(name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
-        return members.first { $0.name == name }?.value
+        return members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
+    }
+
+    /// Texts are equal where their bytes are; `String` would call those equal that differ only in normalisation.
+    public static func == (left: JSONValue, right: JSONValue) -> Bool {
+        switch (left, right) {
+        case (.null, .null): true
+        case (.bool(let left), .bool(let right)): left == right
+        case (.int(let left), .int(let right)): left == right
+        case (.string(let left), .string(let right)): left.utf8.elementsEqual(right.utf8)
+        case (.array(let left), .array(let right)): left == right
+        case (.object(let left), .object(let right)): left == right
+        default: false
+        }
     }
 
     public var string: String? {
@@ -60,5 +73,9 @@ public struct JSONMember: Equatable, Sendable {
     public init(name: String, value: JSONValue) {
         self.name = name
         self.value = value
+    }
+
+    public static func == (left: JSONMember, right: JSONMember) -> Bool {
+        left.name.utf8.elementsEqual(right.name.utf8) && left.value == right.value
     }
 }

@@ -12,6 +12,11 @@ public struct JSONWriter: Sendable {
         bytes.reserveCapacity(capacity)
     }
 
+    /// A writer that goes on behind bytes that are no part of the JSON.
+    public init(after head: [UInt8]) {
+        bytes = head
+    }
+
     public mutating func beginObject() { open(UInt8(ascii: "{")) }
     public mutating func endObject() { close(UInt8(ascii: "}")) }
     public mutating func beginArray() { open(UInt8(ascii: "[")) }
@@ -41,7 +46,7 @@ public struct JSONWriter: Sendable {
         if value < 0 { bytes.append(UInt8(ascii: "-")) }
         let start = bytes.count
         repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(magnitude % 10))
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude % 10))
             magnitude /= 10
         } while magnitude > 0
         bytes[start...].reverse()
@@ -50,6 +55,27 @@ public struct JSONWriter: Sendable {
     public mutating func string(_ value: String) {
         separate()
         quoted(value)
+    }
+
+    /// Writes a string whose text `append` adds; the text must need no escapes, as ids, times and base64 don't.
+    public mutating func plainString(_ append: (inout [UInt8]) -> Void) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        append(&bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Writes a member name whose text `append` adds; it must need no escapes.
+    public mutating func plainName(_ append: (inout [UInt8]) -> Void) {
+        plainString(append)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// Forgets what was written and keeps the room for it.
+    public mutating func clear() {
+        bytes.removeAll(keepingCapacity: true)
+        needsComma = false
     }
 
     /// Writes bytes that are already one canonical JSON value.
@@ -69,14 +95,20 @@ public struct JSONWriter: Sendable {
             beginArray()
             for element in elements { self.value(element) }
             endArray()
-        case .object(let members):
-            beginObject()
-            for member in members.sorted(by: { JSONWriter.precedes($0.name, $1.name) }) {
-                name(member.name)
-                self.value(member.value)
-            }
-            endObject()
+        case .object(let members): object(members)
         }
+    }
+
+    /// Writes an object, its members sorted.
+    public mutating func object(_ members: [JSONMember]) {
+        beginObject()
+        let isSorted = zip(members, members.dropFirst()).allSatisfy { JSONWriter.precedes($0.name, $1.name) }
+        let sorted = isSorted ? members : members.sorted { JSONWriter.precedes($0.name, $1.name) }
+        for member in sorted {
+            name(member.name)
+            value(member.value)
+        }
+        endObject()
     }
 
     /// The JCS member order: comparison of UTF-16 code units, not of code points.

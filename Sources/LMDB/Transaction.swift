@@ -47,6 +47,23 @@ extension Readable where Self: ~Copyable {
         return body(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
     }
 
+    /// Calls `body` with the value under the eight big-endian bytes of a number.
+    public func withValue<Result>(
+        _ database: Database,
+        number: UInt64,
+        _ body: (UnsafeRawBufferPointer) -> Result
+    ) throws(LMDBError) -> Result? {
+        var value = MDB_val()
+        var bigEndian = number.bigEndian
+        let code = withUnsafeMutableBytes(of: &bigEndian) { bytes in
+            var lookup = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+            return mdb_get(handle.pointer, database.identifier, &lookup, &value)
+        }
+        if code == MDB_NOTFOUND { return nil }
+        try check(code, "looking a number up")
+        return body(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
+    }
+
     /// How many keys the database holds.
     public func count(_ database: Database) throws(LMDBError) -> Int {
         var stat = MDB_stat()
@@ -74,6 +91,15 @@ extension WriteTransaction {
         try put(database, key, value, UInt32(MDB_APPEND), "appending a key")
     }
 
+    /// Appends under the eight big-endian bytes of a number.
+    public func append(_ database: Database, number: UInt64, _ value: [UInt8]) throws(LMDBError) {
+        var bigEndian = number.bigEndian
+        let code = withUnsafeMutableBytes(of: &bigEndian) { key in
+            put(database, UnsafeRawBufferPointer(key), value, UInt32(MDB_APPEND))
+        }
+        try check(code, "appending a number")
+    }
+
     /// Stores a value under a key that must not exist.
     public func insert(_ database: Database, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
         try put(database, key, value, UInt32(MDB_NOOVERWRITE), "inserting a key")
@@ -96,20 +122,19 @@ extension WriteTransaction {
         _ flags: UInt32,
         _ operation: String
     ) throws(LMDBError) {
-        let code = key.withUnsafeBytes { keyBytes in
-            value.withUnsafeBytes { valueBytes in
-                var key = MDB_val(
-                    mv_size: keyBytes.count,
-                    mv_data: UnsafeMutableRawPointer(mutating: keyBytes.baseAddress)
-                )
-                var value = MDB_val(
-                    mv_size: valueBytes.count,
-                    mv_data: UnsafeMutableRawPointer(mutating: valueBytes.baseAddress)
-                )
-                return mdb_put(handle.pointer, database.identifier, &key, &value, flags)
-            }
-        }
+        let code = key.withUnsafeBytes { put(database, $0, value, flags) }
         try check(code, operation)
+    }
+
+    private func put(_ database: Database, _ key: UnsafeRawBufferPointer, _ value: [UInt8], _ flags: UInt32) -> Int32 {
+        value.withUnsafeBytes { valueBytes in
+            var key = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
+            var value = MDB_val(
+                mv_size: valueBytes.count,
+                mv_data: UnsafeMutableRawPointer(mutating: valueBytes.baseAddress)
+            )
+            return mdb_put(handle.pointer, database.identifier, &key, &value, flags)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ struct BatchBuilder {
     /// What the look-up index must learn, in ledger order.
     private(set) var records: [LookupRecord] = []
     private var requests: [RequestReference: UInt64] = [:]
+    private var writer = JSONWriter(capacity: 4_096)
     private let schema: StoreSchema
     private let index: LookupIndex
     private let now: Int64
@@ -34,24 +35,37 @@ struct BatchBuilder {
     ) throws -> Result<[Receipt], LedgerError> {
         var draft = state
         var staged: [Staged] = []
+        staged.reserveCapacity(call.submissions.count)
         var receipts: [Receipt] = []
-        var fresh: [RequestReference: UInt64] = [:]
-        var salts = try SecureRandom.bytes(
-            FormatLimits.saltBytes
-                * call.submissions.reduce(0) { $0 + $1.claims.reduce(0) { $0 + $1.claims.count } }
-        )[...]
+        receipts.reserveCapacity(call.submissions.count)
+        var fresh: [RequestReference: Int] = [:]
+        let submitter = SubmitterReference(call.submitter, hasher)
+        let references = call.submissions.map { RequestReference(submitter: submitter, request: $0.request) }
+        let recorded = try index.indexes(of: references)
         for (position, submission) in call.submissions.enumerated() {
-            let reference = RequestReference(submitter: call.submitter, request: submission.request)
-            if let known = try fresh[reference] ?? requests[reference] ?? index.index(of: reference) {
+            let reference = references[position]
+            if let first = fresh[reference] {
                 // An event of this very call is not written yet, so its content is compared where it is staged.
-                let earlier = staged.first { $0.entry.index == known }
-                let same =
-                    try earlier.map { $0.submission == submission } ?? matches(known, submission, transaction, &claims)
-                guard same else { return .failure(.requestConflict(event: position, index: known)) }
-                receipts.append(try earlier?.receipt(duplicate: true) ?? receipt(ofDuplicate: known, transaction))
+                guard staged[first].submission == submission else {
+                    return .failure(
+                        .invalidEvent(
+                            event: position,
+                            field: "request",
+                            rule: "must not be that of another event of the call with other content"
+                        )
+                    )
+                }
+                receipts.append(staged[first].receipt(duplicate: true))
                 continue
             }
-            let next = try stage(submission, by: call.submitter, &draft, &salts, transaction)
+            if let known = recorded[position] ?? requests[reference] {
+                guard try matches(known, submission, transaction, &claims) else {
+                    return .failure(.requestConflict(event: position, index: known))
+                }
+                receipts.append(try receipt(ofDuplicate: known, transaction))
+                continue
+            }
+            let next = try stage(submission, by: call.submitter, reference, &draft, &claims, transaction)
             guard next.bytes.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
@@ -61,12 +75,12 @@ struct BatchBuilder {
                     )
                 )
             }
-            fresh[reference] = next.entry.index
+            fresh[reference] = staged.count
             receipts.append(next.receipt(duplicate: false))
             staged.append(next)
         }
         for next in staged { try write(next, transaction, &claims) }
-        requests.merge(fresh) { _, new in new }
+        for next in staged { requests[next.reference] = next.entry.index }
         state = draft
         return .success(receipts)
     }
@@ -76,6 +90,7 @@ struct BatchBuilder {
     /// An entry that is made but not yet written.
     private struct Staged {
         let submission: Submission
+        let reference: RequestReference
         let entry: Entry
         let bytes: [UInt8]
         let leaf: Digest
@@ -91,8 +106,9 @@ struct BatchBuilder {
     private mutating func stage(
         _ submission: Submission,
         by submitter: String,
+        _ reference: RequestReference,
         _ draft: inout ChainState,
-        _ salts: inout ArraySlice<UInt8>,
+        _ sealing: inout SealedClaims,
         _ transaction: borrowing WriteTransaction
     ) throws -> Staged {
         var memberships: [Entry.Membership] = []
@@ -107,10 +123,15 @@ struct BatchBuilder {
         for scope in submission.claims {
             var opened: [Opening] = []
             var committed: [CommittedClaim] = []
+            opened.reserveCapacity(scope.claims.count)
+            committed.reserveCapacity(scope.claims.count)
             for claim in scope.claims {
-                let salt = Array(salts.prefix(FormatLimits.saltBytes))
-                salts = salts.dropFirst(FormatLimits.saltBytes)
-                let opening = Opening(scope: scope.scope, name: claim.name, salt: salt, value: claim.value)
+                let opening = Opening(
+                    scope: scope.scope,
+                    name: claim.name,
+                    salt: try sealing.salt(),
+                    value: claim.value
+                )
                 opened.append(opening)
                 committed.append(CommittedClaim(name: claim.name, commitment: hasher.hash(opening.preimage)))
             }
@@ -126,13 +147,24 @@ struct BatchBuilder {
             streams: memberships,
             claims: scopes
         )
-        let bytes = entry.encoded
+        writer.clear()
+        entry.encode(to: &writer)
+        let bytes = writer.bytes
         let leaf = hasher.leaf(bytes)
         var row: [UInt8] = []
+        row.reserveCapacity(64)
         draft.range.append(leaf, hasher: &hasher) { _, digest in digest.append(to: &row) }
         draft.previous = leaf
         draft.time = entry.time
-        return Staged(submission: submission, entry: entry, bytes: bytes, leaf: leaf, row: row, openings: openings)
+        return Staged(
+            submission: submission,
+            reference: reference,
+            entry: entry,
+            bytes: bytes,
+            leaf: leaf,
+            row: row,
+            openings: openings
+        )
     }
 
     private mutating func write(
@@ -142,8 +174,8 @@ struct BatchBuilder {
     ) throws {
         let entry = staged.entry
         let key = StoreKey.number(entry.index)
-        try transaction.append(schema.entries, key, staged.bytes)
-        try transaction.append(schema.tree, key, staged.row)
+        try transaction.append(schema.entries, number: entry.index, staged.bytes)
+        try transaction.append(schema.tree, number: entry.index, staged.row)
         for membership in entry.streams {
             try transaction.insert(
                 schema.streams,
@@ -162,7 +194,13 @@ struct BatchBuilder {
             try transaction.append(schema.sealed, StoreKey.sealed(index: entry.index, ordinal: ordinal), sealed)
         }
         records.append(
-            LookupRecord(entry: entry, leaf: staged.leaf, openings: staged.openings.flatMap { $0 }, hash: index.hash)
+            LookupRecord(
+                entry: entry,
+                leaf: staged.leaf,
+                request: staged.reference,
+                openings: staged.openings.flatMap { $0 },
+                hash: index.hash
+            )
         )
     }
 

@@ -190,6 +190,15 @@ extension StoreSchema {
                 openings = []
             }
         }
-        return LookupRecord(entry: entry, leaf: try leaf(transaction, index), openings: openings, hash: hash)
+        return LookupRecord(
+            entry: entry,
+            leaf: try leaf(transaction, index),
+            request: RequestReference(
+                submitter: SubmitterReference(entry.submitter, SHA256Hasher()),
+                request: entry.request
+            ),
+            openings: openings,
+            hash: hash
+        )
     }
 }

@@ -151,12 +151,16 @@ final class LedgerWriter: @unchecked Sendable {
     private func verifiedRoot(from before: ChainState, to after: ChainState) throws -> Digest {
         try environment.read { transaction in
             var range = before.range
+            var row: [UInt8] = []
             for index in before.size..<after.size {
-                let leaf = try transaction.withValue(schema.entries, StoreKey.number(index)) { hasher.leaf($0) }
+                let leaf = try transaction.withValue(schema.entries, number: index) { hasher.leaf($0) }
                 guard let leaf else { throw StoreDamage(index, "the entry just committed is missing") }
-                var row: [UInt8] = []
+                row.removeAll(keepingCapacity: true)
                 range.append(leaf, hasher: &hasher) { _, digest in digest.append(to: &row) }
-                guard try transaction.get(schema.tree, StoreKey.number(index)) == row else {
+                let isStored = try transaction.withValue(schema.tree, number: index) { stored in
+                    stored.elementsEqual(row)
+                }
+                guard isStored == true else {
                     throw StoreDamage(index, "the entry just committed does not hash to its tree row")
                 }
             }

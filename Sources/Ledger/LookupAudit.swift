@@ -7,6 +7,7 @@ struct LookupAudit {
     /// Entries the index held when the audit began.
     let indexed: UInt64
     private let index: LookupIndex
+    private let hasher = SHA256Hasher()
     private let rows: [(name: String, count: Int)]
     private let documents: Int
     /// Whether document digests can be recomputed: their hash is keyed.
@@ -26,7 +27,16 @@ struct LookupAudit {
     /// What the index says of an entry that the entry doesn't; nil where they agree.
     mutating func examine(_ entry: Entry, _ leaf: Digest, _ openings: [Opening]) throws -> String? {
         guard entry.index < indexed else { return nil }
-        let record = LookupRecord(entry: entry, leaf: leaf, openings: isKeyed ? openings : [], hash: index.hash)
+        let record = LookupRecord(
+            entry: entry,
+            leaf: leaf,
+            request: RequestReference(
+                submitter: SubmitterReference(entry.submitter, hasher),
+                request: entry.request
+            ),
+            openings: isKeyed ? openings : [],
+            hash: index.hash
+        )
         seenDocuments += Set(record.documents).count
         if openings.isEmpty, !entry.claims.isEmpty { hasUnreadableClaims = true }
         return try index.contradiction(record)

@@ -101,33 +101,66 @@ final class LookupIndex: Sendable {
     }
 
     private func insert(_ records: [LookupRecord], _ transaction: borrowing WriteTransaction) throws {
-        let hasher = SHA256Hasher()
+        var key: [UInt8] = []
+        key.reserveCapacity(128)
         for record in records {
-            let index = StoreKey.number(record.index)
-            let reference = RequestReference(submitter: record.submitter, request: record.request)
-            try transaction.set(requests, reference.key(hasher), index)
-            try transaction.set(leaves, LookupIndex.key(block: record.index, ID128(prefix: record.leaf), index), [])
-            for document in record.documents {
-                try transaction.set(documents, LookupIndex.key(block: record.index, document.value, index), [])
+            key.removeAll(keepingCapacity: true)
+            record.request.append(to: &key)
+            try transaction.set(requests, key, StoreKey.number(record.index))
+        }
+        for (database, name) in [(types, \LookupRecord.type), (submitters, \LookupRecord.submitter)] {
+            for record in records {
+                key.removeAll(keepingCapacity: true)
+                key.append(contentsOf: record[keyPath: name].utf8)
+                key.append(0)
+                withUnsafeBytes(of: record.index.bigEndian) { key.append(contentsOf: $0) }
+                try transaction.set(database, key, [])
             }
-            try transaction.set(types, Array(record.type.utf8) + [0] + index, [])
-            try transaction.set(submitters, Array(record.submitter.utf8) + [0] + index, [])
+        }
+        try insert(records.map { (ID128(prefix: $0.leaf), $0.index) }, into: leaves, transaction)
+        try insert(records.flatMap { record in record.documents.map { ($0.value, record.index) } }, into: documents, transaction)
+    }
+
+    /// Stores keys that fall at random, in order: neighbours then share the pages they dirty.
+    private func insert(
+        _ values: [(value: ID128, index: UInt64)],
+        into database: Database,
+        _ transaction: borrowing WriteTransaction
+    ) throws {
+        let ordered = values.sorted {
+            ($0.index >> LookupIndex.blockShift, $0.value) < ($1.index >> LookupIndex.blockShift, $1.value)
+        }
+        var key: [UInt8] = []
+        key.reserveCapacity(32)
+        for (value, index) in ordered {
+            key.removeAll(keepingCapacity: true)
+            LookupIndex.append(block: index, value, to: &key)
+            withUnsafeBytes(of: index.bigEndian) { key.append(contentsOf: $0) }
+            try transaction.set(database, key, [])
         }
     }
 
-    /// The entry that a submitter's request key made.
-    func index(of reference: RequestReference) throws -> UInt64? {
+    /// The entries that submitters' request keys made, nil where there is none yet.
+    func indexes(of references: [RequestReference]) throws -> [UInt64?] {
         // The tail first: a record leaves it only after the environment has it.
-        if let index = tail.index(of: reference) { return index }
-        return try environment.read { transaction in
-            try transaction.get(requests, reference.key(SHA256Hasher())).flatMap { StoreKey.readNumber($0) }
+        var found = tail.indexes(of: references)
+        guard found.contains(where: { $0 == nil }) else { return found }
+        try environment.read { transaction in
+            var key: [UInt8] = []
+            key.reserveCapacity(24)
+            for (position, reference) in references.enumerated() where found[position] == nil {
+                key.removeAll(keepingCapacity: true)
+                reference.append(to: &key)
+                found[position] = try transaction.withValue(requests, key) { StoreKey.readNumber($0) } ?? nil
+            }
         }
+        return found
     }
 
     /// The entries that record a document digest, in ledger order.
     func indexes(ofDocument digest: String) throws -> [UInt64] {
         let key = DocumentKey(digest: digest, hash: hash)
-        let recent = tail.indexes(of: key)
+        let recent = tail.records { $0.documents.contains(key) }.map(\.index)
         return Set(recent).union(try search(documents, key.value)).sorted()
     }
 
@@ -196,8 +229,9 @@ final class LookupIndex: Sendable {
     func contradiction(_ record: LookupRecord) throws -> String? {
         try environment.read { transaction in
             let index = StoreKey.number(record.index)
-            let reference = RequestReference(submitter: record.submitter, request: record.request)
-            if try transaction.get(requests, reference.key(SHA256Hasher())) != index { return "request key" }
+            var request: [UInt8] = []
+            record.request.append(to: &request)
+            if try transaction.get(requests, request) != index { return "request key" }
             let leaf = LookupIndex.key(block: record.index, ID128(prefix: record.leaf), index)
             if try transaction.get(leaves, leaf) == nil { return "leaf hash" }
             for document in record.documents {
@@ -211,8 +245,14 @@ final class LookupIndex: Sendable {
     }
 
     private static func key(block index: UInt64, _ value: ID128, _ suffix: [UInt8]) -> [UInt8] {
-        var key = withUnsafeBytes(of: UInt32(truncatingIfNeeded: index >> blockShift).bigEndian) { [UInt8]($0) }
-        value.append(to: &key)
+        var key: [UInt8] = []
+        append(block: index, value, to: &key)
         return key + suffix
+    }
+
+    private static func append(block index: UInt64, _ value: ID128, to key: inout [UInt8]) {
+        let block = UInt32(truncatingIfNeeded: index >> blockShift)
+        withUnsafeBytes(of: block.bigEndian) { key.append(contentsOf: $0) }
+        value.append(to: &key)
     }
 }

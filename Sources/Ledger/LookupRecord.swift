@@ -9,33 +9,22 @@ struct LookupRecord: Sendable {
     let leaf: Digest
     let type: String
     let submitter: String
-    let request: RequestKey
+    let request: RequestReference
     /// Keyed hashes of the document digests among the claims.
     let documents: [DocumentKey]
 
-    init(index: UInt64, leaf: Digest, type: String, submitter: String, request: RequestKey, documents: [DocumentKey]) {
-        self.index = index
+    init(entry: Entry, leaf: Digest, request: RequestReference, openings: [Opening], hash: KeyedHash) {
+        index = entry.index
         self.leaf = leaf
-        self.type = type
-        self.submitter = submitter
+        type = entry.type
+        submitter = entry.submitter
         self.request = request
-        self.documents = documents
-    }
-
-    init(entry: Entry, leaf: Digest, openings: [Opening], hash: KeyedHash) {
-        self.init(
-            index: entry.index,
-            leaf: leaf,
-            type: entry.type,
-            submitter: entry.submitter,
-            request: entry.request,
-            documents: openings.compactMap { opening in
-                guard EventCatalogue.digestClaims.contains(opening.name), let digest = opening.value.string else {
-                    return nil
-                }
-                return DocumentKey(digest: digest, hash: hash)
+        documents = openings.compactMap { opening in
+            guard EventCatalogue.digestClaims.contains(opening.name), let digest = opening.value.string else {
+                return nil
             }
-        )
+            return DocumentKey(digest: digest, hash: hash)
+        }
     }
 }
 
@@ -50,29 +39,36 @@ struct DocumentKey: Hashable, Sendable {
     }
 }
 
-/// A submitter and one of its request keys.
+/// A submitter and one of its request keys, as the index knows them: 8 bytes of the submitter's hash, then the UUID.
+/// Version 7 keys of one submitter stay in order.
 struct RequestReference: Hashable, Sendable {
-    let submitter: String
+    let submitter: SubmitterReference
     let request: RequestKey
 
-    /// 8 bytes of the submitter's hash, then the UUID: version 7 keys of one submitter stay in order.
-    func key(_ hasher: SHA256Hasher) -> [UInt8] {
-        var key = Array(hasher.hash(Array(submitter.utf8)).bytes.prefix(8))
+    /// Appends the 24 bytes of the key.
+    func append(to key: inout [UInt8]) {
+        withUnsafeBytes(of: submitter.value.bigEndian) { key.append(contentsOf: $0) }
         request.value.append(to: &key)
-        return key
+    }
+}
+
+/// The first 8 bytes of the SHA-256 of a submitter's name.
+struct SubmitterReference: Hashable, Sendable {
+    let value: UInt64
+
+    init(_ name: String, _ hasher: SHA256Hasher) {
+        value = hasher.hash(Array(name.utf8)).withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)) }
     }
 }
 
 extension ID128 {
     /// The first 16 bytes of a digest.
     init(prefix digest: Digest) {
-        let words = digest.bytes.prefix(16).enumerated().reduce(into: (UInt64(0), UInt64(0))) { words, item in
-            if item.offset < 8 {
-                words.0 = words.0 << 8 | UInt64(item.element)
-            } else {
-                words.1 = words.1 << 8 | UInt64(item.element)
-            }
+        self = digest.withUnsafeBytes { bytes in
+            ID128(
+                high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            )
         }
-        self.init(high: words.0, low: words.1)
     }
 }

@@ -7,30 +7,25 @@ final class LookupTail: Sendable {
     private struct State {
         var records: Deque<LookupRecord> = []
         var requests: [RequestReference: UInt64] = [:]
-        var documents: [DocumentKey: [UInt64]] = [:]
     }
 
     private let state = Mutex(State())
 
     var count: Int { state.withLock { $0.records.count } }
 
-    /// Adds entries in ledger order. The writer does so before it commits, so that no duplicate can slip between.
+    /// Adds entries in ledger order. The writer does so once they are committed and before it takes the next batch, so
+    /// that no duplicate can slip between.
     func add(_ records: [LookupRecord]) {
         state.withLock { state in
             for record in records {
                 state.records.append(record)
-                state.requests[RequestReference(submitter: record.submitter, request: record.request)] = record.index
-                for document in record.documents { state.documents[document, default: []].append(record.index) }
+                state.requests[record.request] = record.index
             }
         }
     }
 
-    func index(of reference: RequestReference) -> UInt64? {
-        state.withLock { $0.requests[reference] }
-    }
-
-    func indexes(of document: DocumentKey) -> [UInt64] {
-        state.withLock { $0.documents[document] ?? [] }
+    func indexes(of references: [RequestReference]) -> [UInt64?] {
+        state.withLock { state in references.map { state.requests[$0] } }
     }
 
     func records(matching predicate: (LookupRecord) -> Bool) -> [LookupRecord] {
@@ -47,13 +42,7 @@ final class LookupTail: Sendable {
     /// Forgets the `count` oldest records, which the index now holds.
     func dropOldest(_ count: Int) {
         state.withLock { state in
-            for record in state.records.prefix(count) {
-                state.requests[RequestReference(submitter: record.submitter, request: record.request)] = nil
-                for document in record.documents {
-                    state.documents[document]?.removeAll { $0 == record.index }
-                    if state.documents[document]?.isEmpty == true { state.documents[document] = nil }
-                }
-            }
+            for record in state.records.prefix(count) { state.requests[record.request] = nil }
             state.records.removeFirst(count)
         }
     }

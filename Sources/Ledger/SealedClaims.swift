@@ -8,13 +8,18 @@ import OpenSSL
 /// data key, which is stored wrapped under the keyring's claims key (`ledger-format.md` section 10).
 struct SealedClaims {
     private let wrapping: AuthenticatedCipher
+    private let state = CipherState()
+    private var writer = JSONWriter(capacity: 1_024)
     /// Owned by the thread that uses this value; unwrapped data keys of recently used scopes.
     private var keys: [StreamID: AuthenticatedCipher] = [:]
     private static let cachedScopes = 4_096
 
     init(claimsKey: [UInt8]) throws {
-        wrapping = try AuthenticatedCipher(key: claimsKey)
+        wrapping = try AuthenticatedCipher(key: claimsKey, sharing: state)
     }
+
+    /// A fresh salt.
+    func salt() throws -> [UInt8] { try state.random.bytes(FormatLimits.saltBytes) }
 
     /// Seals openings of one scope for the entry at `index`.
     mutating func seal(
@@ -24,12 +29,12 @@ struct SealedClaims {
         _ transaction: borrowing WriteTransaction,
         _ schema: StoreSchema
     ) throws -> [UInt8] {
-        var writer = JSONWriter()
+        writer.clear()
         writer.beginObject()
         for opening in openings {
             writer.name(opening.name)
             writer.beginArray()
-            writer.string(Base64.encode(opening.salt))
+            writer.plainString { text in opening.salt.withUnsafeBytes { Base64.append($0, to: &text) } }
             writer.value(opening.value)
             writer.endArray()
         }
@@ -38,8 +43,8 @@ struct SealedClaims {
         if let known = try key(of: scope, transaction, schema) {
             cipher = known
         } else {
-            let fresh = try SecureRandom.bytes(AuthenticatedCipher.keyBytes)
-            cipher = try AuthenticatedCipher(key: fresh)
+            let fresh = try state.random.bytes(AuthenticatedCipher.keyBytes)
+            cipher = try AuthenticatedCipher(key: fresh, sharing: state)
             let wrapped = try wrapping.seal(fresh, context: SealedClaims.keyContext(scope))
             try transaction.insert(schema.scopes, StoreKey.stream(scope), wrapped)
             remember(cipher, for: scope)
@@ -103,7 +108,13 @@ struct SealedClaims {
     ) throws -> AuthenticatedCipher? {
         if let known = keys[scope] { return known }
         guard let wrapped = try transaction.get(schema.scopes, StoreKey.stream(scope)) else { return nil }
-        let cipher = try AuthenticatedCipher(key: wrapping.open(wrapped, context: SealedClaims.keyContext(scope)))
+        let key: [UInt8]
+        do {
+            key = try wrapping.open(wrapped, context: SealedClaims.keyContext(scope))
+        } catch {
+            throw StoreDamage(nil, "the data key of \(scope) does not open under the keyring's claims key")
+        }
+        let cipher = try AuthenticatedCipher(key: key, sharing: state)
         remember(cipher, for: scope)
         return cipher
     }
@@ -114,10 +125,16 @@ struct SealedClaims {
     }
 
     private static func keyContext(_ scope: StreamID) -> [UInt8] {
-        Array("evidenced/scope-key/v1\n\(scope)".utf8)
+        var context = Array("evidenced/scope-key/v1\n".utf8)
+        scope.append(to: &context)
+        return context
     }
 
     private static func context(_ scope: StreamID, _ index: UInt64) -> [UInt8] {
-        Array("evidenced/sealed-claims/v1\n\(scope)\n\(index)".utf8)
+        var context = Array("evidenced/sealed-claims/v1\n".utf8)
+        scope.append(to: &context)
+        context.append(0x0A)
+        context.append(contentsOf: String(index).utf8)
+        return context
     }
 }

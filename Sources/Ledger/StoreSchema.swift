@@ -112,7 +112,7 @@ extension StoreSchema {
     /// The hash of a complete subtree, from the row of the leaf that completes it.
     func node(_ transaction: borrowing some Readable & ~Copyable, _ node: NodeID) throws -> Digest {
         let offset = Int(node.level) * 32
-        let digest = try transaction.withValue(tree, StoreKey.number(node.completedBy)) { value -> Digest? in
+        let digest = try transaction.withValue(tree, number: node.completedBy) { value -> Digest? in
             guard value.count >= offset + 32 else { return nil }
             return Digest(UnsafeRawBufferPointer(rebasing: value[offset..<offset + 32]))
         }
@@ -152,6 +152,10 @@ extension StoreSchema {
 
     /// How many entries a stream has.
     func length(_ transaction: borrowing some Readable & ~Copyable, of stream: StreamID) throws -> UInt64 {
+        // Most streams asked about are new, and numbers begin with 0.
+        guard try transaction.withValue(streams, StoreKey.stream(stream, number: 0), { _ in true }) != nil else {
+            return 0
+        }
         let prefix = StoreKey.stream(stream)
         return try transaction.cursor(streams) { cursor in
             guard let found = try cursor.seekBackward(StoreKey.stream(stream, number: .max)),

@@ -7,12 +7,25 @@ public enum Actor: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses `system`, `subject/ID`, `staff/ID` or `vendor/ID`.
     public init?(_ text: String) {
-        if text == "system" {
+        self.init(utf8: Array(text.utf8)[...])
+    }
+
+    /// Parses the text form given as UTF-8.
+    public init?<Bytes: RandomAccessCollection<UInt8>>(utf8 text: Bytes) where Bytes.Index == Int {
+        if text.elementsEqual("system".utf8) {
             self = .system
-        } else if let stream = StreamID(text), [.subject, .staff, .vendor].contains(stream.kind) {
+        } else if let stream = StreamID(utf8: text), [.subject, .staff, .vendor].contains(stream.kind) {
             self = .party(stream)
         } else {
             return nil
+        }
+    }
+
+    /// Appends the text form.
+    public func append(to text: inout [UInt8]) {
+        switch self {
+        case .system: text.append(contentsOf: "system".utf8)
+        case .party(let stream): stream.append(to: &text)
         }
     }
 

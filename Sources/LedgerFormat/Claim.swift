@@ -11,16 +11,24 @@ public enum ClaimCommitment {
     public static let tag = "evidenced/claim/v1"
 
     /// The bytes whose SHA-256 is the commitment.
+    ///
+    /// - Parameter value: canonical JSON.
     public static func preimage(salt: [UInt8], name: String, value: [UInt8]) -> [UInt8] {
+        var bytes = head(salt: salt, name: name)
+        bytes.append(contentsOf: value)
+        return bytes
+    }
+
+    /// What stands before the value.
+    static func head(salt: [UInt8], name: String) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(tag.utf8.count + 48 + name.utf8.count + value.count)
+        bytes.reserveCapacity(256)
         bytes.append(contentsOf: tag.utf8)
         bytes.append(0x0A)
-        bytes.append(contentsOf: Base64.encode(salt).utf8)
+        salt.withUnsafeBytes { Base64.append($0, to: &bytes) }
         bytes.append(0x0A)
         bytes.append(contentsOf: name.utf8)
         bytes.append(0x0A)
-        bytes.append(contentsOf: value)
         return bytes
     }
 }
@@ -43,7 +51,9 @@ public struct Opening: Equatable, Sendable {
 
     /// The bytes whose SHA-256 is the commitment in the entry.
     public var preimage: [UInt8] {
-        ClaimCommitment.preimage(salt: salt, name: name, value: value.canonicalBytes)
+        var writer = JSONWriter(after: ClaimCommitment.head(salt: salt, name: name))
+        writer.value(value)
+        return writer.bytes
     }
 }
 

@@ -63,19 +63,25 @@ public struct Entry: Equatable, Sendable {
     /// The canonical JSON whose leaf hash stands in the tree.
     public var encoded: [UInt8] {
         var writer = JSONWriter(capacity: 1_024)
+        encode(to: &writer)
+        return writer.bytes
+    }
+
+    /// Writes the canonical JSON.
+    public func encode(to writer: inout JSONWriter) {
         writer.beginObject()
         writer.name("actor")
-        writer.string(actor.description)
+        writer.plainString { actor.append(to: &$0) }
         writer.name("body")
-        writer.value(.object(body))
+        writer.object(body)
         writer.name("claims")
         writer.beginObject()
         for scope in claims {
-            writer.name(scope.scope.description)
+            writer.plainName { scope.scope.append(to: &$0) }
             writer.beginObject()
             for claim in scope.claims {
                 writer.name(claim.name)
-                writer.string(claim.commitment.base64)
+                writer.plainString { claim.commitment.appendBase64(to: &$0) }
             }
             writer.endObject()
         }
@@ -83,14 +89,14 @@ public struct Entry: Equatable, Sendable {
         writer.name("index")
         writer.int(Int64(index))
         writer.name("prev")
-        writer.string(previous.base64)
+        writer.plainString { previous.appendBase64(to: &$0) }
         writer.name("request")
-        writer.string(request.description)
+        writer.plainString { request.append(to: &$0) }
         writer.name("streams")
         writer.beginArray()
         for membership in streams {
             writer.beginArray()
-            writer.string(membership.stream.description)
+            writer.plainString { membership.stream.append(to: &$0) }
             writer.int(membership.number)
             writer.endArray()
         }
@@ -98,12 +104,11 @@ public struct Entry: Equatable, Sendable {
         writer.name("submitter")
         writer.string(submitter)
         writer.name("time")
-        writer.string(time.description)
+        writer.plainString { time.append(to: &$0) }
         writer.name("type")
         writer.string(type)
         writer.name("v")
         writer.int(Entry.version)
         writer.endObject()
-        return writer.bytes
     }
 }

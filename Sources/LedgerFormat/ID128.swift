@@ -1,5 +1,3 @@
-import Merkle
-
 /// An opaque 128-bit identifier: 48 bits of Unix milliseconds, then 80 random bits, so that ids handed out later sort
 /// later and say nothing else. Text form: 32 lower-case hex digits.
 public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
@@ -19,13 +17,18 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// Parses exactly 32 lower-case hex digits.
     public init?(_ text: some StringProtocol) {
+        self.init(digits: text.utf8)
+    }
+
+    /// Parses exactly 32 lower-case hex digits given as ASCII.
+    public init?(digits: some Sequence<UInt8>) {
         var words: (UInt64, UInt64) = (0, 0)
         var count = 0
-        for byte in text.utf8 {
+        for byte in digits {
             let digit: UInt8
             switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte &- UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte &- UInt8(ascii: "a") &+ 10
             default: return nil
             }
             guard count < 32 else { return nil }
@@ -54,11 +57,20 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
         withUnsafeBytes(of: low.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
+    /// Appends the 32 hex digits.
+    public func appendDigits(to text: inout [UInt8]) {
+        for position in 0..<32 {
+            let word = position < 16 ? high : low
+            let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (position & 15)) & 15)
+            text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+        }
+    }
+
     public var description: String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(16)
-        append(to: &bytes)
-        return Hex.encode(bytes)
+        var text: [UInt8] = []
+        text.reserveCapacity(32)
+        appendDigits(to: &text)
+        return String(decoding: text, as: UTF8.self)
     }
 
     public static func < (left: ID128, right: ID128) -> Bool {

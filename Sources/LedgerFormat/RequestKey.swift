@@ -9,17 +9,41 @@ public struct RequestKey: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses exactly 8-4-4-4-12 lower-case hex digits.
     public init?(_ text: some StringProtocol) {
-        let utf8 = Array(text.utf8)
-        guard utf8.count == 36 else { return nil }
-        for hyphen in [8, 13, 18, 23] where utf8[hyphen] != UInt8(ascii: "-") { return nil }
-        let digits = utf8.filter { $0 != UInt8(ascii: "-") }
-        guard digits.count == 32, let value = ID128(String(decoding: digits, as: UTF8.self)) else { return nil }
+        self.init(utf8: Array(text.utf8)[...])
+    }
+
+    /// Parses exactly 8-4-4-4-12 lower-case hex digits given as ASCII.
+    public init?<Bytes: RandomAccessCollection<UInt8>>(utf8 text: Bytes) where Bytes.Index == Int {
+        guard text.count == 36 else { return nil }
+        let start = text.startIndex
+        for hyphen in [8, 13, 18, 23] where text[start + hyphen] != UInt8(ascii: "-") { return nil }
+        guard let value = ID128(digits: text.lazy.filter { $0 != UInt8(ascii: "-") }) else { return nil }
         self.value = value
     }
 
+    /// Appends the text form.
+    public func append(to text: inout [UInt8]) {
+        let start = text.count
+        value.appendDigits(to: &text)
+        text.append(contentsOf: [0, 0, 0, 0])
+        // From the end, each group moves behind the hyphens that come before it.
+        var source = start + 31
+        var target = start + 35
+        while target > source {
+            if [8, 13, 18, 23].contains(target - start) {
+                text[target] = UInt8(ascii: "-")
+            } else {
+                text[target] = text[source]
+                source -= 1
+            }
+            target -= 1
+        }
+    }
+
     public var description: String {
-        var text = Array(value.description.utf8)
-        for hyphen in [20, 16, 12, 8] { text.insert(UInt8(ascii: "-"), at: hyphen) }
+        var text: [UInt8] = []
+        text.reserveCapacity(36)
+        append(to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 }

@@ -24,6 +24,14 @@ public enum StreamKind: String, CaseIterable, Sendable {
     }
 }
 
+extension StreamKind {
+    /// The kind of this name.
+    init?(utf8 name: some Collection<UInt8>) {
+        guard let kind = StreamKind.allCases.first(where: { name.elementsEqual($0.rawValue.utf8) }) else { return nil }
+        self = kind
+    }
+}
+
 /// One numbered story an event can belong to: a person's, a contract's, a document's. Text form: `kind/id`.
 public struct StreamID: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let kind: StreamKind
@@ -36,14 +44,29 @@ public struct StreamID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
     /// Parses `kind/32hex`.
     public init?(_ text: some StringProtocol) {
-        guard let slash = text.firstIndex(of: "/"), let kind = StreamKind(rawValue: String(text[..<slash])),
-            let id = ID128(text[text.index(after: slash)...])
+        self.init(utf8: Array(text.utf8)[...])
+    }
+
+    /// Parses `kind/32hex` given as UTF-8.
+    public init?<Bytes: RandomAccessCollection<UInt8>>(utf8 text: Bytes) where Bytes.Index == Int {
+        let digits = 32
+        guard text.count > digits + 1, text.count <= digits + 16 else { return nil }
+        let slash = text.endIndex - digits - 1
+        guard text[slash] == UInt8(ascii: "/"), let kind = StreamKind(utf8: text[..<slash]),
+            let id = ID128(digits: text[(slash + 1)...])
         else { return nil }
         self.kind = kind
         self.id = id
     }
 
     public var description: String { "\(kind.rawValue)/\(id)" }
+
+    /// Appends the text form.
+    public func append(to text: inout [UInt8]) {
+        text.append(contentsOf: kind.rawValue.utf8)
+        text.append(UInt8(ascii: "/"))
+        id.appendDigits(to: &text)
+    }
 
     /// The order streams have in an entry: that of their text.
     public static func < (left: StreamID, right: StreamID) -> Bool {

@@ -11,7 +11,8 @@ public struct Submission: Equatable, Sendable {
 
         public init(scope: StreamID, claims: [JSONMember]) {
             self.scope = scope
-            self.claims = claims.sorted { JSONWriter.precedes($0.name, $1.name) }
+            let isSorted = zip(claims, claims.dropFirst()).allSatisfy { JSONWriter.precedes($0.name, $1.name) }
+            self.claims = isSorted ? claims : claims.sorted { JSONWriter.precedes($0.name, $1.name) }
         }
     }
 
@@ -49,7 +50,7 @@ public struct Submission: Equatable, Sendable {
             guard !scope.claims.isEmpty else {
                 throw EventError(field: "claims", rule: "must hold at least one claim under each scope")
             }
-            for claim in scope.claims where claim.value.canonicalBytes.count > FormatLimits.claimValueBytes {
+            for claim in scope.claims where Submission.isTooLong(claim.value) {
                 throw EventError(
                     field: "claims.\(claim.name)",
                     rule: "must be at most \(FormatLimits.claimValueBytes) bytes of canonical JSON"
@@ -63,6 +64,14 @@ public struct Submission: Equatable, Sendable {
         self.streams = sorted
         self.body = body
         self.claims = claims.sorted { $0.scope < $1.scope }
+    }
+
+    /// Whether a value's canonical JSON exceeds the limit. An escape takes at most six bytes, so most texts need no
+    /// encoding to tell.
+    private static func isTooLong(_ value: JSONValue) -> Bool {
+        if case .string(let text) = value, text.utf8.count <= (FormatLimits.claimValueBytes - 2) / 6 { return false }
+        if case .int = value { return false }
+        return value.canonicalBytes.count > FormatLimits.claimValueBytes
     }
 
     public static func == (left: Submission, right: Submission) -> Bool {

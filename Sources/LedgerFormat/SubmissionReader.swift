@@ -5,23 +5,30 @@ extension Submission {
     ///
     /// - Throws: `EventError` naming the field and the rule it breaks.
     public init(reading reader: inout JSONReader) throws(EventError) {
-        var type: String?
-        var request: String?
-        var actor: String?
-        var streams: [String]?
+        var type: EventType??
+        var request: RequestKey??
+        var actor: Actor??
+        var streams: [StreamID]?
+        var hasMalformedStream = false
         var body: [JSONMember] = []
         var claims: [JSONMember] = []
         var unknown: String?
         do throws(JSONError) {
             try reader.object { (name, reader) throws(JSONError) in
                 switch name {
-                case "type": type = try reader.string()
-                case "request": request = try reader.string()
-                case "actor": actor = try reader.string()
+                case "type": type = .some(EventCatalogue.type(named: try reader.string()))
+                case "request": request = .some(try reader.string { RequestKey(utf8: $0) })
+                case "actor": actor = .some(try reader.string { Actor(utf8: $0) })
                 case "streams":
-                    var texts: [String] = []
-                    try reader.array { (reader) throws(JSONError) in texts.append(try reader.string()) }
-                    streams = texts
+                    var ids: [StreamID] = []
+                    try reader.array { (reader) throws(JSONError) in
+                        if let id = try reader.string({ StreamID(utf8: $0) }) {
+                            ids.append(id)
+                        } else {
+                            hasMalformedStream = true
+                        }
+                    }
+                    streams = ids
                 case "body": body = try Submission.members(&reader)
                 case "claims": claims = try Submission.members(&reader)
                 default:
@@ -39,22 +46,16 @@ extension Submission {
             )
         }
         guard let type else { throw EventError(field: "type", rule: "must be given") }
-        guard let eventType = EventCatalogue.type(named: type) else {
+        guard let eventType = type else {
             throw EventError(field: "type", rule: "must be a type of the event catalogue")
         }
-        guard let key = request.flatMap({ RequestKey($0) }) else {
-            throw EventError(field: "request", rule: "must be a lower-case UUID")
-        }
-        guard let party = actor.flatMap({ Actor($0) }) else {
+        guard let key = request ?? nil else { throw EventError(field: "request", rule: "must be a lower-case UUID") }
+        guard let party = actor ?? nil else {
             throw EventError(field: "actor", rule: "must be system, subject/ID, staff/ID or vendor/ID")
         }
         guard let streams else { throw EventError(field: "streams", rule: "must be given") }
-        var streamIDs: [StreamID] = []
-        for text in streams {
-            guard let stream = StreamID(text) else {
-                throw EventError(field: "streams", rule: "must hold kind/ID with 32 lower-case hex digits")
-            }
-            streamIDs.append(stream)
+        guard !hasMalformedStream else {
+            throw EventError(field: "streams", rule: "must hold kind/ID with 32 lower-case hex digits")
         }
         var scopes: [Scope] = []
         for member in claims {
@@ -67,7 +68,7 @@ extension Submission {
             type: eventType,
             request: key,
             actor: party,
-            streams: streamIDs,
+            streams: streams,
             body: body,
             claims: scopes
         )

@@ -8,23 +8,27 @@ public enum Base64 {
     }()
 
     public static func encode(_ bytes: [UInt8]) -> String {
-        let count = (bytes.count + 2) / 3 * 4
-        return String(unsafeUninitializedCapacity: count) { output in
-            var written = 0
+        var text: [UInt8] = []
+        bytes.withUnsafeBytes { append($0, to: &text) }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Appends the base64 of `bytes`.
+    public static func append(_ bytes: UnsafeRawBufferPointer, to text: inout [UInt8]) {
+        text.reserveCapacity(text.count + (bytes.count + 2) / 3 * 4)
+        alphabet.withUnsafeBufferPointer { alphabet in
             var position = 0
             while position < bytes.count {
                 let left = bytes.count - position
                 let group =
                     UInt32(bytes[position]) << 16 | (left > 1 ? UInt32(bytes[position + 1]) << 8 : 0)
                     | (left > 2 ? UInt32(bytes[position + 2]) : 0)
-                output[written] = alphabet[Int(group >> 18)]
-                output[written + 1] = alphabet[Int(group >> 12 & 63)]
-                output[written + 2] = left > 1 ? alphabet[Int(group >> 6 & 63)] : UInt8(ascii: "=")
-                output[written + 3] = left > 2 ? alphabet[Int(group & 63)] : UInt8(ascii: "=")
-                written += 4
+                text.append(alphabet[Int(group >> 18)])
+                text.append(alphabet[Int(group >> 12 & 63)])
+                text.append(left > 1 ? alphabet[Int(group >> 6 & 63)] : UInt8(ascii: "="))
+                text.append(left > 2 ? alphabet[Int(group & 63)] : UInt8(ascii: "="))
                 position += 3
             }
-            return written
         }
     }
 

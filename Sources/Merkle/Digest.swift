@@ -21,8 +21,26 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
     /// Exactly 64 hex digits of lower case.
     public init?(hex: some StringProtocol) {
-        guard let bytes = Hex.decode(hex) else { return nil }
-        self.init(bytes)
+        self.init(hexDigits: hex.utf8)
+    }
+
+    /// Exactly 64 hex digits of lower case given as ASCII.
+    public init?(hexDigits: some Sequence<UInt8>) {
+        var count = 0
+        withUnsafeMutableBytes(of: &words) { bytes in
+            for digit in hexDigits {
+                let value: UInt8
+                switch digit {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit &- UInt8(ascii: "0")
+                case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit &- UInt8(ascii: "a") &+ 10
+                default: return count = -1
+                }
+                guard count < 64 else { return count = -1 }
+                bytes[count / 2] = bytes[count / 2] << 4 | value
+                count += 1
+            }
+        }
+        guard count == 64 else { return nil }
     }
 
     /// Exactly 44 characters of canonical base64 (RFC 4648 section 4).
@@ -42,6 +60,11 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
     public func append(to bytes: inout [UInt8]) {
         withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+
+    /// Appends the 44 characters of base64.
+    public func appendBase64(to text: inout [UInt8]) {
+        withUnsafeBytes { Base64.append($0, to: &text) }
     }
 
     public static func == (left: Digest, right: Digest) -> Bool {

@@ -1,37 +1,47 @@
 import COpenSSL
 
-/// AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per message.
+/// AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per message. Not for use by two threads at once.
 ///
 /// A sealed message is nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes).
-public struct AuthenticatedCipher: Sendable {
+public struct AuthenticatedCipher {
     public static let keyBytes = 32
     public static let overhead = 28
+    private static let nonceBytes = 12
+    private static let tagBytes = 16
     private let key: [UInt8]
+    private let state: CipherState
 
-    /// - Parameter key: 32 bytes.
-    public init(key: [UInt8]) throws {
+    /// - Parameters:
+    ///   - key: 32 bytes.
+    ///   - state: what ciphers of one thread may share, so that a key costs no allocation of its own.
+    public init(key: [UInt8], sharing state: CipherState = CipherState()) throws {
         guard key.count == AuthenticatedCipher.keyBytes else { throw OpenSSLError("reading an AES-256 key") }
         self.key = key
+        self.state = state
     }
 
     /// Encrypts `plaintext` and binds `context` to it.
     public func seal(_ plaintext: [UInt8], context: [UInt8]) throws -> [UInt8] {
-        let cipher = required(EVP_CIPHER_CTX_new(), "allocating a cipher context")
-        defer { EVP_CIPHER_CTX_free(cipher) }
-        let nonce = try SecureRandom.bytes(12)
-        var sealed = nonce + plaintext + [UInt8](repeating: 0, count: 16)
+        let nonce = try state.random.bytes(AuthenticatedCipher.nonceBytes)
+        let count = plaintext.count
         var length: Int32 = 0
-        let worked = sealed.withUnsafeMutableBufferPointer { output in
-            EVP_EncryptInit_ex2(cipher, Algorithm.aes256GCM, key, nonce, nil) == 1
-                && EVP_EncryptUpdate(cipher, nil, &length, context, Int32(context.count)) == 1
-                && EVP_EncryptUpdate(cipher, output.baseAddress! + 12, &length, plaintext, Int32(plaintext.count)) == 1
-                && EVP_EncryptFinal_ex(cipher, output.baseAddress! + 12 + plaintext.count, &length) == 1
+        var worked = false
+        let sealed = [UInt8](unsafeUninitializedCapacity: count + AuthenticatedCipher.overhead) { output, written in
+            guard let start = output.baseAddress else { return }
+            start.update(from: nonce, count: nonce.count)
+            let text = start + nonce.count
+            worked =
+                EVP_EncryptInit_ex2(state.encrypting, Algorithm.aes256GCM, key, nonce, nil) == 1
+                && EVP_EncryptUpdate(state.encrypting, nil, &length, context, Int32(context.count)) == 1
+                && EVP_EncryptUpdate(state.encrypting, text, &length, plaintext, Int32(count)) == 1
+                && EVP_EncryptFinal_ex(state.encrypting, text + count, &length) == 1
                 && EVP_CIPHER_CTX_ctrl(
-                    cipher,
+                    state.encrypting,
                     EVP_CTRL_AEAD_GET_TAG,
-                    16,
-                    output.baseAddress! + 12 + plaintext.count
+                    Int32(AuthenticatedCipher.tagBytes),
+                    text + count
                 ) == 1
+            written = worked ? count + AuthenticatedCipher.overhead : 0
         }
         guard worked else { throw OpenSSLError("sealing") }
         return sealed
@@ -40,23 +50,63 @@ public struct AuthenticatedCipher: Sendable {
     /// Decrypts what `seal` made; throws where key, context or any byte is another.
     public func open(_ sealed: [UInt8], context: [UInt8]) throws -> [UInt8] {
         guard sealed.count >= AuthenticatedCipher.overhead else { throw OpenSSLError("opening: too short") }
-        let cipher = required(EVP_CIPHER_CTX_new(), "allocating a cipher context")
-        defer { EVP_CIPHER_CTX_free(cipher) }
         let count = sealed.count - AuthenticatedCipher.overhead
+        // A spare byte: an empty plaintext needs a valid pointer too.
         var plaintext = [UInt8](repeating: 0, count: count + 1)
-        var tag = Array(sealed.suffix(16))
+        var tag = Array(sealed.suffix(AuthenticatedCipher.tagBytes))
         var length: Int32 = 0
         let worked = sealed.withUnsafeBufferPointer { input in
-            EVP_DecryptInit_ex2(cipher, Algorithm.aes256GCM, key, input.baseAddress, nil) == 1
-                && EVP_DecryptUpdate(cipher, nil, &length, context, Int32(context.count)) == 1
-                && EVP_DecryptUpdate(cipher, &plaintext, &length, input.baseAddress! + 12, Int32(count)) == 1
-                && EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, 16, &tag) == 1
-                && EVP_DecryptFinal_ex(cipher, &plaintext, &length) == 1
+            guard let start = input.baseAddress else { return false }
+            return EVP_DecryptInit_ex2(state.decrypting, Algorithm.aes256GCM, key, start, nil) == 1
+                && EVP_DecryptUpdate(state.decrypting, nil, &length, context, Int32(context.count)) == 1
+                && EVP_DecryptUpdate(
+                    state.decrypting,
+                    &plaintext,
+                    &length,
+                    start + AuthenticatedCipher.nonceBytes,
+                    Int32(count)
+                ) == 1
+                && EVP_CIPHER_CTX_ctrl(state.decrypting, EVP_CTRL_AEAD_SET_TAG, Int32(tag.count), &tag) == 1
+                && EVP_DecryptFinal_ex(state.decrypting, &plaintext, &length) == 1
         }
-        // The final call writes nothing for GCM, so the spare byte keeps an empty plaintext's pointer valid only.
         guard worked else { throw OpenSSLError("opening: the key, the context or a byte is another") }
         plaintext.removeLast()
         return plaintext
+    }
+}
+
+/// The libcrypto contexts and the random bytes that ciphers of one thread share.
+public final class CipherState {
+    let encrypting = required(EVP_CIPHER_CTX_new(), "allocating a cipher context")
+    let decrypting = required(EVP_CIPHER_CTX_new(), "allocating a cipher context")
+    /// Drawn in blocks: a call for each nonce costs more than the encryption.
+    public let random = RandomSupply()
+
+    public init() {}
+
+    deinit {
+        EVP_CIPHER_CTX_free(encrypting)
+        EVP_CIPHER_CTX_free(decrypting)
+    }
+}
+
+/// Random bytes drawn from libcrypto in blocks. Not for use by two threads at once.
+public final class RandomSupply {
+    private static let blockBytes = 4_096
+    private var block: [UInt8] = []
+    private var used = 0
+
+    /// The next bytes; none is ever handed out twice, nor kept.
+    public func bytes(_ count: Int) throws -> [UInt8] {
+        if count > RandomSupply.blockBytes { return try SecureRandom.bytes(count) }
+        if block.count - used < count {
+            block = try SecureRandom.bytes(RandomSupply.blockBytes)
+            used = 0
+        }
+        let bytes = Array(block[used..<used + count])
+        for position in used..<used + count { block[position] = 0 }
+        used += count
+        return bytes
     }
 }
 

@@ -1,11 +1,13 @@
 import COpenSSL
 public import Merkle
+import Synchronization
 
 /// The digest algorithms, fetched once per process: an implicit fetch per call costs more than the hashing.
 enum Algorithm {
     // Immutable after the fetch and reference-counted by libcrypto, so sharing it between threads is what it is for.
     nonisolated(unsafe) static let sha256 = required(EVP_MD_fetch(nil, "SHA256", nil), "fetching SHA256")
     nonisolated(unsafe) static let sm3 = required(EVP_MD_fetch(nil, "SM3", nil), "fetching SM3")
+    nonisolated(unsafe) static let hmac = required(EVP_MAC_fetch(nil, "HMAC", nil), "fetching HMAC")
     nonisolated(unsafe) static let aes256GCM = required(
         EVP_CIPHER_fetch(nil, "AES-256-GCM", nil),
         "fetching AES-256-GCM"
@@ -93,27 +95,43 @@ public struct SHA256Hasher: TreeHasher {
 }
 
 /// HMAC-SHA-256 (RFC 2104) under a fixed key.
-public struct KeyedHash: Sendable {
-    private let key: [UInt8]
+public final class KeyedHash: Sendable {
+    // The context, keyed once; guarded because hashing changes it.
+    private let context: Mutex<UInt>
 
     /// - Parameter key: 32 bytes.
     public init(key: [UInt8]) {
-        self.key = key
+        let context = required(EVP_MAC_CTX_new(Algorithm.hmac), "allocating a MAC context")
+        var name = Array("SHA256".utf8CString)
+        let started = name.withUnsafeMutableBufferPointer { name in
+            var parameters = [
+                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0),
+                OSSL_PARAM_construct_end(),
+            ]
+            return EVP_MAC_init(context, key, key.count, &parameters)
+        }
+        guard started == 1 else { fatalError(OpenSSLError("keying HMAC").description) }
+        self.context = Mutex(UInt(bitPattern: context))
     }
 
+    deinit { context.withLock { EVP_MAC_CTX_free(OpaquePointer(bitPattern: $0)) } }
+
     public func hash(_ bytes: [UInt8]) -> Digest {
-        Digest(writing: { target in
-            var length: UInt32 = 0
-            let result = HMAC(
-                EVP_sha256(),
-                key,
-                Int32(key.count),
-                bytes,
-                bytes.count,
-                target.assumingMemoryBound(to: UInt8.self).baseAddress,
-                &length
-            )
-            guard result != nil, length == 32 else { fatalError(OpenSSLError("HMAC").description) }
-        })
+        context.withLock { address in
+            let context = OpaquePointer(bitPattern: address)
+            return Digest(writing: { target in
+                var length = 0
+                // Without a key, init begins anew under the one there is.
+                guard EVP_MAC_init(context, nil, 0, nil) == 1,
+                    EVP_MAC_update(context, bytes, bytes.count) == 1,
+                    EVP_MAC_final(
+                        context,
+                        target.assumingMemoryBound(to: UInt8.self).baseAddress,
+                        &length,
+                        target.count
+                    ) == 1, length == 32
+                else { fatalError(OpenSSLError("HMAC").description) }
+            })
+        }
     }
 }
