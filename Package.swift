@@ -17,6 +17,9 @@ let package = Package(
             name: "EvidencedKit",
             targets: ["Service", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB"]
         ),
+        // For the fuzz targets: what parses, without the event loops.
+        .library(name: "EvidencedFormats", targets: ["LedgerFormat", "Merkle", "JSON", "OpenSSL"]),
+        .library(name: "EvidencedDaemon", targets: ["Daemon"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -87,7 +90,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
-        .testTarget(name: "MerkleTests", dependencies: ["Merkle"], swiftSettings: strict),
+        .testTarget(name: "MerkleTests", dependencies: ["Merkle", "OpenSSL"], swiftSettings: strict),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: strict),
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Merkle"], swiftSettings: strict),
         .testTarget(

@@ -188,9 +188,11 @@ public final class Environment: @unchecked Sendable {
         return Int(status.st_size)
     }
 
+    /// Bytes of a page of the file.
+    public static var pageBytes: Int { sysconf(Int32(_SC_PAGESIZE)) }
+
     private static func wholePages(_ bytes: Int) -> Int {
-        let page = sysconf(Int32(_SC_PAGESIZE))
-        return (bytes + page - 1) / page * page
+        (bytes + pageBytes - 1) / pageBytes * pageBytes
     }
 }
 

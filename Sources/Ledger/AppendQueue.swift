@@ -63,13 +63,14 @@ final class AppendQueue: @unchecked Sendable {
 
     /// Adds a call.
     ///
+    /// - Parameter isOwn: the daemon's own few events are let in whatever waits.
     /// - Throws: `LedgerError.busy` where it does not fit beside those waiting, `.stopping` after `close`.
-    func add(_ call: PendingAppend) throws(LedgerError) {
+    func add(_ call: PendingAppend, isOwn: Bool = false) throws(LedgerError) {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         if closed { throw .stopping }
         // An empty queue takes any call the limits of a single call let through.
-        guard calls.isEmpty || events + call.submissions.count <= maximumEvents && bytes + call.bytes <= maximumBytes
+        guard isOwn || calls.isEmpty || events + call.submissions.count <= maximumEvents && bytes + call.bytes <= maximumBytes
         else { throw .busy }
         calls.append(call)
         events += call.submissions.count

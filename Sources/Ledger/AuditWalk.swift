@@ -23,11 +23,18 @@ struct AuditWalk {
     private var openedClaims = 0
     private var erasedClaims = 0
     private var lookups: LookupAudit?
+    /// The size whose checkpoint row came after the totals were taken; 0 where there is none.
+    private var uncountedCheckpoint: UInt64 = 0
 
     init(schema: StoreSchema, claims: SealedClaims?, lockedSize: UInt64?) {
         self.schema = schema
         self.claims = claims
         self.lockedSize = lockedSize
+    }
+
+    /// Notes what is audited: the ledger as it stood when the totals were taken.
+    mutating func begin(_ totals: AuditTotals) {
+        if !totals.hasNewestCheckpoint { uncountedCheckpoint = totals.size }
     }
 
     mutating func report() -> AuditReport {
@@ -171,7 +178,7 @@ struct AuditWalk {
     private mutating func examineCheckpoint(_ transaction: borrowing ReadTransaction) throws {
         let size = range.size
         if size == lockedSize { lockedRoot = range.root(&hasher) }
-        guard try transaction.get(schema.checkpoints, StoreKey.number(size)) != nil,
+        guard size != uncountedCheckpoint, try transaction.get(schema.checkpoints, StoreKey.number(size)) != nil,
             let note = try schema.note(transaction, size: size, root: range.root(&hasher))
         else { return }
         checkpointRows += 1
@@ -189,6 +196,20 @@ struct AuditWalk {
             throw NoteError(.malformedCheckpoint, "its origin is not one of this ledger's incarnations")
         }
         try note.verify([CheckpointVerifier(vkey: identity.vkey)])
+    }
+
+    /// Every scope with a data key must be a stream of the ledger. One without a key is erased, and no finding.
+    mutating func examineScopes(_ transaction: borrowing ReadTransaction) throws {
+        try transaction.cursor(schema.scopes) { cursor in
+            var row = try cursor.first()
+            while let current = row, findings.count < LedgerAudit.maximumFindings {
+                let isKnown = StoreKey.readStream(current.key).map { scope in
+                    (try? transaction.get(schema.streams, StoreKey.stream(scope, number: 0))) ?? nil != nil
+                }
+                if isKnown != true { found(nil, "a data key is stored for a scope that no entry names") }
+                row = try cursor.next()
+            }
+        }
     }
 
     // MARK: The end

@@ -21,8 +21,29 @@ enum FileSystem {
         var partial = ""
         for part in path.split(separator: "/", omittingEmptySubsequences: true) {
             partial += (partial.isEmpty && !path.hasPrefix("/") ? "" : "/") + part
-            if mkdir(partial, 0o700) != 0, errno != EEXIST { throw SystemError("creating \(partial)") }
+            if mkdir(partial, 0o700) == 0 {
+                try syncDirectory(parent(of: partial))
+            } else if errno != EEXIST {
+                throw SystemError("creating \(partial)")
+            }
         }
+    }
+
+    /// Whether a rename may put a directory at this path.
+    static func isEmptyOrMissing(_ path: String) -> Bool {
+        guard let directory = opendir(path) else { return errno == ENOENT }
+        defer { closedir(directory) }
+        while let item = readdir(directory) {
+            let name = withUnsafeBytes(of: item.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { return false }
+        }
+        return true
+    }
+
+    /// Bytes of a file; nil where there is none.
+    static func size(of path: String) -> Int? {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : nil
     }
 
     static func parent(of path: String) -> String {

@@ -38,7 +38,14 @@ public struct Keyring: Sendable {
     ///   list, whose mask shows as the group's permission.
     public static func load(path: String, isCredential: Bool = false) throws -> Keyring {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw SystemError("reading the keyring \(path)") }
+        guard stat(path, &status) == 0 else {
+            guard errno == ENOENT else { throw SystemError("reading the keyring \(path)") }
+            throw StartupRefusal(
+                .keyringMissing,
+                "the keyring \(path) is missing",
+                advice: "Put it back; if it is lost, run 'evidence recover --reason key-lost'"
+            )
+        }
         guard status.st_mode & (isCredential ? 0o007 : 0o077) == 0 else {
             throw StartupRefusal(
                 .badKeyring,
@@ -85,6 +92,12 @@ public struct Keyring: Sendable {
     public static func staged(path: String) throws -> Keyring? {
         guard FileSystem.exists(stagedPath(path)) else { return nil }
         return try load(path: stagedPath(path))
+    }
+
+    /// Removes the staged keyring.
+    public static func discardStaged(path: String) throws {
+        guard unlink(stagedPath(path)) == 0 || errno == ENOENT else { throw SystemError("removing \(path).new") }
+        try FileSystem.syncDirectory(FileSystem.parent(of: path))
     }
 
     /// Puts the staged keyring in the place of the one at `path`, atomically; the old one, where there is one, stays

@@ -23,6 +23,8 @@ public final class Ledger: Sendable {
     private let nextWatcher = Atomic<UInt64>(0)
     private let threads = Mutex<[UInt]>([])
     public let counters: LedgerCounters
+    /// Whether the look-up index was damaged and had to be filled anew.
+    public let wasIndexRebuilt: Bool
 
     /// Opens and starts the ledger.
     ///
@@ -61,7 +63,9 @@ public final class Ledger: Sendable {
         claimsKey = keyring.claimsKey
         queue = AppendQueue(maximumEvents: settings.queueEvents, maximumBytes: settings.queueBytes)
         counters = LedgerCounters()
-        let index = try opening.lookupIndex(directory: locations.index)
+        var isRebuilt = false
+        let index = try opening.lookupIndex(directory: locations.index, isRebuilt: &isRebuilt)
+        wasIndexRebuilt = isRebuilt
         self.index = index
         let follower = LookupFollower(index: index, fatal: fatal)
         self.follower = follower
@@ -96,7 +100,7 @@ public final class Ledger: Sendable {
     /// Waits until everything accepted is answered and indexed; appends are refused from now on.
     public func stop() {
         let stopped = try? SystemEvents.call("system.stopped", stream: identity.stream, now: LedgerClock().now)
-        if let stopped { try? queue.add(stopped) }
+        if let stopped { try? queue.add(stopped, isOwn: true) }
         queue.close()
         let handles = threads.withLock { handles in
             defer { handles.removeAll() }
@@ -192,7 +196,8 @@ public final class Ledger: Sendable {
                 body: ["clean": .bool(clean), "version": .string(version)],
                 stream: identity.stream,
                 now: clock.now
-            )
+            ),
+            isOwn: true
         )
         try queue.add(
             SystemEvents.call(
@@ -200,7 +205,8 @@ public final class Ledger: Sendable {
                 body: ["synchronized": .bool(synchronized)],
                 stream: identity.stream,
                 now: clock.now
-            )
+            ),
+            isOwn: true
         )
     }
 

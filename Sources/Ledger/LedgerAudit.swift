@@ -81,6 +81,7 @@ public enum LedgerAudit {
                 try AuditTotals(transaction, schema), try? LedgerOpening.identity(transaction, schema)
             )
         }
+        walk.begin(totals)
         if let identity, !isCopy { walk.openIndex(locations.index, key: keyring?.indexKey, identity: identity) }
         var next: UInt64 = 0
         while next < totals.size, walk.findings.count < maximumFindings {
@@ -96,6 +97,7 @@ public enum LedgerAudit {
         }
         progress(next, totals.size)
         if walk.findings.count < maximumFindings {
+            try environment.read { try walk.examineScopes($0) }
             walk.conclude(totals, identity: identity)
             if !isCopy { walk.compare(lock: lock, path: locations.lock) }
         }
@@ -110,6 +112,8 @@ struct AuditTotals {
     let streams: Int
     let sealed: Int
     let checkpoints: Int
+    /// Whether the checkpoint of the whole size has its row already; the daemon adds it with the next commit.
+    let hasNewestCheckpoint: Bool
 
     init(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
         size = UInt64(try transaction.count(schema.entries))
@@ -117,5 +121,6 @@ struct AuditTotals {
         streams = try transaction.count(schema.streams)
         sealed = try transaction.count(schema.sealed)
         checkpoints = try transaction.count(schema.checkpoints)
+        hasNewestCheckpoint = try transaction.get(schema.checkpoints, StoreKey.number(size)) != nil
     }
 }

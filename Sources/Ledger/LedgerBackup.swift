@@ -14,13 +14,13 @@ extension Ledger {
     /// Writes a consistent copy of the store while it is in use. The copy is checked before it gets its name: the
     /// directory appears whole or not at all.
     ///
-    /// - Parameter directory: absolute path that must not exist; its parent must.
+    /// - Parameter directory: absolute path that must be empty or not exist; its parent must.
     public func backup(to directory: String) throws -> BackupReport {
         guard directory.hasPrefix("/"), !directory.split(separator: "/").contains("..") else {
             throw LedgerError.invalidArgument(field: "directory", rule: "must be an absolute path without '..'")
         }
-        guard !FileSystem.exists(directory) else {
-            throw LedgerError.invalidArgument(field: "directory", rule: "must not exist yet")
+        guard FileSystem.isEmptyOrMissing(directory) else {
+            throw LedgerError.invalidArgument(field: "directory", rule: "must be empty or not exist yet")
         }
         let partial = directory + ".partial"
         let file = partial + "/data.mdb"
@@ -39,6 +39,7 @@ extension Ledger {
         }
         var status = stat()
         fstat(descriptor, &status)
+        try FileSystem.syncDirectory(partial)
         guard rename(partial, directory) == 0 else { throw SystemError("naming \(directory)") }
         try FileSystem.syncDirectory(FileSystem.parent(of: directory))
         return BackupReport(size: size, root: root, bytes: Int(status.st_size))

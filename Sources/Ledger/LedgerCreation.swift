@@ -11,23 +11,7 @@ public enum LedgerCreation {
     /// - Parameter origin: names the ledger in its checkpoints; a schema-less URL of at most 200 bytes.
     /// - Returns: the verification key of the checkpoints.
     public static func create(at locations: LedgerLocations, origin: String, keyring: Keyring) throws -> String {
-        guard Checkpoint.isOrigin(origin), !origin.contains("/incarnation/"),
-            FieldRule.token(FormatLimits.originBytes).allows(.string(origin))
-        else {
-            throw StartupRefusal(
-                .badOrigin,
-                "'\(origin)' cannot be an origin",
-                advice:
-                    "Use a name such as example.com/ledger: ASCII letters, digits and ._:/@- only, at most 200 bytes"
-            )
-        }
-        for path in [locations.store + "/data.mdb", locations.lock] where FileSystem.exists(path) {
-            throw StartupRefusal(
-                .alreadyExists,
-                "\(path) exists",
-                advice: "A ledger is never overwritten. Choose other paths, or move what is there away"
-            )
-        }
+        try checkFree(locations, origin: origin)
         try FileSystem.makeDirectory(locations.store)
         try FileSystem.makeDirectory(FileSystem.parent(of: locations.lock))
         let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
@@ -52,8 +36,30 @@ public enum LedgerCreation {
             try transaction.insert(schema.meta, StoreSchema.formatKey, StoreSchema.format)
             return try append(submission, transaction, schema, ChainState(), now: clock.now) { try .genesis($0) }
         }
+        try FileSystem.syncDirectory(locations.store)
         try writeLock(locations.lock, 1, signer, Checkpoint(origin: origin, size: entry.index + 1, root: root), 0)
         return signer.vkey
+    }
+
+    /// Refuses an origin that can be none, and paths where something is.
+    public static func checkFree(_ locations: LedgerLocations, origin: String) throws {
+        guard Checkpoint.isOrigin(origin), !origin.contains("/incarnation/"),
+            FieldRule.token(FormatLimits.originBytes).allows(.string(origin))
+        else {
+            throw StartupRefusal(
+                .badOrigin,
+                "'\(origin)' cannot be an origin",
+                advice:
+                    "Use a name such as example.com/ledger: ASCII letters, digits and ._:/@- only, at most 200 bytes"
+            )
+        }
+        for path in [locations.store + "/data.mdb", locations.lock] where FileSystem.exists(path) {
+            throw StartupRefusal(
+                .alreadyExists,
+                "\(path) exists",
+                advice: "A ledger is never overwritten. Choose other paths, or move what is there away"
+            )
+        }
     }
 
     /// Ends the incarnation a store belongs to and begins the next, with a new key and origin, so that whatever was
@@ -62,6 +68,8 @@ public enum LedgerCreation {
     /// - Parameters:
     ///   - keyring: the keyring with the new checkpoint key.
     ///   - reason: a code of `system.recovered`.
+    /// - Throws: `StartupRefusal` `.badKeyring` where the keyring is not the one the claims were sealed under, unless
+    ///   the reason is that it was lost: what was sealed under it is erased then.
     /// - Returns: incarnation and verification key from now on.
     public static func beginIncarnation(
         at locations: LedgerLocations,
@@ -97,6 +105,14 @@ public enum LedgerCreation {
                 advice: "A new incarnation needs a new key"
             )
         }
+        let opensClaims = try environment.read { try schema.opensClaims($0, claimsKey: keyring.claimsKey) }
+        guard opensClaims || reason == "key-lost" else {
+            throw StartupRefusal(
+                .badKeyring,
+                "the keyring is not the one this ledger's claims were sealed under",
+                advice: "Put the ledger's own keyring back; if it is lost, give the reason key-lost"
+            )
+        }
         var hasher = SHA256Hasher()
         var body: [JSONMember] = [
             JSONMember(name: "incarnation", value: .int(incarnation)),
@@ -123,7 +139,9 @@ public enum LedgerCreation {
             claims: []
         )
         let (entry, root) = try environment.write { transaction in
-            try append(submission, transaction, schema, state, now: clock.now) { entry in
+            // Nobody can open these any more, and a scope must not get a second key beside rows of the first.
+            if !opensClaims { for database in [schema.scopes, schema.sealed] { try transaction.clear(database) } }
+            return try append(submission, transaction, schema, state, now: clock.now) { entry in
                 guard let next = old.after(entry) else { throw StoreDamage(nil, "the recovery names no identity") }
                 return next
             }
@@ -198,5 +216,18 @@ public enum LedgerCreation {
             path: path,
             record: LockRecord(sequence: sequence, incarnation: incarnation, vkey: signer.vkey, note: note)
         )
+    }
+}
+
+extension StoreSchema {
+    /// Whether the claims key opens the data keys of the first and the last scope; true where there are none.
+    fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: [UInt8]) throws -> Bool {
+        let wrapped = try transaction.cursor(scopes) { cursor in [try cursor.first(), try cursor.last()] }
+        let claims = try SealedClaims(claimsKey: claimsKey)
+        return wrapped.allSatisfy { row in
+            guard let row else { return true }
+            guard let scope = StoreKey.readStream(row.key) else { return false }
+            return claims.opens(row.value, scope: scope)
+        }
     }
 }

@@ -21,7 +21,7 @@ public enum LedgerError: Error, Equatable, Sendable {
 public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertible {
     public enum Code: String, Sendable {
         case alreadyExists, noLedger, inUse, lockMissing, lockDamaged, olderThanLock, otherRoot, keyMismatch
-        case damaged, badKeyring, badOrigin
+        case damaged, badKeyring, keyringMissing, badOrigin
     }
 
     public let code: Code

@@ -54,16 +54,24 @@ struct LedgerOpening {
         }
     }
 
-    /// Opens the look-up index and catches it up with the log.
-    func lookupIndex(directory: String) throws -> LookupIndex {
-        let index = try LookupIndex(
-            directory: directory,
-            mapBytes: settings.indexMapBytes,
-            readers: settings.readers,
-            key: keyring.indexKey,
-            ledger: identity.encoded
-        )
+    /// Opens the look-up index and catches it up with the log. One that is damaged is moved aside or emptied, and
+    /// filled anew: everything in it is derived.
+    ///
+    /// - Parameter isRebuilt: set where that happened.
+    func lookupIndex(directory: String, isRebuilt: inout Bool) throws -> LookupIndex {
+        let index: LookupIndex
+        do {
+            index = try openIndex(directory)
+        } catch where error is LMDBError || error is StoreDamage {
+            try FileSystem.moveAside(directory + "/data.mdb", suffix: ".damaged")
+            isRebuilt = true
+            index = try openIndex(directory)
+        }
         var claims = try SealedClaims(claimsKey: keyring.claimsKey)
+        if try !agrees(index, &claims) {
+            try index.clear()
+            isRebuilt = true
+        }
         var next = try index.indexed()
         while next < state.size {
             let end = min(next + 4_096, state.size)
@@ -74,6 +82,30 @@ struct LedgerOpening {
             next = end
         }
         return index
+    }
+
+    private func openIndex(_ directory: String) throws -> LookupIndex {
+        try LookupIndex(
+            directory: directory,
+            mapBytes: settings.indexMapBytes,
+            readers: settings.readers,
+            key: keyring.indexKey,
+            ledger: identity.encoded
+        )
+    }
+
+    /// Whether the index has as many rows as entries, no more entries than the store, and says of its newest ones what
+    /// they say. Without that, retries of what it forgot would be recorded twice.
+    private func agrees(_ index: LookupIndex, _ claims: inout SealedClaims) throws -> Bool {
+        let indexed = try index.indexed()
+        guard indexed <= state.size, try index.hasAllRows() else { return false }
+        return try environment.read { transaction in
+            for number in (indexed > settings.verifiedTail ? indexed - settings.verifiedTail : 0)..<indexed {
+                let record = try schema.lookupRecord(transaction, number, &claims, index.hash)
+                if try index.contradiction(record) != nil { return false }
+            }
+            return true
+        }
     }
 
     static func requireFormat(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {

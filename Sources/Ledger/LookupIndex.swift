@@ -31,6 +31,7 @@ final class LookupIndex: Sendable {
     init(directory: String, mapBytes: Int, readers: Int, key: [UInt8], ledger: [UInt8]) throws {
         try FileSystem.makeDirectory(directory)
         environment = try Environment(directory: directory, mapBytes: mapBytes, databases: 6, readers: readers)
+        try LookupIndex.requireWhole(environment)
         let databases = try environment.databases(
             LookupIndex.names,
             create: true
@@ -54,6 +55,7 @@ final class LookupIndex: Sendable {
     /// Opens an index to compare it, beside the daemon that keeps it.
     init(readOnly directory: String, key: [UInt8]) throws {
         environment = try Environment(directory: directory, mapBytes: 1 << 20, databases: 6, readOnly: true)
+        try LookupIndex.requireWhole(environment)
         let databases = try environment.databases(LookupIndex.names, create: false)
         requests = databases[0]
         documents = databases[1]
@@ -62,6 +64,27 @@ final class LookupIndex: Sendable {
         submitters = databases[4]
         meta = databases[5]
         hash = KeyedHash(key: key)
+    }
+
+    /// Reading a page beyond the end of the file would kill the process.
+    private static func requireWhole(_ environment: Environment) throws {
+        guard environment.sizes.used <= environment.fileBytes else {
+            throw StoreDamage(nil, "the look-up index is shorter than what it holds")
+        }
+    }
+
+    /// Whether the index has a row of each kind for every entry it claims to hold.
+    func hasAllRows() throws -> Bool {
+        let (indexed, _, rows, _) = try totals()
+        return rows.allSatisfy { UInt64($0.count) == indexed }
+    }
+
+    /// Forgets everything, to be filled anew.
+    func clear() throws {
+        try environment.write { transaction in
+            for database in [requests, documents, leaves, types, submitters] { try transaction.clear(database) }
+            try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(0))
+        }
     }
 
     /// How many entries the environment holds and how many rows say so, of one snapshot.

@@ -98,6 +98,11 @@ struct SealedClaims {
         return openings
     }
 
+    /// Whether a wrapped data key of a scope opens under the claims key.
+    func opens(_ wrapped: [UInt8], scope: StreamID) -> Bool {
+        (try? wrapping.open(wrapped, context: SealedClaims.keyContext(scope))) != nil
+    }
+
     /// Forgets keys that an aborted transaction may have made.
     mutating func forgetKeys() { keys.removeAll(keepingCapacity: true) }
 

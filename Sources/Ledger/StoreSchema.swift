@@ -29,6 +29,10 @@ struct StoreSchema {
     static func open(directory: String, mapBytes: Int, readers: Int, create: Bool, readOnly: Bool = false) throws
         -> (Environment, StoreSchema)
     {
+        // LMDB would make a new environment of a file without its two meta pages.
+        guard create || FileSystem.size(of: directory + "/data.mdb") ?? 0 >= 2 * Environment.pageBytes else {
+            throw StoreDamage(nil, "the data file is shorter than the store it holds")
+        }
         let environment = try Environment(
             directory: directory,
             mapBytes: mapBytes,
@@ -72,6 +76,14 @@ enum StoreKey {
         key.append(stream.kind.code)
         stream.id.append(to: &key)
         return key
+    }
+
+    /// The stream of a key of `scopes`.
+    static func readStream(_ bytes: [UInt8]) -> StreamID? {
+        guard bytes.count == 17, let kind = StreamKind.allCases.first(where: { $0.code == bytes[0] }),
+            let id = ID128(bytes: bytes[1...])
+        else { return nil }
+        return StreamID(kind: kind, id: id)
     }
 
     static func stream(_ stream: StreamID, number: UInt64) -> [UInt8] {

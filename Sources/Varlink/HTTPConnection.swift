@@ -50,6 +50,9 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             body = []
             isTooLarge = false
             closeAfter(host.limits.messageSeconds, context)
+            if head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+                answer(expecting: head, context)
+            }
         case .body(let part):
             if isTooLarge { return }
             guard body.count + part.readableBytes <= host.limits.messageBytes else {
@@ -127,6 +130,16 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             }
         default: post(.resource(.text(405, "GET, HEAD or POST\n")))
         }
+    }
+
+    /// RFC 9110 section 10.1.1: a client that waits before it sends the body is told to go on, or what is wrong.
+    private func answer(expecting head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let length = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+        guard length <= host.limits.messageBytes else {
+            isTooLarge = true
+            return refuseTooLarge(context)
+        }
+        context.writeAndFlush(wrapOutboundOut(.head(.init(version: .http1_1, status: .continue))), promise: nil)
     }
 
     private func refuseTooLarge(_ context: ChannelHandlerContext) {

@@ -47,7 +47,8 @@ public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible 
         case "InvalidParameter", "ExpectedMore", "InvalidEvent", "InvalidArgument": 400
         case "PermissionDenied": 403
         case "MethodNotFound", "InterfaceNotFound", "NotFound": 404
-        case "RequestConflict", "ErasedClaims": 409
+        case "RequestConflict": 409
+        case "ErasedClaims": 410
         case "TooLarge": 413
         case "MethodNotImplemented": 501
         case "Busy", "Stopping": 503

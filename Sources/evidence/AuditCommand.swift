@@ -52,7 +52,7 @@ struct AuditCommand: ParsableCommand {
     private func loadKeyring(_ path: String) throws -> Keyring? {
         do {
             return try Keyring.load(path: path)
-        } catch let error as SystemError {
+        } catch let error where error is SystemError || (error as? StartupRefusal)?.code == .keyringMissing {
             guard local.keyring == nil else { throw error }
             Terminal.remark("\(error); sealed claims are counted but not opened")
             return nil

@@ -55,6 +55,7 @@ struct DepositCommand: ParsableCommand {
 
     func run() throws {
         let documents = try hash()
+        if let proofDir { try LocalFile.makeDirectory(proofDir) }
         let connection = try socket.connect()
         // One id more for the subject, where none was given.
         var ids = try freshIDs(documents.count + (subject == nil ? 1 : 0), connection)

@@ -42,6 +42,8 @@ struct Failure: Error {
         case let failure as Failure: self = failure
         case let error as VarlinkError: self.init(reply: error)
         case let error as VarlinkClientError: self.init(transport: error)
+        case let refusal as StartupRefusal where refusal.code == .keyringMissing:
+            self.init(.inputMissing, refusal.description)
         case let refusal as StartupRefusal: self.init(.refused, refusal.description)
         case let error as SystemError: self.init(Failure.status(ofErrno: error.errno), error.description)
         case let error as FileError: self.init(Failure.status(ofErrno: error.errno), error.description)

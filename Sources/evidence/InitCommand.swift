@@ -31,6 +31,7 @@ struct InitCommand: ParsableCommand {
 
     func run() throws {
         let (locations, path) = try local.resolve()
+        try LedgerCreation.checkFree(locations, origin: origin)
         let isNew = !LocalFile.exists(path)
         let keyring = isNew ? try Keyring.create(path: path) : try Keyring.load(path: path)
         let vkey = try LedgerCreation.create(at: locations, origin: origin, keyring: keyring)

@@ -49,7 +49,7 @@ struct ListCommand: ParsableCommand {
     var until: Moment?
 
     @Option(help: ArgumentHelp("Begin at this index.", valueName: "index"))
-    var from: UInt32?
+    var from: UInt64?
 
     @Option(help: ArgumentHelp("At most so many entries.", valueName: "count"))
     var limit = 100
@@ -80,7 +80,7 @@ struct ListCommand: ParsableCommand {
             [
                 "stream": stream.map { .string($0) }, "type": type.map { .string($0) },
                 "submitter": submitter.map { .string($0) }, "since": since.map { .string($0.text) },
-                "until": until.map { .string($0.text) }, "from": from.map { .int(Int64($0)) },
+                "until": until.map { .string($0.text) }, "from": from.map { .int(Int64(clamping: $0)) },
                 "limit": .int(Int64(min(left, 1_000))), "reverse": .bool(reverse),
             ]
         ) { page in

@@ -29,7 +29,7 @@ struct ProveCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("The entry's index.", valueName: "index"))
-    var index: UInt32?
+    var index: UInt64?
 
     @Option(help: ArgumentHelp("The entry's leaf hash in base64, instead of its index.", valueName: "hash"))
     var leaf: String?
@@ -38,10 +38,10 @@ struct ProveCommand: ParsableCommand {
         parsing: .upToNextOption,
         help: ArgumentHelp("Prove growth from one tree size to another.", valueName: "first [second]")
     )
-    var consistency: [UInt32] = []
+    var consistency: [UInt64] = []
 
     @Option(help: ArgumentHelp("Prove against the checkpoint of this tree size.", valueName: "size"))
-    var size: UInt32?
+    var size: UInt64?
 
     @Option(name: [.short, .long], help: ArgumentHelp("Write the proof here.", valueName: "file"), completion: .file())
     var output: String?
@@ -75,8 +75,8 @@ struct ProveCommand: ParsableCommand {
         let reply = try connection.call(
             "ProveInclusion",
             [
-                "index": index.map { .int(Int64($0)) }, "leaf": leaf.map { .string($0) },
-                "size": size.map { .int(Int64($0)) },
+                "index": index.map { .int(Int64(clamping: $0)) }, "leaf": leaf.map { .string($0) },
+                "size": size.map { .int(Int64(clamping: $0)) },
             ]
         )
         let index = try reply.number("index")
@@ -100,10 +100,10 @@ struct ProveCommand: ParsableCommand {
         }
     }
 
-    private func proveConsistency(first: UInt32, second: UInt32?, _ connection: Connection) throws {
+    private func proveConsistency(first: UInt64, second: UInt64?, _ connection: Connection) throws {
         let reply = try connection.call(
             "ProveConsistency",
-            ["first": .int(Int64(first)), "second": second.map { .int(Int64($0)) }]
+            ["first": .int(Int64(clamping: first)), "second": second.map { .int(Int64(clamping: $0)) }]
         )
         guard let firstRoot = Digest(base64: try reply.text("firstRoot")),
             let secondRoot = Digest(base64: try reply.text("secondRoot"))

@@ -30,7 +30,6 @@ struct Receipt {
     @discardableResult
     func save(in directory: String, name: String, connection: Connection) throws -> String {
         guard let proof else { throw Failure(.refused, "the daemon sent no proof for entry \(index)") }
-        try LocalFile.makeDirectory(directory)
         var path = "\(directory)/\(name)"
         if LocalFile.exists(path + ".tlog-proof") { path += ".\(index)" }
         try LocalFile.write(Array(connection.entry(index).text.utf8), to: path + ".entry.json")

@@ -58,6 +58,7 @@ struct RecoverCommand: ParsableCommand {
         do {
             begun = try LedgerCreation.beginIncarnation(at: locations, keyring: next, reason: reason.rawValue)
         } catch let refusal as StartupRefusal {
+            if refusal.code == .badKeyring { try Keyring.discardStaged(path: path) }
             // Only a staged key can be the store's already: a fresh one never is.
             guard refusal.code == .keyMismatch else { throw refusal }
             try Keyring.adoptStaged(path: path, suffix: "interrupted")

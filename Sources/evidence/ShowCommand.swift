@@ -25,7 +25,7 @@ struct ShowCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("The entry's index.", valueName: "index"))
-    var index: UInt32
+    var index: UInt64
 
     @Option(help: ArgumentHelp("Disclose these claims: names with commas between, or all.", valueName: "names"))
     var open: String?
@@ -45,12 +45,12 @@ struct ShowCommand: ParsableCommand {
         if let open {
             let names: JSONValue? =
                 open == "all" ? nil : .array(open.split(separator: ",").map { .string(String($0)) })
-            let reply = try connection.call("Open", ["index": .int(Int64(index)), "names": names])
+            let reply = try connection.call("Open", ["index": .int(Int64(clamping: index)), "names": names])
             if output.json {
                 Terminal.print(json: .members(["openings": .array(try reply.list("openings"))]))
                 return
             }
-            EntryText.print(try connection.entry(Int64(index)))
+            EntryText.print(try connection.entry(Int64(clamping: index)))
             var table = Table()
             for opening in try reply.list("openings") {
                 table.add([try opening.text("name"), EntryText.plain(try opening.member("value"))])
@@ -58,7 +58,7 @@ struct ShowCommand: ParsableCommand {
             print("\nopened claims")
             table.print()
         } else {
-            let entry = try connection.entry(Int64(index))
+            let entry = try connection.entry(Int64(clamping: index))
             if raw {
                 print(entry.text, terminator: "")
             } else if output.json {

@@ -63,6 +63,7 @@ struct SubmitCommand: ParsableCommand {
             given = try EventInput.read(LocalFile.read(path), name: path == "-" ? "standard input" : path)
         }
         let events = given.map { EventInput.withRequest($0, fixed: request) }
+        if let proofDir { try LocalFile.makeDirectory(proofDir) }
         let connection = try socket.connect()
         var table = Table(header: ["INDEX", "TIME", "LEAF", "STATE"], numeric: [0])
         // Receipts are printed even when a later call fails: what they say is recorded stays recorded.

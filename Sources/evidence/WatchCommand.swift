@@ -20,7 +20,7 @@ struct WatchCommand: ParsableCommand {
     )
 
     @Option(help: ArgumentHelp("Begin at this index instead of with the next entry.", valueName: "index"))
-    var from: UInt32?
+    var from: UInt64?
 
     @Option(help: ArgumentHelp("Only entries of this type.", valueName: "name"))
     var type: String?
@@ -37,7 +37,7 @@ struct WatchCommand: ParsableCommand {
         try connection.stream(
             "Watch",
             [
-                "from": from.map { .int(Int64($0)) }, "type": type.map { .string($0) },
+                "from": from.map { .int(Int64(clamping: $0)) }, "type": type.map { .string($0) },
                 "stream": stream.map { .string($0) },
             ]
         ) { reply in

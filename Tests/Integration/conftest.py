@@ -1,4 +1,4 @@
-"""What the tests share: a factory of ledgers that end with the test, and one running ledger for tests that only read."""
+"""What the tests share: ledgers that end with the test, and a running one of each module."""
 
 import pytest
 
@@ -37,6 +37,17 @@ def make_ledger(tmp_path, bin):
 def ledger(make_ledger):
     """A fresh ledger that runs."""
     return make_ledger().init().start()
+
+
+@pytest.fixture
+def audited(make_ledger):
+    """A stopped ledger whose audit is clean. Entry 3 is a deposit, 4 a registration, 5 has no claims."""
+    ledger = make_ledger().init().start()
+    ledger.append(events.deposit(b"audited"), events.registration())
+    ledger.append(events.closure())
+    assert ledger.stop() == 0
+    assert ledger.audit()["clean"]
+    return ledger
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ Keyword arguments are keys of the configuration file, with `_` for `-`. Whoever 
 import ctypes
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -118,6 +117,7 @@ class Ledger:
             try:
                 with Wire(self.socket) as wire:
                     wire.call("org.varlink.service.GetInfo")
+                    self._wait_until_start_is_recorded(wire)
                 return self
             except (OSError, AssertionError) as error:
                 status = self.process.poll()
@@ -126,6 +126,16 @@ class Ledger:
                     raise StartFailed(status, self.log_text()) from error
                 assert time.monotonic() < deadline, f"the daemon does not answer: {self.log_text()}"
                 time.sleep(0.02)
+
+    @staticmethod
+    def _wait_until_start_is_recorded(wire: Wire):
+        """The daemon serves before its own two entries about its start are in; sizes would be guesses until then."""
+        try:
+            # What found no room is counted as refused.
+            while (status := wire.call("Status"))["appended"] + status["refused"] < 2 and status["acceptsAppends"]:
+                time.sleep(0.002)
+        except CallError as error:
+            assert error.name == "PermissionDenied", error
 
     def run_until_exit(self, seconds: float = START_SECONDS, **start) -> int:
         """Starts a daemon that is expected to refuse; gives its exit status."""
@@ -251,13 +261,16 @@ def _cached_binaries() -> Path:
 
 
 def processes_below(directory) -> list[int]:
-    """Processes whose command line names a path below a directory."""
-    pattern = re.compile(re.escape(str(directory)).encode())
+    """Processes whose command line names a path below a directory, but for this one and what started it."""
+    own, process = set(), os.getpid()
+    while process > 1:
+        own.add(process)
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if pattern.search(path.read_bytes()) and int(path.parent.name) != os.getpid():
+            if os.fsencode(directory) in path.read_bytes() and int(path.parent.name) not in own:
                 found.append(int(path.parent.name))
         except OSError:
-            continue
+            continue  # it ended meanwhile
     return found

@@ -29,8 +29,12 @@ class Wire:
     def __init__(self, path, timeout: float = TIMEOUT):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
-        self.socket.connect(str(path))
         self.pending = b""
+        try:
+            self.socket.connect(str(path))
+        except OSError:
+            self.socket.close()
+            raise
 
     def __enter__(self):
         return self

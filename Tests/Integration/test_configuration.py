@@ -1,0 +1,81 @@
+"""The configuration file, as `evidenced --check-config` and a start read it."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+
+def daemon(ledger, *args) -> subprocess.CompletedProcess:
+    command = [ledger.bin / "evidenced", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, env=ledger.environment, timeout=30)
+
+
+def test_a_correct_configuration_is_told_and_nothing_is_touched(make_ledger):
+    ledger = make_ledger()
+    done = daemon(ledger, "--config", ledger.config, "--check-config")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(ledger.config) in done.stdout and "1 principals" in done.stdout
+    assert not ledger.store.exists() and not ledger.socket.exists()
+
+
+def test_the_reference_is_a_configuration_that_changes_nothing(make_ledger, tmp_path):
+    ledger = make_ledger()
+    reference = daemon(ledger, "--help-config").stdout
+    for number, text in enumerate((reference, re.sub(r"(?m)^#(?=[a-z-]+ = )", "", reference))):
+        path = tmp_path / f"{number}.conf"
+        path.write_text(text)
+        done = daemon(ledger, "--config", path, "--check-config")
+        assert done.returncode == 0 and "0 principals" in done.stdout, done.stderr
+    named = set(re.findall(r"(?m)^#([a-z-]+) = ", reference))
+    assert {"store", "index", "checkpoint-lock", "keyring", "socket", "map-limit", "queue-events", "log-level"} <= named
+
+
+ME = f"principal.a = uid:{os.getuid()}\nrole.a = reader\n"
+BAD = [
+    ("unknown-key = 1", 1, "unknown-key"), ("store", 1, None), ("store =", 1, "store"), ("= /x", 1, ""),
+    ("store = relative", 1, "store"), ("store = /a/../b", 1, "store"), ("store = /a/", 1, "store"),
+    ("# one\n\nstore = /a\nstore = /b", 4, "store"), ("socket = /" + "x" * 107, 1, "socket"),
+    ("map-size = 1", 1, "map-size"), ("map-size = 1X", 1, "map-size"), ("map-size = -1M", 1, "map-size"),
+    ("map-limit = 99999999999T", 1, "map-limit"), ("readers = 15", 1, "readers"), ("readers = 1e3", 1, "readers"),
+    ("queue-events = 0", 1, "queue-events"), ("socket-mode = 9", 1, "socket-mode"),
+    ("socket-mode = 1777", 1, "socket-mode"),
+    ("log-level = loud", 1, "log-level"), ("idle-timeout = 86401", 1, "idle-timeout"), ("store = /a\x01b", 1, "store"),
+    ("map-size = 64M\nmap-limit = 32M", 2, "map-limit"), ("store = /a\nindex = /a", 2, "index"),
+    ("store = /a\ncheckpoint-lock = /a/lock", 2, "checkpoint-lock"),
+    (ME + "role.b = reader", 3, "role.b"), ("principal.a = uid:1", 1, "principal.a"),
+    (ME + "types.a = evidence.*", 3, "types.a"),
+    (ME + ME.replace(".a", ".b"), 3, "principal.b"),
+    ("principal.evidenced = uid:1", 1, "principal.evidenced"), ("principal.A = uid:1", 1, "principal.A"),
+    ("principal.a = uid:1\nrole.a = king", 2, "role.a"), ("principal.a = uid:1\nrole.a = reader,", 2, "role.a"),
+    ("principal.a = user:no-such-user-here\nrole.a = reader", 1, "principal.a"),
+    ("principal.a = root\nrole.a = reader", 1, "principal.a"),
+    ("principal.a = uid:1\nrole.a = submitter\ntypes.a = system.*", 3, "types.a"),
+    ("principal.a = uid:1\nrole.a = submitter\ntypes.a = no.such", 3, "types.a"),
+]
+
+
+@pytest.mark.parametrize("text, line, key", BAD, ids=[row[0].replace("\n", " | ")[:60] for row in BAD])
+def test_a_wrong_configuration_is_refused_by_line_and_key(make_ledger, tmp_path, text, line, key):
+    path = tmp_path / "bad.conf"
+    path.write_text(text + "\n")
+    for args in (["--check-config"], []):
+        done = daemon(make_ledger("l"), "--config", path, *args)
+        assert (done.returncode, done.stdout) == (78, "")
+        assert done.stderr.count("\n") == 1 and f"{path}: line {line}: " in done.stderr
+        assert key is None or key in done.stderr
+
+
+def test_a_configuration_that_can_t_be_read_is_refused(make_ledger, tmp_path):
+    ledger = make_ledger()
+    (tmp_path / "latin").write_bytes(b"store = /\xff\n")
+    (tmp_path / "large").write_bytes(b"#" * (2 << 20))
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "latin", tmp_path / "large"):
+        done = daemon(ledger, "--config", path, "--check-config")
+        assert done.returncode == 78 and str(path) in done.stderr
+
+
+@pytest.mark.parametrize("args", [["--no-such"], ["extra"], ["--config"]])
+def test_wrong_usage_of_the_daemon_is_64(make_ledger, args):
+    assert daemon(make_ledger(), *args).returncode == 64

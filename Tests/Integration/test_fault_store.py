@@ -1,0 +1,595 @@
+"""Files that don't belong together, that are damaged, cut short or have no room: the daemon refuses with advice or
+goes on rightly, and the audit names what is wrong without ever falling over itself."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import events
+from faults import (
+    EXIT_REFUSED,
+    EXIT_SYSTEM,
+    EXIT_WRITE_FAILED,
+    LONG,
+    SEED,
+    Broken,
+    Record,
+    all_promises_kept,
+    append,
+    audit,
+    copy_files,
+    copy_ledger,
+    demand,
+    resend,
+    wait_for,
+)
+from ledger import Ledger, StartFailed, require
+from lmdbfile import DataFile, Malformed, logical
+from wire import CallError
+
+SLOT = 4096
+# How the audit may end: clean, or with findings. Whatever else is a crash.
+CLEAN, FOUND = 0, 1
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, bin):
+    """A stopped ledger with every kind of row, and the record of it."""
+    ledger = Ledger(tmp_path_factory.mktemp("template") / "l", bin).init().start()
+    record = Record(ledger.vkey)
+    subject = events.new_id()
+    for number in range(12):
+        append(ledger, record, events.closure(subject), events.deposit(b"%d" % number), events.registration(subject),
+               events.access(reason="r" * 300))
+    append(ledger, record, *[events.access(reason="long" * 900) for _ in range(8)])
+    append(ledger, record, *[events.closure() for _ in range(150)])
+    assert ledger.stop() == 0
+    return ledger, record
+
+
+@pytest.fixture
+def used(template, tmp_path):
+    """A copy of the template, and a record that goes on from its."""
+    ledger = copy_ledger(template[0], tmp_path / "u")
+    yield ledger, template[1].copy()
+    ledger.close()
+
+
+def refused(ledger: Ledger, *advice: str, status: int = EXIT_REFUSED):
+    before = len(ledger.log_text())
+    assert ledger.run_until_exit() == status, ledger.log_text()
+    said = ledger.log_text()[before:]
+    for words in advice:
+        assert words in said, said
+
+
+# A store, its lock and other daemons
+
+
+def test_restored_backup_is_refused_and_the_newer_store_starts(used, tmp_path):
+    ledger, record = used
+    copy_files(ledger.store, tmp_path / "backup")
+    ledger.start()
+    append(ledger, record, events.closure())
+    assert ledger.stop() == 0
+    copy_files(ledger.store, tmp_path / "newest")
+    before = ledger.lock.read_bytes()
+    copy_files(tmp_path / "backup", ledger.store)
+    refused(ledger, "restored backup", "evidence recover --reason backup-restored", "Put the newest store back")
+    report = ledger.audit(status=1)
+    assert not report["clean"] and "was signed" in json.dumps(report["findings"])
+    assert ledger.lock.read_bytes() == before, "a refused start has changed the lock"
+    copy_files(tmp_path / "newest", ledger.store)
+    ledger.start()
+    all_promises_kept(ledger, record)
+
+
+def test_restored_lock_of_an_older_time_starts(used, tmp_path):
+    """An older lock can't tell of newer checkpoints, but contradicts nothing."""
+    ledger, record = used
+    old = ledger.lock.read_bytes()
+    ledger.start()
+    append(ledger, record, events.closure())
+    assert ledger.stop() == 0
+    ledger.lock.write_bytes(old)
+    ledger.start()
+    all_promises_kept(ledger, record)
+
+
+def test_lock_missing_is_refused(used):
+    ledger, _ = used
+    ledger.lock.unlink()
+    refused(ledger, "checkpoint lock", "is missing", "evidence recover")
+    assert not ledger.lock.exists()
+    assert "missing" in json.dumps(ledger.audit(status=1)["findings"])
+
+
+def test_store_missing_is_refused(used):
+    ledger, _ = used
+    shutil.rmtree(ledger.store)
+    refused(ledger, "there is no ledger at", "evidence init")
+    assert not ledger.store.exists()
+
+
+def slots(ledger: Ledger) -> list[bytes]:
+    data = ledger.lock.read_bytes()
+    assert len(data) == 2 * SLOT
+    return [data[:SLOT], data[SLOT:]]
+
+
+def sequence(slot: bytes) -> int:
+    return int(slot.split(b"\nsequence ")[1].split(b"\n")[0])
+
+
+@pytest.mark.parametrize("damage", ["bit", "torn", "zeros"])
+def test_newest_slot_damaged_starts_from_the_older(used, damage):
+    ledger, record = used
+    both = slots(ledger)
+    newest, older = sorted((0, 1), key=lambda number: -sequence(both[number]))
+    data = bytearray(both[newest])
+    if damage == "bit":
+        data[100] ^= 1
+    elif damage == "torn":
+        data[: SLOT // 2] = both[older][: SLOT // 2]
+    else:
+        data[:] = bytes(SLOT)
+    both[newest] = bytes(data)
+    ledger.lock.write_bytes(b"".join(both))
+    ledger.start()
+    append(ledger, record, events.closure())
+    all_promises_kept(ledger, record)
+    assert ledger.stop() == 0
+    audit(ledger)
+
+
+def test_older_slot_damaged_starts(used):
+    ledger, record = used
+    both = slots(ledger)
+    older = min((0, 1), key=lambda number: sequence(both[number]))
+    both[older] = bytes(SLOT)
+    ledger.lock.write_bytes(b"".join(both))
+    ledger.start()
+    all_promises_kept(ledger, record)
+
+
+@pytest.mark.parametrize("content", ["both slots", "short", "empty", "long"])
+def test_lock_without_an_intact_record_is_refused(used, content):
+    ledger, _ = used
+    data = bytearray(ledger.lock.read_bytes())
+    if content == "both slots":
+        data[50] ^= 4
+        data[SLOT + 50] ^= 4
+    elif content == "short":
+        data = data[:SLOT]
+    elif content == "empty":
+        data = b""
+    else:
+        # Not even the intact slots of a file that is not of its size.
+        data = bytes(SLOT) + bytes(SLOT) + data
+    ledger.lock.write_bytes(data)
+    refused(ledger, "holds no intact record", "evidence recover")
+    assert ledger.lock.read_bytes() == data
+    assert not ledger.audit(status=1)["clean"]
+
+
+def test_lock_of_another_ledger_is_refused(used, make_ledger):
+    ledger, _ = used
+    other = make_ledger("other").init()
+    ledger.lock.write_bytes(other.lock.read_bytes())
+    refused(ledger, "another root")
+    assert not ledger.audit(status=1)["clean"]
+
+
+def beside(ledger: Ledger, root: Path, **settings) -> Ledger:
+    """A second daemon on the same store, with a configuration of its own."""
+    return Ledger(root, ledger.bin, store=ledger.store, keyring=ledger.keyring, **settings)
+
+
+def test_second_daemon_is_refused(used, tmp_path):
+    ledger, record = used
+    ledger.start()
+    second = beside(ledger, tmp_path / "2", checkpoint_lock=ledger.lock)
+    refused(second, "held by another process", "Stop the other one first")
+    append(ledger, record, events.closure())
+    all_promises_kept(ledger, record)
+
+
+def test_second_daemon_with_a_lock_of_its_own_does_not_fork(used, tmp_path):
+    """A copy of the lock deceives the flock. Two daemons on one store: whatever they answer, no two histories."""
+    ledger, record = used
+    shutil.copy(ledger.lock, tmp_path / "lock2")
+    ledger.start()
+    second = beside(ledger, tmp_path / "2", checkpoint_lock=tmp_path / "lock2")
+    try:
+        second.start()
+    except StartFailed as failed:
+        assert failed.status in (EXIT_REFUSED, EXIT_SYSTEM), failed.log
+        append(ledger, record, events.closure())
+    else:
+        for _ in range(5):
+            for daemon in (ledger, second):
+                batch = [events.closure()]
+                record.sent(batch)
+                try:
+                    record.answered(batch, daemon.append(*batch))
+                except Broken:
+                    raise
+                except (OSError, AssertionError):
+                    demand(daemon.wait() == EXIT_WRITE_FAILED, daemon.log_text())
+                    break
+            if not (ledger.process and second.process):
+                break
+        demand(not (ledger.process and second.process), "two daemons go on on one store")
+        second.close()
+        ledger.close()
+        ledger.start()
+    all_promises_kept(ledger, record)
+
+
+# Damage
+
+
+def flip_offsets(data: bytes, chance: random.Random) -> list[tuple[int, str]]:
+    """Bytes to damage, and what they belong to: of each database both its rows and what holds them together, of the
+    meta pages, of the list of free pages and of what nothing uses."""
+    dump = DataFile(data).dump()
+    rows, joints, others = (150, 60, 20) if LONG else (2, 2, 2)
+    chosen = []
+    for name, spans in dump.spans.items():
+        inside = [offset for start, end in chance.sample(spans, min(len(spans), rows)) if start < end
+                  for offset in [chance.randrange(start, end)]]
+        chosen += [(offset, f"{name} rows") for offset in inside]
+    for name, pages in dump.pages.items():
+        chosen += [(chance.choice(pages) * 4096 + chance.choice([*range(18), *range(18, 60)]), f"{name} pages")
+                   for _ in range(joints)]
+    chosen += [(4096 * number + chance.randrange(16, 168), "meta") for number in (0, 1) for _ in range(joints)]
+    unused = [page for page in range(2, len(data) // 4096) if page not in dump.live]
+    chosen += [(chance.choice(unused) * 4096 + chance.randrange(4096), "unused") for _ in range(others)]
+    return chosen
+
+
+def run_audit(ledger: Ledger) -> tuple[int, str]:
+    done = ledger.admin("audit", "--json", status=None)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_flipped_bits_are_found(template, tmp_path):
+    """Whatever a flipped bit changes in what the file says, the audit reports; and it never falls over."""
+    print(f"seed {SEED}")
+    ledger = copy_ledger(template[0], tmp_path / "f")
+    path = ledger.store / "data.mdb"
+    good = path.read_bytes()
+    meant = logical(good)
+    assert meant is not None and run_audit(ledger)[0] == CLEAN
+    chance = random.Random(SEED)
+    counts = Counter()
+    wrong = []
+    for offset, kind in flip_offsets(good, chance):
+        bit = 1 << chance.randrange(8)
+        with path.open("r+b") as file:
+            file.seek(offset)
+            file.write(bytes([good[offset] ^ bit]))
+            file.flush()
+            damaged = bytearray(good)
+            damaged[offset] ^= bit
+            says = logical(bytes(damaged))
+            status, output = run_audit(ledger)
+            file.seek(offset)
+            file.write(good[offset : offset + 1])
+        where = f"{kind}, offset {offset:#x} (page {offset // 4096} + {offset % 4096}), bit {bit:#x}"
+        if status not in (CLEAN, FOUND):
+            wrong.append(f"the audit ended with {status}: {where}: {output[-300:]}")
+        elif status == CLEAN and says is None:
+            # What only this reader is strict about is no damage the library would ever meet.
+            counts["odd, but harmless"] += 1
+            if kind.endswith("rows"):
+                wrong.append(f"the audit finds nothing: {where}")
+        elif status == CLEAN and kind == "meta" and all(says[name] == meant[name] for name in says
+                                                        if name != "checkpoints"):
+            # The snapshot before the last one, which differs by the checkpoint that was stored at the stop.
+            counts["an older snapshot"] += 1
+        elif status == CLEAN and says != meant:
+            wrong.append(f"the audit finds nothing: {where}")
+        else:
+            counts[f"{kind}: {'found' if status else 'without effect'}"] += 1
+    print(dict(counts), f"{len(wrong)} wrong")
+    assert path.read_bytes() == good
+    assert not wrong, "\n".join(wrong)
+
+
+def test_flipped_bits_never_make_a_start_answer_wrongly(template, tmp_path):
+    """A daemon on a damaged store may refuse, or stop, or report damage; but what it hands out is right."""
+    source, record = template
+    chance = random.Random(SEED + 1)
+    good = (source.store / "data.mdb").read_bytes()
+    offsets = flip_offsets(good, chance)
+    chance.shuffle(offsets)
+    ends = Counter()
+    crashed = []
+    for number, (offset, kind) in enumerate(offsets[: 200 if LONG else 8]):
+        ledger = copy_ledger(source, tmp_path / str(number))
+        with (ledger.store / "data.mdb").open("r+b") as file:
+            file.seek(offset)
+            file.write(bytes([good[offset] ^ 1 << chance.randrange(8)]))
+        try:
+            ledger.start()
+            for index in range(0, 200, 7):
+                try:
+                    entry = ledger.entry(index)
+                    proof = ledger.call("ProveInclusion", {"index": index})
+                    ends["proved" if entry["leaf"] == proof["leaf"] else "contradicts itself"] += 1
+                except CallError as error:
+                    assert error.name in ("StoreDamaged", "NotFound", "Failed"), error
+                    ends["damage reported"] += 1
+            ends[f"stopped {ledger.stop()}"] += 1
+        except StartFailed as failed:
+            ends[f"refused {failed.status}"] += 1
+            if failed.status not in (EXIT_REFUSED, EXIT_SYSTEM, EXIT_WRITE_FAILED):
+                crashed.append(f"start ended with {failed.status}: {kind} at {offset:#x}: {failed.log[-300:]}")
+        except (OSError, AssertionError) as error:
+            status = ledger.process.poll() if ledger.process else None
+            crashed.append(f"served and ended with {status}: {kind} at {offset:#x}: {error}")
+        finally:
+            ledger.close()
+            shutil.rmtree(ledger.root)
+    print(dict(ends))
+    assert not crashed, "\n".join(crashed)
+
+
+@pytest.mark.parametrize("keep", ["nothing", "meta", "half", "all but a page"])
+def test_shortened_store_is_refused(used, keep):
+    ledger, _ = used
+    path = ledger.store / "data.mdb"
+    used_bytes = (DataFile.read(path).last_page + 1) * 4096
+    os.truncate(path, {"nothing": 0, "meta": 8192, "half": used_bytes // 2 // 4096 * 4096,
+                       "all but a page": used_bytes - 4096}[keep])
+    size = path.stat().st_size
+    assert ledger.run_until_exit() in (EXIT_REFUSED, EXIT_SYSTEM), ledger.log_text()
+    assert run_audit(ledger)[0] == FOUND
+    assert path.stat().st_size == size, "a refused start has changed the store"
+
+
+def test_tail_that_nothing_uses_may_be_cut(used):
+    ledger, record = used
+    path = ledger.store / "data.mdb"
+    os.truncate(path, (DataFile.read(path).last_page + 1) * 4096)
+    ledger.start()
+    append(ledger, record, events.closure())
+    all_promises_kept(ledger, record)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "garbage", "short", "without its head"])
+def test_look_up_index_damaged_or_missing(used, damage):
+    """All of it is derived: the daemon makes it anew, or refuses and says that it may be deleted."""
+    ledger, record = used
+    path = ledger.index / "data.mdb"
+    if damage == "missing":
+        shutil.rmtree(ledger.index)
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "garbage":
+        path.write_bytes(random.Random(1).randbytes(1 << 16))
+    elif damage == "short":
+        os.truncate(path, 3 * 4096)
+    else:
+        # As after a power failure in the daemon's first second: LMDB writes the head of a new file without a sync.
+        with path.open("r+b") as file:
+            file.write(bytes(8192))
+    try:
+        ledger.start()
+    except StartFailed as failed:
+        assert failed.status == EXIT_REFUSED, failed.log
+        assert "index" in failed.log and "delete" in failed.log.lower(), failed.log
+        shutil.rmtree(ledger.index)
+        ledger.start()
+    # Duplicates are still known: a look-up that fails must not record an event twice.
+    known = [event for event, _ in list(record.acknowledged.values())[:20]]
+    append(ledger, record, *known)
+    all_promises_kept(ledger, record)
+    assert ledger.stop() == 0
+    audit(ledger)
+
+
+@pytest.mark.parametrize("database", ["requests", "documents", "leaves", "types", "submitters", "meta"])
+def test_flipped_bits_of_the_index_are_found(used, database):
+    ledger, _ = used
+    path = ledger.index / "data.mdb"
+    chance = random.Random(SEED + 2)
+    good = path.read_bytes()
+    dump = DataFile(good).dump()
+    places = [chance.randrange(start, end) for start, end in dump.spans[database] if start < end]
+    chosen = chance.sample(places, min(len(places), 60 if LONG else 2))
+    flips = [(offset, 1 << chance.randrange(8)) for offset in chosen]
+    # A leaf of its tree that says it is none.
+    flips.append((dump.pages[database][-1] * 4096 + 10, 3))
+    for offset, bits in flips:
+        damaged = bytearray(good)
+        damaged[offset] ^= bits
+        path.write_bytes(damaged)
+        status, output = run_audit(ledger)
+        says = logical(bytes(damaged))
+        # The index of another ledger is no damage: the daemon empties it and fills it anew.
+        is_other = says is not None and dict(says["meta"]).get(b"ledger") != dict(dump.rows["meta"])[b"ledger"]
+        assert status == (CLEAN if says == dump.rows or is_other else FOUND), (offset, bits, output)
+    path.write_bytes(good)
+    assert run_audit(ledger)[0] == CLEAN
+
+
+# Room
+
+
+def limit_file_size(pid: int, limit: int):
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+
+def large(count: int = 20) -> list[dict]:
+    return [events.access(reason="f" * 4000) for _ in range(count)]
+
+
+def fill(ledger: Ledger, record: Record, count: int = 20) -> str:
+    """Appends until refused; gives the reason."""
+    for _ in range(400):
+        batch = large(count)
+        record.sent(batch)
+        try:
+            record.answered(batch, ledger.append(*batch))
+        except CallError as error:
+            record.refused(batch)
+            assert error.name == "StoreFull", error
+            return error.parameters["reason"]
+    raise AssertionError("the store does not fill")
+
+
+def reads_go_on(ledger: Ledger, record: Record):
+    size = ledger.size
+    proof = ledger.call("ProveInclusion", {"index": size - 1})
+    assert ledger.entry(size - 1)["leaf"] == proof["leaf"]
+    ledger.call("ProveConsistency", {"first": 1, "second": size})
+    status = ledger.call("Status")
+    assert not status["acceptsAppends"]
+    # What is known already needs no room.
+    event, receipt = list(record.acknowledged.values())[-1]
+    append(ledger, record, event)
+
+
+def full_and_free_again(ledger: Ledger, record: Record, free, count: int = 20):
+    for _ in range(3):
+        with pytest.raises(CallError, match="StoreFull"):
+            ledger.append(*large(count))
+        reads_go_on(ledger, record)
+    # The look-up index is stored a moment later; that must not be the end either.
+    time.sleep(1.5)
+    reads_go_on(ledger, record)
+    all_promises_kept(ledger, record)
+    free()
+    append(ledger, record, *large(count))
+    assert ledger.call("Status")["acceptsAppends"]
+    assert ledger.stop() == 0, ledger.log_text()
+    audit(ledger)
+    ledger.start()
+    all_promises_kept(ledger, record)
+
+
+FULL = 6 << 20
+
+
+def start_limited(ledger: Ledger) -> Ledger:
+    """Starts a daemon whose files can't grow beyond 6 MiB: as on a full disk, writes beyond it fail."""
+    return ledger.start(wrapper=[require("prlimit"), f"--fsize={FULL}:", "--"])
+
+
+def test_file_size_limit_is_a_full_disk(make_ledger):
+    ledger = start_limited(make_ledger().init())
+    record = Record(ledger.vkey)
+    append(ledger, record, events.closure())
+    assert fill(ledger, record) == "the disk is full"
+    full_and_free_again(ledger, record, lambda: limit_file_size(ledger.pid, resource.RLIM_INFINITY))
+
+
+def test_stop_and_start_while_the_disk_is_full(make_ledger):
+    ledger = start_limited(make_ledger().init())
+    record = Record(ledger.vkey)
+    append(ledger, record, events.closure())
+    fill(ledger, record)
+    for _ in range(3):
+        assert ledger.stop() == 0, ledger.log_text()
+        start_limited(ledger)
+        all_promises_kept(ledger, record)
+        event, _ = list(record.acknowledged.values())[-1]
+        append(ledger, record, event)
+        with pytest.raises(CallError, match="StoreFull"):
+            ledger.append(*large())
+        reads_go_on(ledger, record)
+    assert ledger.stop() == 0, ledger.log_text()
+    audit(ledger)
+
+
+def test_index_without_room(make_ledger):
+    """The look-up index lies on a full disk of its own: nothing acknowledged may hang on it."""
+    ledger = make_ledger(map_size="16M", index_map_size="16M").init().start()
+    record = Record(ledger.vkey)
+    append(ledger, record, events.closure())
+    wait_for(lambda: (ledger.index / "data.mdb").exists(), 5, "the index")
+    # Below what the store has already, above what the index has.
+    limit_file_size(ledger.pid, 128 << 10)
+    gone = False
+    for _ in range(20):
+        batch = [events.closure() for _ in range(100)]
+        record.sent(batch)
+        try:
+            record.answered(batch, ledger.append(*batch))
+        except CallError as error:
+            record.refused(batch)
+            assert error.name in ("StoreFull", "Busy"), error
+        except (OSError, AssertionError):
+            gone = True
+            break
+        time.sleep(0.15)
+    if gone:
+        assert ledger.wait() == 74, ledger.log_text()
+        ledger.start()
+    limit_file_size(ledger.pid, resource.RLIM_INFINITY)
+    resend(ledger, record)
+    all_promises_kept(ledger, record)
+    assert ledger.stop() == 0
+    audit(ledger)
+
+
+def test_map_limit(make_ledger):
+    ledger = make_ledger(map_size="16M", map_limit="16M").init().start()
+    record = Record(ledger.vkey)
+    assert "limit" in fill(ledger, record, 200)
+
+    def more():
+        assert ledger.stop() == 0, ledger.log_text()
+        audit(ledger)
+        # Now the map grows while the daemon runs.
+        ledger.configure(map_limit="64M")
+        ledger.start()
+
+    full_and_free_again(ledger, record, more, 200)
+    with ledger.wire() as watcher:
+        size = ledger.size
+        watcher.send_call("Watch", {"from": size}, more=True)
+        while ledger.call("Status")["mapBytes"] == 16 << 20:
+            append(ledger, record, *large(200))
+            demand(ledger.size < 6000, "the map does not grow")
+        while size < ledger.size:
+            size += len(watcher.reply()["entries"])
+    all_promises_kept(ledger, record)
+
+
+# The reader of data files, by which damage is judged.
+
+
+def test_reader_agrees_with_the_ledger(template):
+    ledger, record = template
+    dump = DataFile.read(ledger.store / "data.mdb").dump()
+    entries = {int.from_bytes(key, "big"): value for key, value in dump.rows["entries"]}
+    assert len(entries) == len(dump.rows["tree"]) and sorted(entries) == list(range(len(entries)))
+    for event, receipt in record.acknowledged.values():
+        assert json.loads(entries[receipt["index"]])["request"] == event["request"]
+    assert set(dump.rows) == {"entries", "tree", "streams", "sealed", "scopes", "checkpoints", "meta"}
+    assert not dump.live & set(dump.free), "a page is both used and free"
+    assert dump.live | set(dump.free) == set(range(2, dump.last_page + 1)), "a page is neither used nor free"
+
+
+def test_reader_sees_changes(template):
+    good = (template[0].store / "data.mdb").read_bytes()
+    dump = DataFile(good).dump()
+    for name in ("entries", "tree", "streams", "sealed", "meta"):
+        start, _ = dump.spans[name][-1]
+        damaged = bytearray(good)
+        damaged[start] ^= 1
+        assert logical(bytes(damaged)) != logical(good), name
+    damaged = bytearray(good)
+    damaged[dump.pages["entries"][0] * 4096 + 12] ^= 0xFF
+    with pytest.raises(Malformed):
+        DataFile(bytes(damaged)).dump()
