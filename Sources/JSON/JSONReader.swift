@@ -11,6 +11,8 @@ public struct JSONReader: Sendable {
     /// Offset of the next unread byte.
     public internal(set) var position: Int
     var depth = 0
+    /// Names of the members of the objects that are open, innermost last.
+    private var names: [String] = []
 
     public init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -60,8 +62,8 @@ public struct JSONReader: Sendable {
         _ member: (String, inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
         try open(UInt8(ascii: "{"))
-        var names: [String] = []
-        names.reserveCapacity(8)
+        let first = names.count
+        defer { names.removeLast(names.count - first) }
         // A list beats a set for the few members real messages have; past 16 the set keeps hostile input linear.
         // Both compare bytes: to `String`, names that differ in normalisation are equal.
         var many: Set<[UInt8]> = []
@@ -73,13 +75,13 @@ public struct JSONReader: Sendable {
             guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.unexpectedByte, at: position) }
             let start = position
             let name = try string()
-            if names.count < 16 {
-                if names.contains(where: { $0.utf8.elementsEqual(name.utf8) }) {
+            if names.count - first < 16 {
+                for known in names[first...] where JSONReader.isSame(known, name) {
                     throw JSONError(.duplicateName, at: start)
                 }
                 names.append(name)
             } else {
-                if many.isEmpty { many.formUnion(names.map { Array($0.utf8) }) }
+                if many.isEmpty { many.formUnion(names[first...].map { Array($0.utf8) }) }
                 guard many.insert(Array(name.utf8)).inserted else { throw JSONError(.duplicateName, at: start) }
             }
             guard try peek() == UInt8(ascii: ":") else { throw JSONError(.unexpectedByte, at: position) }
@@ -210,6 +212,11 @@ public struct JSONReader: Sendable {
         }
         position = end + 1
         return start..<end
+    }
+
+    /// Whether two names have the same bytes; those that fit into a small string compare at once.
+    private static func isSame(_ left: String, _ right: String) -> Bool {
+        left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
     }
 
     mutating func escapedString() throws(JSONError) -> String {

@@ -140,11 +140,11 @@ public struct JSONWriter: Sendable {
             for position in 0..<utf8.count {
                 let byte = utf8[position]
                 guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
-                bytes.append(contentsOf: utf8[run..<position])
+                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[run..<position]))
                 escape(byte)
                 run = position + 1
             }
-            bytes.append(contentsOf: utf8[run...])
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[run...]))
         }
         bytes.append(UInt8(ascii: "\""))
     }

@@ -142,7 +142,10 @@ public final class Environment: @unchecked Sendable {
         var stat = MDB_stat()
         mdb_env_info(handle, &info)
         mdb_env_stat(handle, &stat)
-        return (Int(info.me_mapsize), (Int(info.me_last_pgno) + 1) * Int(stat.ms_psize))
+        // A damaged meta page may claim any number of pages.
+        let (used, isTooMuch) = Int(clamping: info.me_last_pgno).addingReportingOverflow(1).partialValue
+            .multipliedReportingOverflow(by: Int(clamping: stat.ms_psize))
+        return (Int(clamping: info.me_mapsize), isTooMuch || used < 0 ? .max : used)
     }
 
     /// Frees reader slots of processes that died; gives how many.
@@ -163,7 +166,8 @@ public final class Environment: @unchecked Sendable {
     /// Makes the data file at least `bytes` long with real, written blocks, so that commits neither allocate nor run
     /// out of disk. Only the thread that writes transactions may call this: LMDB itself writes past the end.
     ///
-    /// - Throws: the errno of the failed write; the file is as usable as before.
+    /// - Throws: `LMDBError` with the errno of the failed write, and the file is as usable as before; `CommitError` where
+    ///   the sync failed: what reached the disk is unknown then.
     public func extendFile(to bytes: Int) throws {
         var descriptor: mdb_filehandle_t = -1
         try check(mdb_env_get_fd(handle, &descriptor), "finding the data file")
@@ -177,7 +181,9 @@ public final class Environment: @unchecked Sendable {
             guard count > 0 else { throw LMDBError(code: errno, operation: "extending the data file") }
             offset += count
         }
-        guard fdatasync(descriptor) == 0 else { throw LMDBError(code: errno, operation: "syncing the data file") }
+        guard fdatasync(descriptor) == 0 else {
+            throw CommitError(cause: LMDBError(code: errno, operation: "syncing the data file"))
+        }
     }
 
     /// Bytes of the data file, unused tail included.

@@ -88,7 +88,7 @@ struct BatchBuilder {
     // MARK: One event
 
     /// An entry that is made but not yet written.
-    private struct Staged {
+    private final class Staged {
         let submission: Submission
         let reference: RequestReference
         let entry: Entry
@@ -97,6 +97,24 @@ struct BatchBuilder {
         /// The tree row: the hashes of every subtree this leaf completes.
         let row: [UInt8]
         let openings: [[Opening]]
+
+        init(
+            submission: Submission,
+            reference: RequestReference,
+            entry: Entry,
+            bytes: [UInt8],
+            leaf: Digest,
+            row: [UInt8],
+            openings: [[Opening]]
+        ) {
+            self.submission = submission
+            self.reference = reference
+            self.entry = entry
+            self.bytes = bytes
+            self.leaf = leaf
+            self.row = row
+            self.openings = openings
+        }
 
         func receipt(duplicate: Bool) -> Receipt {
             Receipt(index: entry.index, leaf: leaf, time: entry.time, duplicate: duplicate)
@@ -198,7 +216,7 @@ struct BatchBuilder {
                 entry: entry,
                 leaf: staged.leaf,
                 request: staged.reference,
-                openings: staged.openings.flatMap { $0 },
+                openings: staged.openings,
                 hash: index.hash
             )
         )

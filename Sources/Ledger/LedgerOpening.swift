@@ -229,7 +229,7 @@ extension StoreSchema {
                 submitter: SubmitterReference(entry.submitter, SHA256Hasher()),
                 request: entry.request
             ),
-            openings: openings,
+            openings: [openings],
             hash: hash
         )
     }

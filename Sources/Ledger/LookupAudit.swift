@@ -34,7 +34,7 @@ struct LookupAudit {
                 submitter: SubmitterReference(entry.submitter, hasher),
                 request: entry.request
             ),
-            openings: isKeyed ? openings : [],
+            openings: isKeyed ? [openings] : [],
             hash: index.hash
         )
         seenDocuments += Set(record.documents).count

@@ -10,21 +10,31 @@ struct LookupRecord: Sendable {
     let type: String
     let submitter: String
     let request: RequestReference
-    /// Keyed hashes of the document digests among the claims.
-    let documents: [DocumentKey]
+    /// Keyed hashes of the document digests among the claims; an entry has at most one of each name.
+    private let sha256: DocumentKey?
+    private let sm3: DocumentKey?
 
-    init(entry: Entry, leaf: Digest, request: RequestReference, openings: [Opening], hash: KeyedHash) {
+    var documents: [DocumentKey] { [sha256, sm3].compactMap { $0 } }
+
+    init(entry: Entry, leaf: Digest, request: RequestReference, openings: [[Opening]], hash: KeyedHash) {
         index = entry.index
         self.leaf = leaf
         type = entry.type
         submitter = entry.submitter
         self.request = request
-        documents = openings.compactMap { opening in
-            guard EventCatalogue.digestClaims.contains(opening.name), let digest = opening.value.string else {
-                return nil
+        var sha256: DocumentKey?
+        var sm3: DocumentKey?
+        for scope in openings {
+            for opening in scope {
+                guard opening.name == "sha256" || opening.name == "sm3", let digest = opening.value.string else {
+                    continue
+                }
+                let key = DocumentKey(digest: digest, hash: hash)
+                if opening.name == "sm3" { sm3 = key } else { sha256 = key }
             }
-            return DocumentKey(digest: digest, hash: hash)
         }
+        self.sha256 = sha256
+        self.sm3 = sm3
     }
 }
 

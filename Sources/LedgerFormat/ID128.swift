@@ -59,10 +59,13 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// Appends the 32 hex digits.
     public func appendDigits(to text: inout [UInt8]) {
-        for position in 0..<32 {
-            let word = position < 16 ? high : low
-            let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (position & 15)) & 15)
-            text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { digits in
+            for position in 0..<32 {
+                let word = position < 16 ? high : low
+                let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (position & 15)) & 15)
+                digits[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+            }
+            text.append(contentsOf: digits)
         }
     }
 

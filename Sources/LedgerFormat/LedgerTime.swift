@@ -46,28 +46,24 @@ public struct LedgerTime: Hashable, Sendable, Comparable, CustomStringConvertibl
         let seconds = microseconds / 1_000_000
         let (year, month, day) = LedgerTime.civil(daysSinceEpoch: seconds / 86_400)
         let second = seconds % 86_400
-        func digits(_ value: Int64, _ count: Int) {
-            var divisor: Int64 = 1
-            for _ in 1..<count { divisor *= 10 }
-            while divisor > 0 {
-                bytes.append(0x30 + UInt8(truncatingIfNeeded: value / divisor % 10))
-                divisor /= 10
+        let fields = [
+            (year, 4, "-"), (month, 2, "-"), (day, 2, "T"), (second / 3_600, 2, ":"), (second / 60 % 60, 2, ":"),
+            (second % 60, 2, "."), (microseconds % 1_000_000, 6, "Z"),
+        ] as InlineArray<7, (Int64, Int, Unicode.Scalar)>
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 27) { output in
+            var end = 0
+            for number in fields.indices {
+                let (value, digits, separator) = fields[number]
+                var rest = value
+                for position in (end..<end + digits).reversed() {
+                    output[position] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+                    rest /= 10
+                }
+                output[end + digits] = UInt8(ascii: separator)
+                end += digits + 1
             }
+            bytes.append(contentsOf: output)
         }
-        digits(year, 4)
-        bytes.append(UInt8(ascii: "-"))
-        digits(month, 2)
-        bytes.append(UInt8(ascii: "-"))
-        digits(day, 2)
-        bytes.append(UInt8(ascii: "T"))
-        digits(second / 3_600, 2)
-        bytes.append(UInt8(ascii: ":"))
-        digits(second / 60 % 60, 2)
-        bytes.append(UInt8(ascii: ":"))
-        digits(second % 60, 2)
-        bytes.append(UInt8(ascii: "."))
-        digits(microseconds % 1_000_000, 6)
-        bytes.append(UInt8(ascii: "Z"))
     }
 
     public static func < (left: LedgerTime, right: LedgerTime) -> Bool { left.microseconds < right.microseconds }

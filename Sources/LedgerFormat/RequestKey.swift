@@ -25,19 +25,7 @@ public struct RequestKey: Hashable, Sendable, CustomStringConvertible {
     public func append(to text: inout [UInt8]) {
         let start = text.count
         value.appendDigits(to: &text)
-        text.append(contentsOf: [0, 0, 0, 0])
-        // From the end, each group moves behind the hyphens that come before it.
-        var source = start + 31
-        var target = start + 35
-        while target > source {
-            if [8, 13, 18, 23].contains(target - start) {
-                text[target] = UInt8(ascii: "-")
-            } else {
-                text[target] = text[source]
-                source -= 1
-            }
-            target -= 1
-        }
+        for hyphen in [8, 13, 18, 23] { text.insert(UInt8(ascii: "-"), at: start + hyphen) }
     }
 
     public var description: String {

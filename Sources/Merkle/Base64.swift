@@ -15,20 +15,31 @@ public enum Base64 {
 
     /// Appends the base64 of `bytes`.
     public static func append(_ bytes: UnsafeRawBufferPointer, to text: inout [UInt8]) {
-        text.reserveCapacity(text.count + (bytes.count + 2) / 3 * 4)
-        alphabet.withUnsafeBufferPointer { alphabet in
-            var position = 0
-            while position < bytes.count {
-                let left = bytes.count - position
-                let group =
-                    UInt32(bytes[position]) << 16 | (left > 1 ? UInt32(bytes[position + 1]) << 8 : 0)
-                    | (left > 2 ? UInt32(bytes[position + 2]) : 0)
-                text.append(alphabet[Int(group >> 18)])
-                text.append(alphabet[Int(group >> 12 & 63)])
-                text.append(left > 1 ? alphabet[Int(group >> 6 & 63)] : UInt8(ascii: "="))
-                text.append(left > 2 ? alphabet[Int(group & 63)] : UInt8(ascii: "="))
-                position += 3
-            }
+        let count = (bytes.count + 2) / 3 * 4
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { output in
+            alphabet.withUnsafeBufferPointer { encode(bytes, to: output, $0) }
+            text.append(contentsOf: output)
+        }
+    }
+
+    private static func encode(
+        _ bytes: UnsafeRawBufferPointer,
+        to output: UnsafeMutableBufferPointer<UInt8>,
+        _ alphabet: UnsafeBufferPointer<UInt8>
+    ) {
+        var position = 0
+        var written = 0
+        while position < bytes.count {
+            let left = bytes.count - position
+            let group =
+                UInt32(bytes[position]) << 16 | (left > 1 ? UInt32(bytes[position + 1]) << 8 : 0)
+                | (left > 2 ? UInt32(bytes[position + 2]) : 0)
+            output[written] = alphabet[Int(group >> 18)]
+            output[written + 1] = alphabet[Int(group >> 12 & 63)]
+            output[written + 2] = left > 1 ? alphabet[Int(group >> 6 & 63)] : UInt8(ascii: "=")
+            output[written + 3] = left > 2 ? alphabet[Int(group & 63)] : UInt8(ascii: "=")
+            position += 3
+            written += 4
         }
     }
 

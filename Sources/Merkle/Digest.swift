@@ -26,21 +26,35 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
     /// Exactly 64 hex digits of lower case given as ASCII.
     public init?(hexDigits: some Sequence<UInt8>) {
-        var count = 0
-        withUnsafeMutableBytes(of: &words) { bytes in
-            for digit in hexDigits {
+        // Most callers hold the digits in one piece; walking a string's view byte by byte costs ten times as much.
+        let isRead = hexDigits.withContiguousStorageIfAvailable { digits in
+            Digest.read(digits, into: &words)
+        }
+        if let isRead {
+            guard isRead else { return nil }
+            return
+        }
+        let digits = Array(hexDigits)
+        guard digits.withUnsafeBufferPointer({ Digest.read($0, into: &words) }) else { return nil }
+    }
+
+    private static func read(
+        _ digits: UnsafeBufferPointer<UInt8>,
+        into words: inout (UInt64, UInt64, UInt64, UInt64)
+    ) -> Bool {
+        guard digits.count == 64 else { return false }
+        return withUnsafeMutableBytes(of: &words) { bytes in
+            for (position, digit) in digits.enumerated() {
                 let value: UInt8
                 switch digit {
                 case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit &- UInt8(ascii: "0")
                 case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit &- UInt8(ascii: "a") &+ 10
-                default: return count = -1
+                default: return false
                 }
-                guard count < 64 else { return count = -1 }
-                bytes[count / 2] = bytes[count / 2] << 4 | value
-                count += 1
+                bytes[position >> 1] = bytes[position >> 1] << 4 | value
             }
+            return true
         }
-        guard count == 64 else { return nil }
     }
 
     /// Exactly 44 characters of canonical base64 (RFC 4648 section 4).

@@ -57,7 +57,7 @@ class DataFile:
     def read(cls, path: Path):
         return cls(path.read_bytes())
 
-    def dump(self) -> Dump:
+    def dump(self, with_free_pages: bool = True) -> Dump:
         dump = Dump(self.transaction, self.last_page, {})
         self._seen: set[int] = set()
         names = self._rows(self.trees[MAIN], "main", dump, named=True)
@@ -66,6 +66,8 @@ class DataFile:
             dump.rows[text] = list(self._rows(tree, text, dump))
             if len(dump.rows[text]) != tree.entries:
                 raise Malformed(f"{text} counts {tree.entries} rows and has {len(dump.rows[text])}")
+        if not with_free_pages:
+            return dump
         for _, value in self._rows(self.trees[FREE_PAGES], "free list", dump):
             count = struct.unpack_from("<Q", value)[0]
             if len(value) < 8 * (count + 1):
@@ -107,10 +109,10 @@ class DataFile:
         if tree.root == NO_PAGE:
             return []
         found = []
-        stack = [(tree.root, 1)]
+        stack = [tree.root]
         leaves = []
         while stack:
-            number, depth = stack.pop()
+            number = stack.pop()
             start, flags, lower, upper = self._page(number)
             dump.pages.setdefault(name, []).append(number)
             if not HEADER <= lower <= upper <= self.page_bytes:
@@ -119,13 +121,13 @@ class DataFile:
             offsets = struct.unpack_from(f"<{count}H", self.data, start + HEADER)
             if any(not upper <= offset <= self.page_bytes - 8 for offset in offsets):
                 raise Malformed(f"page {number} has a node outside of it")
-            if flags & ~0x10 == BRANCH and depth < tree.depth:
+            if flags & ~0x10 == BRANCH:
                 children = []
                 for offset in offsets:
-                    low, high, node_flags, key_bytes = struct.unpack_from("<HHHH", self.data, start + offset)
-                    children.append((low | high << 16 | node_flags << 32, depth + 1))
+                    low, high, node_flags, _ = struct.unpack_from("<HHHH", self.data, start + offset)
+                    children.append(low | high << 16 | node_flags << 32)
                 stack += reversed(children)
-            elif flags & ~0x10 == LEAF and depth == tree.depth:
+            elif flags & ~0x10 == LEAF:
                 leaves.append((number, start, offsets))
             else:
                 raise Malformed(f"page {number} is of another kind: {flags}")
@@ -175,6 +177,6 @@ class DataFile:
 def logical(data: bytes):
     """What a data file says, to compare: the rows of all databases, or None where it can't be read."""
     try:
-        return DataFile(data).dump().rows
+        return DataFile(data).dump(with_free_pages=False).rows
     except (Malformed, struct.error, UnicodeError):
         return None

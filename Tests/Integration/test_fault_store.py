@@ -1,6 +1,7 @@
 """Files that don't belong together, that are damaged, cut short or have no room: the daemon refuses with advice or
 goes on rightly, and the audit names what is wrong without ever falling over itself."""
 
+import base64
 import json
 import os
 import random
@@ -32,6 +33,7 @@ from faults import (
 )
 from ledger import Ledger, StartFailed, require
 from lmdbfile import DataFile, Malformed, logical
+from verifier import leaf_hash
 from wire import CallError
 
 SLOT = 4096
@@ -304,6 +306,23 @@ def test_flipped_bits_are_found(template, tmp_path):
     assert not wrong, "\n".join(wrong)
 
 
+def ask(ledger: Ledger, index: int, right: str) -> str:
+    """An entry with its proof: right, or reported as damaged."""
+    with ledger.wire() as wire:
+        try:
+            entry = wire.call("GetEntry", {"index": index})["entry"]
+            proof = wire.call("ProveInclusion", {"index": index})
+        except CallError as error:
+            demand(error.name in ("StoreDamaged", "NotFound", "Failed"), error)
+            return error.name
+    if entry["entry"] == right and entry["leaf"] == proof["leaf"]:
+        return "right"
+    # A damaged entry may be handed out, but then its hash gives it away.
+    leaf = base64.b64encode(leaf_hash(entry["entry"].encode())).decode()
+    demand(leaf != proof["leaf"], "entry", index, "is wrong, and proved")
+    return "does not verify"
+
+
 def test_flipped_bits_never_make_a_start_answer_wrongly(template, tmp_path):
     """A daemon on a damaged store may refuse, or stop, or report damage; but what it hands out is right."""
     source, record = template
@@ -312,34 +331,35 @@ def test_flipped_bits_never_make_a_start_answer_wrongly(template, tmp_path):
     offsets = flip_offsets(good, chance)
     chance.shuffle(offsets)
     ends = Counter()
+    answered = Counter()
     crashed = []
+    dump = DataFile(good).dump()
+    right = {int.from_bytes(key, "big"): value.decode() for key, value in dump.rows["entries"]}
     for number, (offset, kind) in enumerate(offsets[: 200 if LONG else 8]):
         ledger = copy_ledger(source, tmp_path / str(number))
         with (ledger.store / "data.mdb").open("r+b") as file:
             file.seek(offset)
             file.write(bytes([good[offset] ^ 1 << chance.randrange(8)]))
+        where = f"{kind}, offset {offset:#x}"
         try:
             ledger.start()
             for index in range(0, 200, 7):
-                try:
-                    entry = ledger.entry(index)
-                    proof = ledger.call("ProveInclusion", {"index": index})
-                    ends["proved" if entry["leaf"] == proof["leaf"] else "contradicts itself"] += 1
-                except CallError as error:
-                    assert error.name in ("StoreDamaged", "NotFound", "Failed"), error
-                    ends["damage reported"] += 1
-            ends[f"stopped {ledger.stop()}"] += 1
+                answered[ask(ledger, index, right[index])] += 1
+            status = ledger.stop()
         except StartFailed as failed:
-            ends[f"refused {failed.status}"] += 1
-            if failed.status not in (EXIT_REFUSED, EXIT_SYSTEM, EXIT_WRITE_FAILED):
-                crashed.append(f"start ended with {failed.status}: {kind} at {offset:#x}: {failed.log[-300:]}")
-        except (OSError, AssertionError) as error:
-            status = ledger.process.poll() if ledger.process else None
-            crashed.append(f"served and ended with {status}: {kind} at {offset:#x}: {error}")
-        finally:
-            ledger.close()
-            shutil.rmtree(ledger.root)
-    print(dict(ends))
+            status = failed.status
+        except (OSError, AssertionError):
+            demand(ledger.process is not None, "a wrong answer at", where, ledger.log_text()[-300:])
+            status = ledger.wait()
+        ends[status] += 1
+        # liblmdb trusts what holds its pages together, so damage there may end the process; damaged rows may not.
+        is_structure = kind == "meta" or kind.endswith("pages") or kind == "main rows"
+        if status not in (0, EXIT_REFUSED, EXIT_SYSTEM, EXIT_WRITE_FAILED) and not is_structure:
+            crashed.append(f"ended with {status}: {where}: {ledger.log_text()[-300:]}")
+        ledger.close()
+        shutil.rmtree(ledger.root)
+    print(dict(ends), dict(answered))
+    assert answered["right"] > 0
     assert not crashed, "\n".join(crashed)
 
 
