@@ -17,21 +17,31 @@ struct BatchBuilder {
     private let index: LookupIndex
     private let now: Int64
     private var hasher = SHA256Hasher()
-    private static let cachedLengths = 65_536
 
     init(state: ChainState, schema: StoreSchema, index: LookupIndex, now: Int64) {
         self.state = state
         self.schema = schema
         self.index = index
         self.now = now
-        if self.state.lengths.count > BatchBuilder.cachedLengths { self.state.lengths.removeAll() }
     }
 
     /// Records all of a call's events or none.
     mutating func record(
         _ call: PendingAppend,
         _ transaction: borrowing WriteTransaction,
-        _ claims: inout SealedClaims
+        _ claims: inout SealedClaims,
+        _ lengths: inout StreamLengths
+    ) throws -> Result<[Receipt], LedgerError> {
+        let result = try stage(call, transaction, &claims, &lengths)
+        if case .success = result { lengths.keep() } else { lengths.takeBack() }
+        return result
+    }
+
+    private mutating func stage(
+        _ call: PendingAppend,
+        _ transaction: borrowing WriteTransaction,
+        _ claims: inout SealedClaims,
+        _ lengths: inout StreamLengths
     ) throws -> Result<[Receipt], LedgerError> {
         var draft = state
         var staged: [Staged] = []
@@ -65,7 +75,7 @@ struct BatchBuilder {
                 receipts.append(try receipt(ofDuplicate: known, transaction))
                 continue
             }
-            let next = try stage(submission, by: call.submitter, reference, &draft, &claims, transaction)
+            let next = try stage(submission, by: call.submitter, reference, &draft, &claims, &lengths, transaction)
             guard next.bytes.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
@@ -127,13 +137,13 @@ struct BatchBuilder {
         _ reference: RequestReference,
         _ draft: inout ChainState,
         _ sealing: inout SealedClaims,
+        _ lengths: inout StreamLengths,
         _ transaction: borrowing WriteTransaction
     ) throws -> Staged {
         var memberships: [Entry.Membership] = []
         memberships.reserveCapacity(submission.streams.count)
         for stream in submission.streams {
-            let length = try draft.lengths[stream] ?? schema.length(transaction, of: stream)
-            draft.lengths[stream] = length + 1
+            let length = try lengths.next(stream) { try schema.length(transaction, of: stream) }
             memberships.append(Entry.Membership(stream: stream, number: Int64(length)))
         }
         var openings: [[Opening]] = []

@@ -31,6 +31,8 @@ final class CheckpointLock {
     private var hasher = SHA256Hasher()
     /// The newest record, as this process read or wrote it last.
     private(set) var record: LockRecord
+    /// The whole file, as this process read or wrote it last.
+    private var bytes: [UInt8]
 
     /// Creates the file with its first record; one that exists is refused.
     static func create(path: String, record: LockRecord) throws {
@@ -66,7 +68,8 @@ final class CheckpointLock {
             throw SystemError("locking \(path)", errno: code)
         }
         do {
-            guard let record = try CheckpointLock.newest(descriptor, path) else {
+            bytes = try FileSystem.read(descriptor, at: 0, count: 2 * CheckpointLock.slotBytes, name: path)
+            guard let record = CheckpointLock.newest(bytes) else {
                 throw StartupRefusal(
                     .lockDamaged,
                     "the checkpoint lock \(path) holds no intact record",
@@ -89,28 +92,27 @@ final class CheckpointLock {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("opening \(path)") }
         defer { close(descriptor) }
-        return try newest(descriptor, path)
+        return newest(try FileSystem.read(descriptor, at: 0, count: 2 * slotBytes, name: path))
     }
 
     /// Replaces the record if the file still holds the one this process knows, and syncs.
     ///
     /// - Throws: `LockConflict` where the file holds another record; any error leaves the process unfit to sign.
     func compareAndSwap(incarnation: Int64, vkey: String, note: String) throws {
-        guard try CheckpointLock.newest(descriptor, path) == record else { throw LockConflict(path: path) }
+        // Any other byte means another writer, so the slots need not be understood again.
+        guard try FileSystem.read(descriptor, at: 0, count: bytes.count + 1, name: path) == bytes else {
+            throw LockConflict(path: path)
+        }
         let next = LockRecord(sequence: record.sequence + 1, incarnation: incarnation, vkey: vkey, note: note)
         let slot = CheckpointLock.encode(next, hasher: hasher)
-        try FileSystem.write(
-            slot,
-            to: descriptor,
-            at: Int(next.sequence % 2) * CheckpointLock.slotBytes,
-            name: path
-        )
+        let offset = Int(next.sequence % 2) * CheckpointLock.slotBytes
+        try FileSystem.write(slot, to: descriptor, at: offset, name: path)
         guard fdatasync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
         record = next
+        bytes.replaceSubrange(offset..<offset + CheckpointLock.slotBytes, with: slot)
     }
 
-    private static func newest(_ descriptor: Int32, _ path: String) throws -> LockRecord? {
-        let bytes = try FileSystem.read(descriptor, at: 0, count: 2 * slotBytes, name: path)
+    private static func newest(_ bytes: [UInt8]) -> LockRecord? {
         guard bytes.count == 2 * slotBytes else { return nil }
         let slots = [bytes[..<slotBytes], bytes[slotBytes...]].compactMap { decode(Array($0)) }
         return slots.max { $0.sequence < $1.sequence }

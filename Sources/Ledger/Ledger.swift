@@ -20,6 +20,7 @@ public final class Ledger: Sendable {
     private let follower: LookupFollower
     private let published: Mutex<SignedCheckpoint>
     private let watchers = Mutex<[UInt64: @Sendable (UInt64) -> Void]>([:])
+    private let answerHook: AnswerHook
     private let nextWatcher = Atomic<UInt64>(0)
     private let threads = Mutex<[UInt]>([])
     public let counters: LedgerCounters
@@ -63,6 +64,8 @@ public final class Ledger: Sendable {
         claimsKey = keyring.claimsKey
         queue = AppendQueue(maximumEvents: settings.queueEvents, maximumBytes: settings.queueBytes)
         counters = LedgerCounters()
+        let answerHook = AnswerHook()
+        self.answerHook = answerHook
         var isRebuilt = false
         let index = try opening.lookupIndex(directory: locations.index, isRebuilt: &isRebuilt)
         wasIndexRebuilt = isRebuilt
@@ -85,6 +88,7 @@ public final class Ledger: Sendable {
             clock: clock,
             counters: counters,
             publish: { relay.publish($0) },
+            answered: { [answerHook] in answerHook.withLock { $0 }?() },
             fatal: fatal
         )
         try writer.signCommitted()
@@ -123,6 +127,12 @@ public final class Ledger: Sendable {
         try queue.add(
             PendingAppend(submitter: submitter, submissions: submissions, bytes: bytes, complete: complete)
         )
+    }
+
+    /// Has `deliver` called on the writer thread once all calls of a batch are completed, so that whoever waits for
+    /// many of them is woken once.
+    public func onBatchAnswered(_ deliver: @escaping @Sendable () -> Void) {
+        answerHook.withLock { $0 = deliver }
     }
 
     /// The newest signed checkpoint; everything it covers is durable.
@@ -225,6 +235,15 @@ public final class Ledger: Sendable {
         )
         precondition(code == 0, "a thread can be started")
         threads.withLock { $0.append(UInt(thread)) }
+    }
+}
+
+/// What is called once a batch is answered; set after the writer is made.
+private final class AnswerHook: Sendable {
+    private let deliver = Mutex<(@Sendable () -> Void)?>(nil)
+
+    func withLock<Result: Sendable>(_ body: (inout (@Sendable () -> Void)?) -> Result) -> Result {
+        deliver.withLock { body(&$0) }
     }
 }
 

@@ -23,16 +23,20 @@ final class LedgerWriter: @unchecked Sendable {
     private let signer: CheckpointSigner
     private let identity: LedgerIdentity
     private let publish: @Sendable (SignedCheckpoint) -> Void
+    /// Called once the calls of a batch are completed.
+    private let answered: @Sendable () -> Void
     private let fatal: @Sendable (any Error) -> Never
     private let counters: LedgerCounters
     private var state: ChainState
     private var claims: SealedClaims
+    private var lengths = StreamLengths()
     private var clock: LedgerClock
     private var hasher = SHA256Hasher()
     /// When the batch at hand was taken, in seconds of the boot clock; 0 between batches.
     private let taken = Atomic<Int64>(0)
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
+    private var unsavedSignature: [UInt8] = []
 
     init(
         environment: Environment,
@@ -48,6 +52,7 @@ final class LedgerWriter: @unchecked Sendable {
         clock: LedgerClock,
         counters: LedgerCounters,
         publish: @escaping @Sendable (SignedCheckpoint) -> Void,
+        answered: @escaping @Sendable () -> Void,
         fatal: @escaping @Sendable (any Error) -> Never
     ) {
         self.environment = environment
@@ -63,6 +68,7 @@ final class LedgerWriter: @unchecked Sendable {
         self.clock = clock
         self.counters = counters
         self.publish = publish
+        self.answered = answered
         self.fatal = fatal
     }
 
@@ -80,6 +86,7 @@ final class LedgerWriter: @unchecked Sendable {
                     counters.countRefusal()
                     call.complete(.failure(refusal))
                 }
+                answered()
             } catch {
                 fatal(error)
             }
@@ -128,7 +135,7 @@ final class LedgerWriter: @unchecked Sendable {
                 let now = clock.now
                 let builder = try environment.write { transaction in
                     var builder = BatchBuilder(state: state, schema: schema, index: index, now: now)
-                    for call in calls { results.append(try builder.record(call, transaction, &claims)) }
+                    for call in calls { results.append(try builder.record(call, transaction, &claims, &lengths)) }
                     if let unsaved, builder.state.size > state.size {
                         try store(unsaved, transaction)
                     }
@@ -138,6 +145,7 @@ final class LedgerWriter: @unchecked Sendable {
             } catch let error as LMDBError where error.isMapFull {
                 // The transaction was aborted; nothing of it was written.
                 claims.forgetKeys()
+                lengths.forget()
                 let size = environment.sizes.map
                 guard size < settings.maximumMapBytes else {
                     throw LedgerError.storeFull(reason: "the map has reached its limit")
@@ -171,10 +179,12 @@ final class LedgerWriter: @unchecked Sendable {
 
     private func sign(size: UInt64, root: Digest, time: LedgerTime) throws -> SignedCheckpoint {
         let checkpoint = Checkpoint(origin: identity.origin, size: size, root: root)
-        let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
+        let signature = try signer.sign(Array(checkpoint.text.utf8))
+        let note = signer.note(checkpoint.text, signature: signature)
         try lock.compareAndSwap(incarnation: identity.incarnation, vkey: signer.vkey, note: note)
         let signed = SignedCheckpoint(checkpoint: checkpoint, note: note, time: time)
         unsaved = signed
+        unsavedSignature = signature
         publish(signed)
         return signed
     }
@@ -188,6 +198,7 @@ final class LedgerWriter: @unchecked Sendable {
             counters.count(result)
             call.complete(result.map { AppendOutcome(receipts: $0, checkpoint: checkpoint) })
         }
+        answered()
     }
 
     private func saveCheckpoint() throws {
@@ -197,12 +208,11 @@ final class LedgerWriter: @unchecked Sendable {
 
     /// Keeps the checkpoint's signature, so that proofs at its size stay complete tlog-proofs.
     private func store(_ signed: SignedCheckpoint, _ transaction: borrowing WriteTransaction) throws {
-        guard let signature = try SignedNote(parsing: Array(signed.note.utf8)).signatures.first else { return }
         try transaction.set(
             schema.checkpoints,
             StoreKey.number(signed.size),
-            Array(identity.origin.utf8) + [0x0A] + withUnsafeBytes(of: signature.keyID.bigEndian) { [UInt8]($0) }
-                + signature.signature
+            Array(identity.origin.utf8) + [0x0A] + withUnsafeBytes(of: signer.keyID.bigEndian) { [UInt8]($0) }
+                + unsavedSignature
         )
     }
 

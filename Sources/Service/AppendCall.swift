@@ -29,10 +29,10 @@ extension LedgerService {
                         answerWithProofs(call, outcome)
                     }
                 case .success(let outcome):
-                    call.reply { LedgerReplies.receipts(outcome, proofs: nil) }
+                    call.reply(isOneOfMany: true) { LedgerReplies.receipts(outcome, proofs: nil) }
                     end()
                 case .failure(let refusal):
-                    call.fail(LedgerErrors.refusal(refusal))
+                    call.fail(LedgerErrors.refusal(refusal), isOneOfMany: true)
                     end()
                 }
             }

@@ -37,6 +37,7 @@ public final class LedgerService: VarlinkService {
     public func makeServer(limits: VarlinkLimits) -> VarlinkServer {
         let made = VarlinkServer(service: self, limits: limits, workers: 4)
         server.withLock { $0 = made }
+        ledger.onBatchAnswered { [weak made] in made?.deliverAnswers() }
         return made
     }
 

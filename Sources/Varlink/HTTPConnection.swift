@@ -113,22 +113,22 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         switch head.method {
         case .POST:
             guard path.hasPrefix("/call/") else {
-                return post(.resource(.text(404, "POST goes to /call/METHOD\n")))
+                return post(.resource(.text(404, "POST goes to /call/METHOD\n")), .atOnce)
             }
             let more = head.headers["accept"].contains { $0.contains("application/json-seq") }
             let method = String(path.dropFirst(6))
             let parameters = body.isEmpty ? Array("{}".utf8) : body
             guard (try? JSONReader.parse(parameters))?.object != nil else {
-                return post(.fail(.invalidParameter("body: must be one strict JSON object")))
+                return post(.fail(.invalidParameter("body: must be one strict JSON object")), .atOnce)
             }
             host.handle(VarlinkCall(method: method, parameters: parameters, more: more, peer: peer, post: post))
         case .GET, .HEAD:
             let (service, peer, path) = (host.service, peer, String(path))
             host.pool.submit { state in
                 guard case .active = state else { return }
-                post(.resource(service.get(path, peer: peer)))
+                post(.resource(service.get(path, peer: peer)), .atOnce)
             }
-        default: post(.resource(.text(405, "GET, HEAD or POST\n")))
+        default: post(.resource(.text(405, "GET, HEAD or POST\n")), .atOnce)
         }
     }
 
@@ -158,7 +158,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         case .fail(let error): respond(error)
         case .stream(let next):
             let post = mailbox.sender(to: self, call: call)
-            let started = StreamPump(next: next, pool: host.pool) { post(.step($0)) }
+            let started = StreamPump(next: next, pool: host.pool) { post(.step($0), .atOnce) }
             pump = started
             started.pull()
         case .step(let step):

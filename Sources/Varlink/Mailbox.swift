@@ -16,33 +16,58 @@ final class Mailbox: @unchecked Sendable {
         let event: CallEvent
     }
 
+    private struct State {
+        var letters: [Letter] = []
+        /// Whether the loop was asked to deliver and has not begun to.
+        var isWoken = false
+
+        mutating func wake() -> Bool {
+            guard !isWoken, !letters.isEmpty else { return false }
+            isWoken = true
+            return true
+        }
+    }
+
     private let loop: any EventLoop
-    private let letters = Mutex<[Letter]>([])
+    private let state = Mutex(State())
 
     init(loop: any EventLoop) {
         self.loop = loop
     }
 
-    /// A function that posts to one call of one connection.
-    func sender(to owner: any CallOwner, call: UInt64) -> @Sendable (CallEvent) -> Void {
+    /// A function that posts to one call of one connection. With `.held` the loop is woken only by `deliverHeld`.
+    func sender(to owner: any CallOwner, call: UInt64) -> @Sendable (CallEvent, Wake) -> Void {
         let address = OwnerReference(owner: owner)
-        return { [self] event in
-            let isFirst = letters.withLock { letters in
-                letters.append(Letter(owner: address.owner, call: call, event: event))
-                return letters.count == 1
+        return { [self] event, wake in
+            let mustWake = state.withLock { state in
+                state.letters.append(Letter(owner: address.owner, call: call, event: event))
+                return wake == .atOnce && state.wake()
             }
-            if isFirst { loop.execute { self.deliver() } }
+            if mustWake { loop.execute { self.deliver() } }
         }
     }
 
+    /// Wakes the loop for letters whose wake-up was held back.
+    func deliverHeld() {
+        if state.withLock({ $0.wake() }) { loop.execute { self.deliver() } }
+    }
+
     private func deliver() {
-        let burst = letters.withLock { letters in
-            let burst = letters
-            letters.removeAll(keepingCapacity: true)
+        let burst = state.withLock { state in
+            let burst = state.letters
+            state.letters.removeAll(keepingCapacity: true)
+            state.isWoken = false
             return burst
         }
         for letter in burst { letter.owner.take(letter.event, for: letter.call) }
     }
+}
+
+/// When the loop that takes a letter is woken.
+enum Wake: Sendable {
+    case atOnce
+    /// By `Mailbox.deliverHeld`, once all letters of a burst are there.
+    case held
 }
 
 private struct OwnerReference: @unchecked Sendable {

@@ -36,14 +36,14 @@ public final class VarlinkCall: Sendable {
     public let more: Bool
     public let peer: PeerCredentials
     private let answered = Atomic<Bool>(false)
-    private let post: @Sendable (CallEvent) -> Void
+    private let post: @Sendable (CallEvent, Wake) -> Void
 
     init(
         method: String,
         parameters: [UInt8],
         more: Bool,
         peer: PeerCredentials,
-        post: @escaping @Sendable (CallEvent) -> Void
+        post: @escaping @Sendable (CallEvent, Wake) -> Void
     ) {
         self.method = method
         self.parameters = parameters
@@ -56,9 +56,16 @@ public final class VarlinkCall: Sendable {
     public func reply(_ parameters: [UInt8]) { answer(.reply(parameters)) }
 
     /// Answers with parameters that the connection's event loop encodes, so that the caller's thread need not.
-    public func reply(encoding parameters: @escaping @Sendable () -> [UInt8]) { answer(.encode(parameters)) }
+    ///
+    /// - Parameter isOneOfMany: the answer goes out with others, at the next `VarlinkServer.deliverAnswers`.
+    public func reply(isOneOfMany: Bool = false, encoding parameters: @escaping @Sendable () -> [UInt8]) {
+        answer(.encode(parameters), isOneOfMany ? .held : .atOnce)
+    }
 
-    public func fail(_ error: VarlinkError) { answer(.fail(error)) }
+    /// - Parameter isOneOfMany: as for `reply`.
+    public func fail(_ error: VarlinkError, isOneOfMany: Bool = false) {
+        answer(.fail(error), isOneOfMany ? .held : .atOnce)
+    }
 
     /// Answers with a stream: `next` is called on a worker thread, one call at a time, whenever the client can take
     /// an item, until it gives `.last` or `.failed` or the client leaves and lets go of the closure.
@@ -69,10 +76,10 @@ public final class VarlinkCall: Sendable {
     }
 
     /// Has a stream that waits asked again.
-    public func wake() { post(.wake) }
+    public func wake() { post(.wake, .atOnce) }
 
-    private func answer(_ event: CallEvent) {
+    private func answer(_ event: CallEvent, _ wake: Wake = .atOnce) {
         guard !answered.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        post(event)
+        post(event, wake)
     }
 }

@@ -199,7 +199,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         case .stream(let next):
             guard streaming?.id == call else { return }
             let post = mailbox.sender(to: self, call: call)
-            streaming = (call, StreamPump(next: next, pool: host.pool) { post(.step($0)) })
+            streaming = (call, StreamPump(next: next, pool: host.pool) { post(.step($0), .atOnce) })
         case .step(let step):
             guard streaming?.id == call else { return }
             streaming?.pump?.took(step)

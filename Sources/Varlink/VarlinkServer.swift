@@ -43,6 +43,11 @@ public final class VarlinkServer: Sendable {
         }
     }
 
+    /// Sends the answers that were given as one of many.
+    public func deliverAnswers() {
+        for mailbox in mailboxes.values { mailbox.deliverHeld() }
+    }
+
     /// Begins to accept connections.
     public func start(_ endpoint: Endpoint) throws {
         let bootstrap = ServerBootstrap(group: group)
