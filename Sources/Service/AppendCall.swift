@@ -19,27 +19,22 @@ extension LedgerService {
             ledger.counters.countRefusal()
             return call.fail(error)
         }
-        let end = begin()
+        let underWay = begin()
         do {
             try ledger.append(parameters.events, from: principal.name, bytes: call.parameters.count) { [self] result in
-                switch result {
-                case .success(let outcome) where parameters.proofs:
-                    onWorker { [self] in
-                        defer { end() }
-                        answerWithProofs(call, outcome)
+                withExtendedLifetime(underWay) {
+                    switch result {
+                    case .success(let outcome) where parameters.proofs:
+                        call.perform { [self] in withExtendedLifetime(underWay) { answerWithProofs(call, outcome) } }
+                    case .success(let outcome):
+                        call.reply(isOneOfMany: true) { LedgerReplies.receipts(outcome, proofs: nil) }
+                    case .failure(let refusal): call.fail(LedgerErrors.refusal(refusal), isOneOfMany: true)
                     }
-                case .success(let outcome):
-                    call.reply(isOneOfMany: true) { LedgerReplies.receipts(outcome, proofs: nil) }
-                    end()
-                case .failure(let refusal):
-                    call.fail(LedgerErrors.refusal(refusal), isOneOfMany: true)
-                    end()
                 }
             }
         } catch {
             ledger.counters.countRefusal()
             call.fail(LedgerErrors.refusal(error))
-            end()
         }
     }
 

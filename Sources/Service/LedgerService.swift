@@ -69,21 +69,24 @@ public final class LedgerService: VarlinkService {
         }
     }
 
-    /// Notes that a call is under way until the result is called.
-    func begin() -> @Sendable () -> Void {
+    /// Notes that a call is under way until the result is let go of: answered, or dropped with its connection.
+    func begin() -> CallInFlight {
         inFlight.add(1, ordering: .acquiringAndReleasing)
-        return { [self] in inFlight.subtract(1, ordering: .acquiringAndReleasing) }
+        return CallInFlight(service: self)
     }
+
+    func end() { inFlight.subtract(1, ordering: .acquiringAndReleasing) }
 
     /// Answers on a worker thread with what `body` gives or throws.
     func answer(_ call: VarlinkCall, _ body: @escaping @Sendable () throws -> [UInt8]) {
-        let end = begin()
-        onWorker { [self] in
-            defer { end() }
-            do {
-                call.reply(try body())
-            } catch {
-                fail(call, error)
+        let underWay = begin()
+        call.perform { [self] in
+            withExtendedLifetime(underWay) {
+                do {
+                    call.reply(try body())
+                } catch {
+                    fail(call, error)
+                }
             }
         }
     }
@@ -91,10 +94,6 @@ public final class LedgerService: VarlinkService {
     func fail(_ call: VarlinkCall, _ error: any Error) {
         if !(error is LedgerError || error is VarlinkError) { log("\(call.method) failed: \(error)") }
         call.fail(LedgerErrors.failure(error))
-    }
-
-    func onWorker(_ work: @escaping @Sendable () -> Void) {
-        server.withLock { $0 }?.onWorker(work)
     }
 
     var connections: Int { server.withLock { $0 }?.connections ?? 0 }
@@ -113,4 +112,13 @@ public final class LedgerService: VarlinkService {
         default: throw VarlinkError.methodNotImplemented("\(LedgerErrors.interface).\(method)")
         }
     }
+}
+
+/// A call that is not answered yet.
+final class CallInFlight: Sendable {
+    private let service: LedgerService
+
+    init(service: LedgerService) { self.service = service }
+
+    deinit { service.end() }
 }

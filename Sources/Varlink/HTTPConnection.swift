@@ -11,10 +11,13 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private let host: ServerHost
     private let peer: PeerCredentials
     private let mailbox: Mailbox
+    private let queue: CallQueue
     private var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
     private var isTooLarge = false
+    /// Whether the request at hand is all there and not yet routed.
+    private var isComplete = false
     private var callID: UInt64 = 0
     private var pump: StreamPump?
     private var isStreaming = false
@@ -28,6 +31,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         self.host = host
         self.peer = peer
         self.mailbox = mailbox
+        queue = CallQueue(pool: host.pool)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -39,6 +43,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         pump = nil
+        queue.close()
         self.context = nil
     }
 
@@ -47,6 +52,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         switch unwrapInboundIn(data) {
         case .head(let head):
             self.head = head
+            isComplete = false
             body = []
             isTooLarge = false
             closeAfter(host.limits.messageSeconds, context)
@@ -64,17 +70,29 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             body.append(contentsOf: part.readableBytesView)
         case .end:
             deadline?.cancel()
-            if let head, !isTooLarge { route(head, context) }
+            isComplete = true
+            routeIfWritable(context)
         }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
         context.flush()
-        context.read()
+        if context.channel.isWritable { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { pump?.pull() }
+        guard context.channel.isWritable else { return }
+        pump?.pull()
+        routeIfWritable(context)
+        context.read()
+    }
+
+    /// A request is answered only once the client took the answers before it, or a client that never reads would have
+    /// them pile up here.
+    private func routeIfWritable(_ context: ChannelHandlerContext) {
+        guard isComplete, context.channel.isWritable, let head else { return }
+        isComplete = false
+        if !isTooLarge { route(head, context) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -121,13 +139,10 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             guard (try? JSONReader.parse(parameters))?.object != nil else {
                 return post(.fail(.invalidParameter("body: must be one strict JSON object")), .atOnce)
             }
-            host.handle(VarlinkCall(method: method, parameters: parameters, more: more, peer: peer, post: post))
+            host.handle(VarlinkCall(method: method, parameters: parameters, more: more, peer: peer, queue: queue, post: post))
         case .GET, .HEAD:
             let (service, peer, path) = (host.service, peer, String(path))
-            host.pool.submit { state in
-                guard case .active = state else { return }
-                post(.resource(service.get(path, peer: peer)), .atOnce)
-            }
+            queue.add { post(.resource(service.get(path, peer: peer)), .atOnce) }
         default: post(.resource(.text(405, "GET, HEAD or POST\n")), .atOnce)
         }
     }
@@ -152,7 +167,9 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     func take(_ event: CallEvent, for call: UInt64) {
         guard let context, call == callID, head != nil else { return }
         switch event {
-        case .reply(let bytes): respond(200, "application/json", bytes)
+        case .reply(let bytes):
+            respond(200, "application/json", bytes)
+            queue.sent(bytes.count, isWritable: true)
         case .encode(let make): respond(200, "application/json", make())
         case .resource(let resource): respond(resource.status, resource.contentType, resource.body)
         case .fail(let error): respond(error)

@@ -36,6 +36,7 @@ public final class VarlinkCall: Sendable {
     public let more: Bool
     public let peer: PeerCredentials
     private let answered = Atomic<Bool>(false)
+    private let queue: CallQueue
     private let post: @Sendable (CallEvent, Wake) -> Void
 
     init(
@@ -43,14 +44,19 @@ public final class VarlinkCall: Sendable {
         parameters: [UInt8],
         more: Bool,
         peer: PeerCredentials,
+        queue: CallQueue,
         post: @escaping @Sendable (CallEvent, Wake) -> Void
     ) {
         self.method = method
         self.parameters = parameters
         self.more = more
         self.peer = peer
+        self.queue = queue
         self.post = post
     }
+
+    /// Has `work` done on a worker thread, in the order of the connection's calls and while its client takes answers.
+    public func perform(_ work: @escaping @Sendable () -> Void) { queue.add(work) }
 
     /// Answers with parameters, a JSON object.
     public func reply(_ parameters: [UInt8]) { answer(.reply(parameters)) }
@@ -80,6 +86,7 @@ public final class VarlinkCall: Sendable {
 
     private func answer(_ event: CallEvent, _ wake: Wake = .atOnce) {
         guard !answered.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        if case .reply(let bytes) = event { queue.made(bytes.count) }
         post(event, wake)
     }
 }

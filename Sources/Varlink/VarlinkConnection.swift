@@ -19,6 +19,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     private let peer: PeerCredentials
     private let mailbox: Mailbox
     private var context: ChannelHandlerContext?
+    private let queue: CallQueue
     private var pending = ByteBuffer()
     /// How much of `pending` was searched for a NUL before.
     private var searched = 0
@@ -31,11 +32,14 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     /// Whether `deadline` is that of the message in `pending`, which more bytes of it do not put off.
     private var isTimingMessage = false
     private var peerIsDone = false
+    /// Bytes of answers taken from workers and not yet reported back to `queue`.
+    private var answeredBytes = 0
 
     init(host: ServerHost, peer: PeerCredentials, mailbox: Mailbox) {
         self.host = host
         self.peer = peer
         self.mailbox = mailbox
+        queue = CallQueue(pool: host.pool)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -43,6 +47,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         streaming = nil
+        queue.close()
         self.context = nil
     }
 
@@ -58,6 +63,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        queue.sent(0, isWritable: context.channel.isWritable)
         if context.channel.isWritable { proceed(context) }
     }
 
@@ -172,6 +178,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
             parameters: message.parameters,
             more: message.more,
             peer: peer,
+            queue: queue,
             post: mailbox.sender(to: self, call: nextID)
         )
         if message.more { streaming = (nextID, nil) }
@@ -193,7 +200,9 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     func take(_ event: CallEvent, for call: UInt64) {
         guard let context else { return }
         switch event {
-        case .reply(let parameters): finish(call, VarlinkConnection.reply(parameters, continues: false))
+        case .reply(let parameters):
+            finish(call, VarlinkConnection.reply(parameters, continues: false))
+            answeredBytes += parameters.count
         case .encode(let parameters): finish(call, VarlinkConnection.reply(parameters(), continues: false))
         case .fail(let error): finish(call, error.encoded + [0])
         case .stream(let next):
@@ -216,6 +225,10 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         }
         proceed(context)
         context.flush()
+        if answeredBytes > 0 {
+            queue.sent(answeredBytes, isWritable: context.channel.isWritable)
+            answeredBytes = 0
+        }
     }
 
     private func finish(_ call: UInt64, _ answer: [UInt8]) {

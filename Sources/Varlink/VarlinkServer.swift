@@ -36,13 +36,6 @@ public final class VarlinkServer: Sendable {
     /// Connections open now.
     public var connections: Int { host.connections }
 
-    /// Runs `work` on a worker thread.
-    public func onWorker(_ work: @escaping @Sendable () -> Void) {
-        pool.submit { state in
-            if case .active = state { work() }
-        }
-    }
-
     /// Sends the answers that were given as one of many.
     public func deliverAnswers() {
         for mailbox in mailboxes.values { mailbox.deliverHeld() }
