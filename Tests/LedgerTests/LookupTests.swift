@@ -82,14 +82,25 @@ import Testing
         )
         let digest = String(repeating: "0f", count: 32)
         let positions: [UInt64] = [0, 65_535, 65_536, 131_071, 131_072, 200_000]
+        let submitter = SubmitterReference("shop", SHA256Hasher())
+        let scope = StreamID(kind: .object, id: try Sample.id())
+        let opening = Opening(scope: scope, name: "sha256", salt: [], value: .string(digest))
         let records = try positions.map { position in
-            LookupRecord(
+            let entry = Entry(
                 index: position,
-                leaf: Digest.zero,
-                type: "evidence.deposited",
+                previous: .zero,
+                time: LedgerTime(microseconds: Int64(position)),
                 submitter: "shop",
-                request: try Sample.request(),
-                documents: [DocumentKey(digest: digest, hash: index.hash)]
+                submission: try Sample.deposit(),
+                streams: [],
+                claims: []
+            )
+            return LookupRecord(
+                entry: entry,
+                leaf: .zero,
+                request: RequestReference(submitter: submitter, request: entry.request),
+                openings: [[opening]],
+                hash: index.hash
             )
         }
         try index.store(records)
@@ -100,10 +111,9 @@ import Testing
         #expect(upward == [65_536, 131_071])
         let downward = try index.indexes(ofSubmitter: "shop", from: 65_536, limit: 2, reverse: true)
         #expect(downward == [65_536, 65_535])
-        for record in records {
-            let reference = RequestReference(submitter: "shop", request: record.request)
-            #expect(try index.index(of: reference) == record.index)
-        }
+        #expect(try index.indexes(of: records.map(\.request)) == positions)
+        let unknown = RequestReference(submitter: submitter, request: try Sample.request())
+        #expect(try index.indexes(of: [unknown]) == [nil])
     }
 
     @Test func watchersHearOfEveryCheckpoint() throws {
