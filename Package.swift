@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+        .target(name: "CBundleTexts"),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "JSON", swiftSettings: strict),
         .target(name: "Merkle", swiftSettings: strict),
@@ -62,8 +63,8 @@ let package = Package(
         // Floor 4: the ledger behind the socket, what leaves the house, and the habits of a Linux daemon.
         .target(
             name: "Bundle",
-            dependencies: ["Zip", "OpenSSL", "LedgerFormat", "Merkle", "JSON"],
-            resources: [.embedInCode("Page/index.html"), .embedInCode("VERIFY.txt")],
+            dependencies: ["CBundleTexts", "Zip", "OpenSSL", "LedgerFormat", "Merkle", "JSON"],
+            exclude: ["Page", "VERIFY.txt"],
             swiftSettings: strict
         ),
         .target(

@@ -1,3 +1,4 @@
+import CBundleTexts
 import JSON
 import Merkle
 
@@ -19,7 +20,7 @@ public enum BundlePage {
 
     /// The page around its data; the two parts do not change from bundle to bundle.
     static let template: (before: [UInt8], after: [UInt8]) = {
-        let page = PackageResources.index_html
+        let page = [UInt8](evidenced_bundle_page())
         guard let start = page.firstRange(of: opening + placeholder + closing) else {
             // The build embeds a page that has the line; Tests/BundleTests checks it.
             return (page + opening, closing)

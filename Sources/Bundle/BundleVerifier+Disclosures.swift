@@ -19,7 +19,7 @@ extension BundleVerifier {
                 fail(.openings, name, Words(error: error))
             }
         }
-        return Words("\(count) claims", "共 \(count) 项")
+        return Words(count: count, "claim", "claims", "项")
     }
 
     private func check(_ opening: OpeningText, _ bytes: [UInt8], claim: String, entry: Entry?) throws {
@@ -75,6 +75,6 @@ extension BundleVerifier {
                 )
             }
         }
-        return Words("\(manifest.originals.count) originals", "共 \(manifest.originals.count) 份原件")
+        return Words(count: manifest.originals.count, "original", "originals", "份原件")
     }
 }

@@ -29,12 +29,14 @@ extension BundleVerifier {
             entries.append(ReadEntry(entry: entry, leaf: hasher.leaf(bytes)))
         }
         entries.sort { $0.entry.index < $1.entry.index }
-        return Words("\(entries.count) entries", "共 \(entries.count) 个条目")
+        return Words(count: entries.count, "entry", "entries", "个条目")
     }
 
     /// The first rule of section 6 an entry breaks.
     private func contradiction(_ entry: Entry) -> String? {
-        guard let type = EventCatalogue.type(named: entry.type) else { return "has a type that is not in the catalogue" }
+        guard let type = EventCatalogue.type(named: entry.type) else {
+            return "has a type that is not in the catalogue"
+        }
         if let contradiction = type.contradiction(entry) { return contradiction }
         let isReserved = EventCatalogue.reservedDomains.contains(type.domain)
         guard isReserved == (entry.submitter == "evidenced") else {
@@ -70,7 +72,7 @@ extension BundleVerifier {
                 fail(.inclusion, name, Words(error: error))
             }
         }
-        return Words("\(entries.count) proofs", "共 \(entries.count) 份证明")
+        return Words(count: entries.count, "proof", "proofs", "份证明")
     }
 
     private mutating func proof(
@@ -110,13 +112,17 @@ extension BundleVerifier {
             links += 1
             if right.entry.previous != left.leaf {
                 let index = left.entry.index
-                fail(.chain, right.member, Words("its prev is not the leaf hash of entry \(index)", "prev 不是条目 \(index) 的叶哈希"))
+                fail(
+                    .chain,
+                    right.member,
+                    Words("its prev is not the leaf hash of entry \(index)", "prev 不是条目 \(index) 的叶哈希")
+                )
             }
         }
         if let first = entries.first, first.entry.index == 0, first.entry.previous != .zero {
             fail(.chain, first.member, Words("the first entry has a prev that is not zero", "首条目的 prev 不为零"))
         }
-        return Words("\(links) pairs", "共 \(links) 对")
+        return Words(count: links, "pair", "pairs", "对")
     }
 
     mutating func checkTimes() -> Words? {
@@ -140,7 +146,8 @@ extension BundleVerifier {
         }
         for row in manifest.streams {
             let found = numbers[row.stream] ?? []
-            guard row.entries > 0, found.count == Int(clamping: row.entries), found.elementsEqual(0..<row.entries) else {
+            guard row.entries > 0, found.count == Int(clamping: row.entries), found.elementsEqual(0..<row.entries)
+            else {
                 let missing = (0..<max(row.entries, 1)).first { !found.contains($0) }
                 let what = missing.map { Words("its number \($0) is missing", "缺少第 \($0) 号") }
                 fail(
@@ -154,6 +161,6 @@ extension BundleVerifier {
                 continue
             }
         }
-        return Words("\(manifest.streams.count) streams", "共 \(manifest.streams.count) 个数据流")
+        return Words(count: manifest.streams.count, "stream", "streams", "个数据流")
     }
 }

@@ -31,7 +31,7 @@ extension BundleVerifier {
                 fail(.identity, entry.member, Words(error: error))
             }
         }
-        return Words("\(incarnations.count) incarnations", "共 \(incarnations.count) 个实例")
+        return Words(count: incarnations.count, "incarnation", "incarnations", "个实例")
     }
 
     /// The manifest and the key files name these keys and no others.
@@ -53,7 +53,10 @@ extension BundleVerifier {
                 fail(
                     .keys,
                     member.name,
-                    Words("it does not hold the key of incarnation \(incarnation.number)", "不是实例 \(incarnation.number) 的密钥")
+                    Words(
+                        "it does not hold the key of incarnation \(incarnation.number)",
+                        "不是实例 \(incarnation.number) 的密钥"
+                    )
                 )
             }
         }
@@ -136,7 +139,7 @@ extension BundleVerifier {
                 fail(.consistency, name, Words(error: error))
             }
         }
-        return Words("\(count) older checkpoints", "共 \(count) 个旧检查点")
+        return Words(count: count, "older checkpoint", "older checkpoints", "个旧检查点")
     }
 
     private mutating func checkConsistency(_ bytes: [UInt8], size: UInt64) throws {

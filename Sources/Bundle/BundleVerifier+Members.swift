@@ -30,7 +30,7 @@ extension BundleVerifier {
             for name in present.subtracting(expected).sorted() {
                 verifier.fail(.members, name, Words("the manifest does not state it", "清单未列出此文件"))
             }
-            return Words("\(present.count) members", "共 \(present.count) 个文件")
+            return Words(count: present.count, "member", "members", "个文件")
         }
     }
 

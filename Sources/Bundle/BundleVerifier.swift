@@ -107,7 +107,7 @@ public struct BundleVerifier {
                 }
                 guard text <= BundleVerifier.maximumTextBytes else { throw ZipError(.memberTooLarge) }
                 for member in archive.members { verifier.read(member, of: archive) }
-                return Words("\(archive.members.count) members", "共 \(archive.members.count) 个文件")
+                return Words(count: archive.members.count, "member", "members", "个文件")
             } catch let error as ZipError {
                 verifier.fail(.archive, error.member, Words(archive: error))
             } catch {
@@ -151,7 +151,7 @@ public struct BundleVerifier {
         var others = digests
         others[BundleMember.digests.name] = nil
         guard list != DigestList.text(others) else {
-            return Words("\(others.count) members", "共 \(others.count) 个文件")
+            return Words(count: others.count, "member", "members", "个文件")
         }
         let differences = DigestList.differences(list, from: others)
         for difference in differences where !difference.isLine {

@@ -84,7 +84,8 @@ extension Manifest {
             try require(ascend(row.openings, by: bytes), "entries", "has openings that are not in byte order")
             // What a claim may be called; the entry's type says what it is called.
             let areNames = row.openings.allSatisfy { name in
-                1...64 ~= name.utf8.count && name.utf8.allSatisfy { 0x61...0x7A ~= $0 || 0x30...0x39 ~= $0 || $0 == 0x5F }
+                1...64 ~= name.utf8.count
+                    && name.utf8.allSatisfy { 0x61...0x7A ~= $0 || 0x30...0x39 ~= $0 || $0 == 0x5F }
             }
             try require(areNames, "entries", "has an opening whose name no claim has")
         }
@@ -97,7 +98,11 @@ extension Manifest {
             guard case .original(let number, _) = BundleMember(name: row.name) else { return nil }
             return number
         }
-        try require(numbers == Array(1...max(1, numbers.count)).prefix(numbers.count).map { $0 }, "originals", "is not numbered from 1")
+        try require(
+            numbers == Array(1...max(1, numbers.count)).prefix(numbers.count).map { $0 },
+            "originals",
+            "is not numbered from 1"
+        )
         try require(ascend(originals) { $0.index <= $1.index }, "originals", "does not ascend by index")
         try require(ascend(streams) { $0.stream < $1.stream }, "streams", "is not in byte order")
         try require(Manifest.isProducer(producer), "producer", "is not a name and a version")
@@ -105,7 +110,8 @@ extension Manifest {
 
     /// 1 to 64 of the letters, digits and signs of a token, with one slash between name and version.
     private static func isProducer(_ text: String) -> Bool {
-        FieldRule.token(64).allows(.string(text)) && text.split(separator: "/", omittingEmptySubsequences: false).count == 2
+        FieldRule.token(64).allows(.string(text))
+            && text.split(separator: "/", omittingEmptySubsequences: false).count == 2
     }
 }
 

@@ -17,6 +17,11 @@ public struct Words: Equatable, Sendable {
         }
     }
 
+    /// How many there are of something.
+    init(count: Int, _ singular: String, _ plural: String, _ chinese: String) {
+        self.init("\(count) \(count == 1 ? singular : plural)", "共 \(count) \(chinese)")
+    }
+
     /// The words in Chinese or in English.
     public func text(chinese isChinese: Bool) -> String { isChinese ? chinese : english }
 }

@@ -113,7 +113,10 @@ private struct CentralHeader {
         try require(extraBytes == 0, .extraFields)
         try require(commentBytes == 0, .comment)
         try require(part == 0, .severalParts)
-        try require(madeBy >> 8 == ZipLayout.unix && attributes == ZipLayout.attributes && internalAttributes <= 1, .mode)
+        try require(
+            madeBy >> 8 == ZipLayout.unix && attributes == ZipLayout.attributes && internalAttributes <= 1,
+            .mode
+        )
     }
 
     /// The local header there has to be.

@@ -12,7 +12,9 @@ struct InstructionTests {
         var failed: [String] { lines.filter { $0.hasPrefix("FAILED") } }
     }
 
-    private func run(_ members: [String: [UInt8]], key: String = "", in unpacked: TemporaryDirectory? = nil) throws -> Outcome {
+    private func run(_ members: [String: [UInt8]], key: String = "", in unpacked: TemporaryDirectory? = nil) throws
+        -> Outcome
+    {
         let directory = try unpacked ?? TemporaryDirectory()
         if unpacked == nil { try directory.unpack(members) }
         let process = Process()
@@ -117,7 +119,8 @@ struct InstructionTests {
             relist.executableURL = URL(fileURLWithPath: "/bin/sh")
             relist.currentDirectoryURL = directory.url
             relist.arguments = [
-                "-c", "export LC_ALL=C; rm SHA256SUMS; sha256sum $(find . -type f | sed 's/..//' | sort) >/tmp/$$ && mv /tmp/$$ SHA256SUMS",
+                "-c",
+                "export LC_ALL=C; rm SHA256SUMS; sha256sum $(find . -type f | sed 's/..//' | sort) >/tmp/$$ && mv /tmp/$$ SHA256SUMS",
             ]
             try relist.run()
             relist.waitUntilExit()

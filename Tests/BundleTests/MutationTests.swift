@@ -58,7 +58,9 @@ struct MutationTests {
         return Array(text.replacingOccurrences(of: old, with: new).utf8)
     }
 
-    private func failures(_ change: (inout [String: [UInt8]], Sample) throws -> Void) throws -> [BundleCheckKind: Set<String>] {
+    private func failures(_ change: (inout [String: [UInt8]], Sample) throws -> Void) throws -> [BundleCheckKind: Set<
+        String
+    >] {
         let sample = try Sample()
         var members = sample.members
         try change(&members, sample)
@@ -126,7 +128,11 @@ struct MutationTests {
         #expect(try failures { members, _ in members["manifest.json"]?.append(0x0A) }[.manifest] == ["manifest.json"])
         #expect(
             try failures { members, _ in
-                members["manifest.json"] = try replacing(members["manifest.json"], "evidenced bundle 1", "evidenced bundle 2")
+                members["manifest.json"] = try replacing(
+                    members["manifest.json"],
+                    "evidenced bundle 1",
+                    "evidenced bundle 2"
+                )
             }[.manifest] == ["manifest.json"]
         )
         #expect(
@@ -207,7 +213,9 @@ struct MutationTests {
     func keys() throws {
         let stranger = try LedgerKey(name: SyntheticLedger.origin, seed: String(repeating: "33", count: 32)).vkey
         #expect(
-            try failures { members, _ in members["keys/1.vkey"] = Array("\(stranger)\n".utf8) } == [.keys: ["keys/1.vkey"]]
+            try failures { members, _ in members["keys/1.vkey"] = Array("\(stranger)\n".utf8) } == [
+                .keys: ["keys/1.vkey"]
+            ]
         )
         #expect(
             try failures { members, _ in members["keys/2.pem"] = members["keys/1.pem"] } == [.keys: ["keys/2.pem"]]

@@ -67,7 +67,10 @@ struct ArchiveTests {
         #expect(try file.neighbours == [file.name])
     }
 
-    @Test("with names that are not allowed are not written", arguments: ["", "/a", "a/", "a//b", "../a", "a/./b", "ä", "a b", "a\\b"])
+    @Test(
+        "with names that are not allowed are not written",
+        arguments: ["", "/a", "a/", "a//b", "../a", "a/./b", "ä", "a b", "a\\b"]
+    )
     func names(name: String) throws {
         let file = try ScratchFile()
         #expect(throws: ZipError.self) { try ZipWriter.write([name: .bytes([1])], to: file.path) }
