@@ -135,6 +135,9 @@ public struct BundleVerifier {
                 let content = try archive.content(of: member.name, limit: Int(member.size))
                 digests[member.name] = hasher.hash(content)
                 texts[member.name] = content
+                if String(validating: content, as: UTF8.self) == nil {
+                    fail(.archive, member.name, Words("it is not UTF-8", "不是 UTF-8 文本"))
+                }
             }
         } catch let error as ZipError {
             fail(.archive, member.name, Words(archive: error))
