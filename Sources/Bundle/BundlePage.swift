@@ -21,9 +21,8 @@ public enum BundlePage {
     /// The page around its data; the two parts do not change from bundle to bundle.
     static let template: (before: [UInt8], after: [UInt8]) = {
         let page = [UInt8](evidenced_bundle_page())
-        guard let start = page.firstRange(of: opening + placeholder + closing) else {
-            // The build embeds a page that has the line; Tests/BundleTests checks it.
-            return (page + opening, closing)
+        guard let start = page.firstRange(ofBytes: opening + placeholder + closing) else {
+            fatalError("the embedded page has no place for a bundle's data")
         }
         return (
             Array(page[..<(start.lowerBound + opening.count)]), Array(page[(start.upperBound - closing.count)...])
@@ -61,9 +60,9 @@ public enum BundlePage {
 
     /// The data a page holds; nil where the page has not exactly one element for it.
     static func data(in page: [UInt8]) -> ArraySlice<UInt8>? {
-        guard let start = page.firstRange(of: opening),
-            let end = page[start.upperBound...].firstRange(of: closing),
-            page[end.upperBound...].firstRange(of: opening) == nil
+        guard let start = page.firstRange(ofBytes: opening),
+            let end = page.firstRange(ofBytes: closing, from: start.upperBound),
+            page.firstRange(ofBytes: opening, from: end.upperBound) == nil
         else { return nil }
         return page[start.upperBound..<end.lowerBound]
     }

@@ -105,8 +105,3 @@ extension BundleVerifier {
     /// Whether the manifest says that this very version made the bundle.
     private var isOwnProduct: Bool { report.manifest?.producer == Producer.name }
 }
-
-/// The program that makes bundles.
-public enum Producer {
-    public static let name = "evidenced/0.1.0"
-}

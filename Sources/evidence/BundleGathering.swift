@@ -57,7 +57,10 @@ struct BundleGathering {
         try connection.callAll("GetEntry", parameters) { _, reply in
             found.append(try RecordedEntry(reply.get().member("entry")))
         }
-        for entry in found where entry.entry.index < checkpoint.size {
+        for entry in found where !selected.contains(entry.entry.index) {
+            guard entry.entry.index < checkpoint.size else {
+                throw Failure(.busy, "entry \(entry.entry.index) is newer than the checkpoint asked for: try again")
+            }
             add(entry, isSelected: true)
             selection.append(.index(entry.entry.index))
         }
