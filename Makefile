@@ -11,9 +11,9 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DESTDIR ?=
 
-# Swift's standard library goes into the binaries; libssl and liblmdb stay the system's, which mends them.
+# Swift's standard library goes into the binaries; libssl, libzip and liblmdb stay the system's, which mends them.
 RELEASE := -c release --static-swift-stdlib -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
-BUILD_PACKAGES := liblmdb-dev libssl-dev pkg-config
+BUILD_PACKAGES := liblmdb-dev libssl-dev libzip-dev pkg-config
 TEST_PACKAGES := $(BUILD_PACKAGES) curl openssl python3-venv strace xxd
 SWIFT_MINIMUM := 6.3
 VENV := .venv

@@ -15,7 +15,9 @@ let package = Package(
         .executable(name: "evidence", targets: ["evidence"]),
         .library(
             name: "EvidencedKit",
-            targets: ["Service", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB"]
+            targets: [
+                "Service", "Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB", "Zip",
+            ]
         ),
         // For the fuzz targets: what parses, without the event loops.
         .library(name: "EvidencedFormats", targets: ["LedgerFormat", "Merkle", "JSON", "OpenSSL"]),
@@ -31,12 +33,15 @@ let package = Package(
         // Floor 1: system libraries and pure values.
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+        .target(name: "CBundleTexts"),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "JSON", swiftSettings: strict),
         .target(name: "Merkle", swiftSettings: strict),
         // Floor 2: safe faces, and everything ledger-format.md describes.
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: strict),
         .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle"], swiftSettings: strict),
+        .target(name: "Zip", dependencies: ["CZip"], swiftSettings: strict),
         .target(name: "LedgerFormat", dependencies: ["JSON", "Merkle"], swiftSettings: strict),
         // Floor 3: the ledger itself, and the protocol that knows nothing of it.
         .target(
@@ -58,7 +63,13 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        // Floor 4: the ledger behind the socket, and the habits of a Linux daemon.
+        // Floor 4: the ledger behind the socket, what leaves the house, and the habits of a Linux daemon.
+        .target(
+            name: "Bundle",
+            dependencies: ["CBundleTexts", "Zip", "OpenSSL", "LedgerFormat", "Merkle", "JSON"],
+            exclude: ["Page", "VERIFY.txt"],
+            swiftSettings: strict
+        ),
         .target(
             name: "Service",
             dependencies: ["Ledger", "LedgerFormat", "Varlink", "JSON", "Merkle"],
@@ -84,7 +95,7 @@ let package = Package(
         .executableTarget(
             name: "evidence",
             dependencies: [
-                "Daemon", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink",
+                "Daemon", "Bundle", "Zip", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -93,6 +104,12 @@ let package = Package(
         .testTarget(name: "MerkleTests", dependencies: ["Merkle", "OpenSSL"], swiftSettings: strict),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: strict),
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Merkle"], swiftSettings: strict),
+        .testTarget(name: "ZipTests", dependencies: ["Zip"], swiftSettings: strict),
+        .testTarget(
+            name: "BundleTests",
+            dependencies: ["Bundle", "Zip", "LedgerFormat", "Merkle", "JSON", "OpenSSL"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "LedgerFormatTests",
             dependencies: ["LedgerFormat", "Merkle", "JSON", "OpenSSL"],

@@ -25,7 +25,47 @@ public struct ConsistencyAnswer: Sendable {
     public let note: String?
 }
 
+/// A signed checkpoint, and the key that signed it.
+public struct KeyedCheckpoint: Sendable {
+    public let checkpoint: Checkpoint
+    /// The C2SP signed note, as text.
+    public let note: String
+    /// The verification key of its incarnation, C2SP signed-note form.
+    public let vkey: String
+}
+
 extension Ledger {
+    /// The signed checkpoint of the smallest size that is not below `size`: what was signed when entry `size` − 1 was
+    /// recorded. The newest where no size is given.
+    ///
+    /// - Throws: `LedgerError.notFound` beyond the newest checkpoint.
+    public func checkpoint(covering size: UInt64?) throws -> KeyedCheckpoint {
+        let signed = checkpoint
+        let newest = KeyedCheckpoint(checkpoint: signed.checkpoint, note: signed.note, vkey: vkey)
+        guard let size else { return newest }
+        guard size <= signed.size else {
+            throw LedgerError.notFound(what: "checkpoint that covers \(size) entries")
+        }
+        let older = try environment.read { transaction -> SignedNote? in
+            let row = try transaction.cursor(schema.checkpoints) { try $0.seek(StoreKey.number(size)) }
+            guard let found = row.flatMap({ StoreKey.readNumber($0.key) }), found < signed.size else { return nil }
+            return try schema.note(transaction, size: found, root: try schema.root(transaction, size: found))
+        }
+        guard let older else { return newest }
+        let checkpoint = try Checkpoint(parsing: older.text)
+        return KeyedCheckpoint(checkpoint: checkpoint, note: older.encoded, vkey: try vkey(atSize: checkpoint.size))
+    }
+
+    /// The verification key in force at a size.
+    private func vkey(atSize size: UInt64) throws -> String {
+        let recoveries = try index.indexes(ofType: "system.recovered", from: 0, limit: .max, reverse: false)
+        var identity = try LedgerIdentity.genesis(Entry(entry(at: 0).bytes))
+        for recovery in recoveries where recovery < size {
+            identity = try identity.after(Entry(entry(at: recovery).bytes)) ?? identity
+        }
+        return identity.vkey
+    }
+
     /// Proves that entry `index` is in the tree of `size` entries, by default the newest checkpoint's. The proof is
     /// verified before it is given out.
     public func proveInclusion(of index: UInt64, size: UInt64? = nil) throws -> InclusionAnswer {

@@ -6,11 +6,12 @@ import Varlink
 
 extension LedgerService {
     func getCheckpoint(_ bytes: [UInt8]) throws -> [UInt8] {
-        _ = try CallParameters(bytes, known: [])
-        let signed = ledger.checkpoint
+        let parameters = try CallParameters(bytes, known: ["size"])
+        let answer = try ledger.checkpoint(covering: parameters.number("size"))
         return JSONValue.members([
-            "checkpoint": .string(signed.note), "origin": .string(ledger.origin),
-            "root": .string(signed.root.base64), "size": .int(Int64(signed.size)), "vkey": .string(ledger.vkey),
+            "checkpoint": .string(answer.note), "origin": .string(answer.checkpoint.origin),
+            "root": .string(answer.checkpoint.root.base64), "size": .int(Int64(answer.checkpoint.size)),
+            "vkey": .string(answer.vkey),
         ]).canonicalBytes
     }
 

@@ -26,7 +26,7 @@ public enum VarlinkClientError: Error, Equatable, Sendable, CustomStringConverti
 public final class VarlinkClient {
     /// Longest reply taken, in bytes.
     public static let maximumReplyBytes = 256 << 20
-    private let descriptor: Int32
+    private let socket: UnixSocket
     private var received: [UInt8] = []
     /// Where in `received` the search for the next end of message goes on.
     private var searched = 0
@@ -36,30 +36,8 @@ public final class VarlinkClient {
     ///
     /// - Parameter timeoutSeconds: how long a single wait for bytes may take; 0 for ever.
     public init(path: String, timeoutSeconds: Int = 60) throws(VarlinkClientError) {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let capacity = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < capacity else { throw .unreachable(path: path, errno: ENAMETOOLONG) }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw .unreachable(path: path, errno: errno) }
-        var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
-        }
-        let code = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 ? 0 : errno
-            }
-        }
-        guard code == 0 else {
-            close(descriptor)
-            throw .unreachable(path: path, errno: code)
-        }
-        self.descriptor = descriptor
+        socket = try UnixSocket(path: path, timeoutSeconds: timeoutSeconds)
     }
-
-    deinit { close(descriptor) }
 
     /// Calls a method and waits for its one answer.
     ///
@@ -94,7 +72,7 @@ public final class VarlinkClient {
         writer.name("parameters")
         writer.raw(parameters)
         writer.endObject()
-        try write(writer.bytes + [0])
+        try socket.send(writer.bytes + [0])
     }
 
     /// Waits for the next answer.
@@ -146,27 +124,6 @@ public final class VarlinkClient {
             searched -= consumed
             consumed = 0
         }
-        let (count, code) = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 1) { buffer in
-            var count: Int
-            repeat { count = recv(descriptor, buffer.baseAddress, buffer.count, 0) } while count < 0 && errno == EINTR
-            let code = errno
-            if count > 0 { received.append(contentsOf: buffer[..<count]) }
-            return (count, code)
-        }
-        if count == 0 || count < 0 && code == ECONNRESET { throw .closed }
-        guard count > 0 else { throw .timeout }
-    }
-
-    private func write(_ bytes: [UInt8]) throws(VarlinkClientError) {
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
-            }
-            if count < 0, errno == EINTR { continue }
-            if count < 0, [EPIPE, ECONNRESET].contains(errno) { throw .closed }
-            guard count > 0 else { throw .timeout }
-            done += count
-        }
+        try socket.receive(into: &received)
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Daemon
 import Glibc
 import Ledger
+import Varlink
 
 /// Where the daemon is. Part of every command that asks it.
 struct SocketOptions: ParsableArguments {
@@ -19,9 +20,13 @@ struct SocketOptions: ParsableArguments {
     ///
     /// - Parameter timeoutSeconds: how long a wait for an answer may take; 0 for ever.
     func connect(timeoutSeconds: Int = 60) throws -> Connection {
-        let path = socket ?? Environment.value("EVIDENCED_SOCKET") ?? "/run/evidenced/evidenced.sock"
-        return try Connection(path: path, timeoutSeconds: timeoutSeconds)
+        try Connection(path: path, timeoutSeconds: timeoutSeconds)
     }
+
+    /// Connects to the daemon for what it serves over HTTP.
+    func connectHTTP() throws -> HTTPClient { try HTTPClient(path: path) }
+
+    private var path: String { socket ?? Environment.value("EVIDENCED_SOCKET") ?? "/run/evidenced/evidenced.sock" }
 }
 
 /// The form of the output.

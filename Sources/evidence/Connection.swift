@@ -17,6 +17,29 @@ struct Connection {
         try client.call(Connection.qualified(method), Connection.object(parameters))
     }
 
+    /// Calls a method once for each of the parameters, with up to 64 calls under way; `each` gets the place of each call
+    /// and its answer, in order.
+    func callAll(
+        _ method: String,
+        _ parameters: [JSONValue],
+        each: (Int, Result<JSONValue, VarlinkError>) throws -> Void
+    ) throws {
+        var sent = 0
+        for received in parameters.indices {
+            while sent < parameters.count, sent - received < 64 {
+                try client.send(Connection.qualified(method), parameters[sent].canonicalBytes)
+                sent += 1
+            }
+            let answer: Result<JSONValue, VarlinkError>
+            do {
+                answer = .success(try client.receive().parameters)
+            } catch let error as VarlinkError {
+                answer = .failure(error)
+            }
+            try each(received, answer)
+        }
+    }
+
     /// Calls a method with `more`; `each` gets every reply and stops the stream with false.
     func stream(
         _ method: String,

@@ -3,6 +3,7 @@ import JSON
 import Ledger
 import OpenSSL
 import Varlink
+import Zip
 
 /// How the program ends.
 enum ExitStatus: Int32 {
@@ -47,6 +48,7 @@ struct Failure: Error {
         case let refusal as StartupRefusal: self.init(.refused, refusal.description)
         case let error as SystemError: self.init(Failure.status(ofErrno: error.errno), error.description)
         case let error as FileError: self.init(Failure.status(ofErrno: error.errno), error.description)
+        case let error as ZipError: self.init(.refused, error.description)
         case let damage as StoreDamage: self.init(.refused, "the store is damaged: \(damage)")
         default: return nil
         }

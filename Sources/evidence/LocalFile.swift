@@ -14,6 +14,18 @@ enum LocalFile {
         return try read(descriptor: descriptor, name: path)
     }
 
+    /// The first bytes of a file, fewer where it is shorter; none of standard input.
+    static func beginning(_ path: String, count: Int) throws -> [UInt8] {
+        guard path != "-" else { return [] }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure(path: path, errno: errno) }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let read = Glibc.read(descriptor, &bytes, count)
+        guard read >= 0 else { throw Failure(path: path, errno: errno) }
+        return Array(bytes.prefix(read))
+    }
+
     /// Writes a new file or replaces one.
     static func write(_ bytes: [UInt8], to path: String) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -52,6 +64,12 @@ enum LocalFile {
     /// The last part of a path.
     static func name(_ path: String) -> String {
         path.split(separator: "/").last.map(String.init) ?? path
+    }
+
+    /// The directory a path lies in.
+    static func parent(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// The path from the root on.

@@ -178,7 +178,8 @@ struct Verification {
         checks.append(Check(what: what, problem: problem))
     }
 
-    private static func opening(_ value: JSONValue) -> Opening? {
+    /// The opening of its JSON form (`ledger-format.md` section 5); nil where it is none.
+    static func opening(_ value: JSONValue) -> Opening? {
         guard let scope = value["scope"]?.string.flatMap({ StreamID($0) }), let name = value["name"]?.string,
             let salt = value["salt"]?.string.flatMap({ Base64.decode($0) }), salt.count == FormatLimits.saltBytes,
             let disclosed = value["value"]

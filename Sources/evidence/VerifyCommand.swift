@@ -5,9 +5,13 @@ import JSON
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Check a proof, without the daemon.",
+        abstract: "Check a proof or a bundle, without the daemon.",
         discussion: """
-            Checks that an entry is what the ledger signed: its hash, its path to the root, and the checkpoint's \
+            Given a bundle (a ZIP archive evidence bundle made), checks everything in it: digests, entries, proofs, \
+            signature, disclosed claims, originals, older checkpoints. Says of each check whether it passed and on \
+            which file it failed; exits with 1 if one failed. Without --key everything is checked but who signed.
+
+            Given a proof, checks that an entry is what the ledger signed: its hash, its path to the root, and the checkpoint's \
             signature under a key you trust. With --opening it also checks disclosed claims against their \
             commitments in the entry, and with --document that a file is the one whose digest was disclosed. Says \
             of each check whether it passed; exits with 1 if one failed. Needs no network and no daemon.
@@ -20,6 +24,8 @@ struct VerifyCommand: ParsableCommand {
             which openssl pkeyutl -verify -rawin checks with the key evidence keys --pem prints.
 
             EXAMPLES
+              evidence verify case.zip --key ledger.vkey
+              evidence verify case.zip --key ledger.vkey --chinese
               evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey
               evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey \\
                 --opening openings.json --document contract.pdf
@@ -28,14 +34,22 @@ struct VerifyCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The proof, a C2SP tlog-proof.", valueName: "proof"), completion: .file())
+    @Argument(help: ArgumentHelp("A bundle, or a proof (a C2SP tlog-proof).", valueName: "file"), completion: .file())
     var proof: String
 
-    @Option(help: ArgumentHelp("The entry's exact bytes.", valueName: "file"), completion: .file())
-    var entry: String
+    @Option(
+        help: ArgumentHelp("The entry's exact bytes. Needed for a proof.", valueName: "file"),
+        completion: .file()
+    )
+    var entry: String?
 
-    @Option(help: ArgumentHelp("The ledger's verification key, or a file that holds it.", valueName: "vkey"))
-    var key: String
+    @Option(
+        help: ArgumentHelp(
+            "The ledger's verification key, or a file that holds it. Needed for a proof.",
+            valueName: "vkey"
+        )
+    )
+    var key: String?
 
     @Option(
         name: .customLong("opening"),
@@ -47,6 +61,9 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A document whose digest an opening discloses.", valueName: "file"), completion: .file())
     var document: String?
 
+    @Flag(help: "Print the checks of a bundle in Chinese (中文).")
+    var chinese = false
+
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -54,6 +71,15 @@ struct VerifyCommand: ParsableCommand {
     }
 
     func run() throws {
+        guard try !BundleVerification.isBundle(proof) else {
+            guard entry == nil, openings.isEmpty, document == nil else {
+                throw Failure(.usage, "--entry, --opening and --document don't go with a bundle")
+            }
+            let trusted = try key.map(VerifyCommand.verificationKey)
+            return try BundleVerification.run(path: proof, key: trusted, chinese: chinese, json: output.json)
+        }
+        guard let entry, let key else { throw Failure(.usage, "a proof needs --entry and --key") }
+        guard !chinese else { throw Failure(.usage, "--chinese goes with a bundle only") }
         var verification = Verification(
             entryBytes: try LocalFile.read(entry),
             proofBytes: try LocalFile.read(proof),
@@ -72,7 +98,7 @@ struct VerifyCommand: ParsableCommand {
     }
 
     /// The text of a key: the argument itself, or the first line of the file it names.
-    private static func verificationKey(_ argument: String) throws -> String {
+    static func verificationKey(_ argument: String) throws -> String {
         if argument.split(separator: "+", maxSplits: 2).count == 3, !LocalFile.exists(argument) { return argument }
         let text = String(decoding: try LocalFile.read(argument), as: UTF8.self)
         return text.split(separator: "\n").first.map(String.init) ?? ""

@@ -293,6 +293,25 @@ evidence prove --consistency "$kept_size"
 same "the first root, and the one the auditor noted down" \
     "$(evidence prove --consistency "$kept_size" --json | field firstRoot)" "$kept_root"
 
+chapter "A bundle for somebody outside"
+evidence bundle --stream "contract/$agreement" --open title,sha256 --original "$contract" --key ledger.vkey -o case.zip
+printf '\nchecked by the program, without the daemon:\n'
+evidence verify case.zip --key ledger.vkey
+# Whoever gets it has the archive and the key, and nothing of ours.
+mkdir case
+python3 -m zipfile -e case.zip case
+printf '\nchecked by the commands of VERIFY.txt:\n'
+if ! (cd case && sed -n 's/^    //p' VERIFY.txt | env -i PATH=/usr/bin:/bin LEDGER_KEY="$(cat ../ledger.vkey)" sh) >shell.txt
+then
+    fail "VERIFY.txt's commands refuse the bundle: $(cat shell.txt)"
+fi
+printf '   %s checks, such as\n' "$(grep -c '^OK' shell.txt)"
+sed -n -e '/SHA256SUMS/p' -e '/checkpoint: signed/p' -e '/leads to the root/p' -e '/originals/p' shell.txt | sed 's/^/   /'
+cp -r case forged
+sed -i s/sms-code/password/ forged/entries/*.json
+if (cd forged && sed -n 's/^    //p' VERIFY.txt | sh) >forged.txt 2>&1; then fail "a forged bundle was verified"; fi
+printf '\nand with one word of an entry changed:\n%s\n' "$(grep '^FAILED' forged.txt)"
+
 chapter "Audit, backup, status"
 evidence audit --config evidenced.conf
 evidence backup backups/first
@@ -316,6 +335,7 @@ Look around in $dir:
   contract.entry.json          an entry as it was hashed: open it in any editor
   contract.tlog-proof          its proof, with the signed checkpoint
   proofs/                      proofs of all deposits
+  case.zip                     the contract's story for somebody outside: unpacked in case/, open index.html
   openings.json                the disclosed claims
   store/, index/, lock/        the ledger itself; backups/first is a copy of it
   daemon.log                   what the daemon said

@@ -48,16 +48,20 @@ never() {
 # The table. A pattern names whole modules.
 only 'CLMDB' LMDB
 only 'COpenSSL' OpenSSL
+only 'CZip' Zip
+only 'CBundleTexts' Bundle
 only 'NIO.*|_NIO.*' Varlink
 only 'CLinux' Ledger Varlink
 nothing_but JSON 'Swift|Synchronization'
 nothing_but Merkle 'Swift|Synchronization'
 nothing_but LedgerFormat 'Swift|Synchronization|Glibc|JSON|Merkle'
-never LMDB 'JSON|Merkle|OpenSSL|Ledger.*|Varlink|Service|Daemon'
-never OpenSSL 'JSON|LMDB|Ledger.*|Varlink|Service|Daemon'
-never Ledger 'Varlink|Service|Daemon'
+nothing_but Zip 'Swift|Synchronization|Glibc|CZip'
+nothing_but Bundle 'Swift|Synchronization|Glibc|CBundleTexts|JSON|Merkle|OpenSSL|LedgerFormat|Zip'
+never LMDB 'JSON|Merkle|OpenSSL|Ledger.*|Varlink|Service|Daemon|Bundle'
+never OpenSSL 'JSON|LMDB|Ledger.*|Varlink|Service|Daemon|Bundle'
+never Ledger 'Varlink|Service|Daemon|Bundle'
 never Varlink 'LMDB|OpenSSL|Merkle|Ledger.*|Service|Daemon'
-never Service 'LMDB|OpenSSL|Daemon'
+never Service 'LMDB|OpenSSL|Daemon|Bundle|Zip'
 for directory in Sources/*/; do never "$(basename "$directory")" 'Foundation.*'; done
 
 while read -r lines file; do

@@ -1,0 +1,108 @@
+/// What is checked of a bundle: the ten steps of `ledger-format.md` section 14, taken apart as far as their outcomes
+/// mean different things.
+public enum BundleCheckKind: Int, CaseIterable, Sendable {
+    case archive, digests
+    case manifest, members, page, instructions
+    case entries, inclusion
+    case chain, times
+    case identity, keys
+    case signature, trust, succession
+    case streams
+    case openings
+    case originals
+    case consistency
+
+    /// The step of section 14 it is part of.
+    public var step: Int {
+        switch self {
+        case .archive, .digests: 1
+        case .manifest, .members, .page, .instructions: 2
+        case .entries, .inclusion: 3
+        case .chain, .times: 4
+        case .identity, .keys: 5
+        case .signature, .trust, .succession: 6
+        case .streams: 7
+        case .openings: 8
+        case .originals: 9
+        case .consistency: 10
+        }
+    }
+
+    /// A word for programs.
+    public var name: String { "\(self)" }
+
+    /// What holds where the check has passed.
+    public var words: Words {
+        switch self {
+        case .archive: Words("the archive keeps the rules of the format", "归档文件符合格式规则")
+        case .digests: Words("SHA256SUMS states the digest of every other member", "SHA256SUMS 列出的摘要与各文件一致")
+        case .manifest: Words("the manifest is complete and canonical", "清单完整且为规范形式")
+        case .members: Words("the members are exactly those the manifest states", "文件与清单所列完全一致")
+        case .page: Words("the page shows the members as they are", "网页所含数据与各文件一致")
+        case .instructions: Words("the instructions are those of the program that made the bundle", "核验说明与生成程序所附一致")
+        case .entries: Words("each entry keeps the ledger's format", "每个条目符合账本格式")
+        case .inclusion: Words("each entry is in the tree the checkpoint signs", "每个条目都在检查点签名的树中")
+        case .chain: Words("entries that follow one another are chained", "相邻条目前后相链")
+        case .times: Words("the times of the entries ascend", "条目时间依次递增")
+        case .identity: Words("the ledger's first entry and recoveries establish its keys", "首条目及恢复条目确立账本密钥")
+        case .keys: Words("the key files hold the ledger's keys", "密钥文件与账本密钥一致")
+        case .signature: Words("the checkpoint is signed by the ledger's key", "检查点由账本密钥签名")
+        case .trust: Words("the ledger's key is the one you hold", "账本密钥与您持有的密钥一致")
+        case .succession: Words("the key that signs now is the one you hold", "现行签名密钥与您持有的密钥一致")
+        case .streams: Words("no entry of a complete stream is missing", "完整数据流没有缺少条目")
+        case .openings: Words("disclosed claims are what the entries commit to", "披露内容与条目中的承诺一致")
+        case .originals: Words("originals have the digests that were recorded", "原件摘要与记录一致")
+        case .consistency: Words("the ledger only grew since its older checkpoints", "账本自旧检查点以来只增不改")
+        }
+    }
+}
+
+/// The outcome of one check.
+public struct BundleCheck: Equatable, Sendable {
+    public enum Outcome: String, Sendable {
+        case passed, failed
+        /// It could not be made, or nobody asked for it.
+        case unchecked
+
+        public var words: Words {
+            switch self {
+            case .passed: Words("passed", "通过")
+            case .failed: Words("FAILED", "未通过")
+            case .unchecked: Words("not checked", "未核验")
+            }
+        }
+    }
+
+    public let kind: BundleCheckKind
+    public let outcome: Outcome
+    /// The member it failed on; nil where it is about several, or the archive itself.
+    public let member: String?
+    /// What is wrong, what was not checked and why, or how much was checked.
+    public let remark: Words?
+
+    /// The check in one line. What is in it may be hostile, down to the names of members.
+    public func text(chinese: Bool = false) -> String {
+        let colon = chinese ? "：" : ": "
+        return outcome.words.text(chinese: chinese) + "  " + kind.words.text(chinese: chinese)
+            + (member.map { (chinese ? "　" : "  ") + $0 } ?? "")
+            + (remark.map { colon + $0.text(chinese: chinese) } ?? "")
+    }
+}
+
+/// What the verification of a bundle found.
+public struct BundleReport: Sendable {
+    /// In the order of the steps. A check that failed on several members is there once for each, up to
+    /// `maximumFailures`.
+    public internal(set) var checks: [BundleCheck] = []
+    /// What the bundle states; nil where its manifest can't be read.
+    public internal(set) var manifest: Manifest?
+
+    /// The most failures listed of one kind.
+    public static let maximumFailures = 50
+
+    /// Whether nothing failed. Says nothing of who signed where `isKeyKnown` is false.
+    public var hasPassed: Bool { checks.allSatisfy { $0.outcome != .failed } }
+
+    /// Whether the ledger's key was compared with one from elsewhere, and was the same.
+    public var isKeyKnown: Bool { checks.contains { $0.kind == .trust && $0.outcome == .passed } }
+}

@@ -1,0 +1,79 @@
+import CBundleTexts
+import JSON
+import Merkle
+
+/// `index.html`: a page that shows a bundle's story and checks it in a browser, with the bundle's texts in it.
+///
+/// The data is the text of one `script` element: a JSON object of `files`, name → text of every text member but
+/// `index.html`, `VERIFY.txt` and `SHA256SUMS`, and `originals`, name → digest and size. It is canonical but for `<`,
+/// which is written `\u003c` so that no text can end the element (`ledger-format.md` section 14).
+public enum BundlePage {
+    static let opening = Array(#"<script type="application/json" id="bundle-data">"#.utf8)
+    static let closing = Array("</script>".utf8)
+    private static let placeholder = Array("BUNDLE_DATA".utf8)
+
+    /// Digest and size of an original.
+    struct OriginalFacts: Equatable {
+        let sha256: Digest
+        let size: UInt64
+    }
+
+    /// The page around its data; the two parts do not change from bundle to bundle.
+    static let template: (before: [UInt8], after: [UInt8]) = {
+        let page = [UInt8](evidenced_bundle_page())
+        guard let start = page.firstRange(ofBytes: opening + placeholder + closing) else {
+            fatalError("the embedded page has no place for a bundle's data")
+        }
+        return (
+            Array(page[..<(start.lowerBound + opening.count)]), Array(page[(start.upperBound - closing.count)...])
+        )
+    }()
+
+    /// The page with its data.
+    static func html(data: [UInt8]) -> [UInt8] { template.before + data + template.after }
+
+    /// The data of a bundle.
+    ///
+    /// - Parameter files: the members with `isInPage`.
+    static func data(files: [String: [UInt8]], originals: [String: OriginalFacts]) -> [UInt8] {
+        var writer = JSONWriter(capacity: files.values.reduce(1_024) { $0 + $1.count * 5 / 4 + 128 })
+        writer.beginObject()
+        writer.name("files")
+        writer.beginObject()
+        for (name, content) in files.sorted(by: { JSONWriter.precedes($0.key, $1.key) }) {
+            writer.name(name)
+            writer.string(String(decoding: content, as: UTF8.self))
+        }
+        writer.endObject()
+        writer.name("originals")
+        writer.beginObject()
+        for (name, facts) in originals.sorted(by: { JSONWriter.precedes($0.key, $1.key) }) {
+            writer.name(name)
+            writer.value(
+                .members(["sha256": .string(facts.sha256.hex), "size": .int(Int64(clamping: facts.size))])
+            )
+        }
+        writer.endObject()
+        writer.endObject()
+        return escaped(writer.bytes)
+    }
+
+    /// The data a page holds; nil where the page has not exactly one element for it.
+    static func data(in page: [UInt8]) -> ArraySlice<UInt8>? {
+        guard let start = page.firstRange(ofBytes: opening),
+            let end = page.firstRange(ofBytes: closing, from: start.upperBound),
+            page.firstRange(ofBytes: opening, from: end.upperBound) == nil
+        else { return nil }
+        return page[start.upperBound..<end.lowerBound]
+    }
+
+    /// `<` stands in strings only, so it may be escaped wherever it stands.
+    private static func escaped(_ json: [UInt8]) -> [UInt8] {
+        var escaped: [UInt8] = []
+        escaped.reserveCapacity(json.count + 64)
+        for byte in json {
+            if byte == UInt8(ascii: "<") { escaped.append(contentsOf: #"\u003c"#.utf8) } else { escaped.append(byte) }
+        }
+        return escaped
+    }
+}

@@ -1,0 +1,175 @@
+import LedgerFormat
+import Merkle
+
+/// Steps 5, 6 and 10: who the ledger is, who signed, and that it only grew.
+extension BundleVerifier {
+    /// Follows origin and key through the first entry and every `system.recovered`.
+    mutating func checkIdentity() -> Words? {
+        guard let first = entries.first, first.entry.index == 0 else {
+            fail(.identity, BundleMember.entry(0).name, Words("it is missing or can't be read", "缺失或无法读取"))
+            return nil
+        }
+        do {
+            incarnations = [try Incarnation(first: first.entry)]
+        } catch {
+            fail(.identity, first.member, Words(error: error))
+            return nil
+        }
+        for entry in entries.dropFirst() {
+            if entry.entry.type == "ledger.created" {
+                fail(.identity, entry.member, Words("the ledger was created before", "账本早已创建"))
+            }
+            guard entry.entry.type == "system.recovered", let last = incarnations.last, let checkpoint else { continue }
+            guard let proof = entry.proof else {
+                fail(.identity, entry.member, Words("it is not proven to be in the ledger", "未能证明在账本中"))
+                continue
+            }
+            do {
+                let root = proof.rootBefore(size: checkpoint.size, hasher: &hasher)
+                incarnations.append(try Incarnation(entry.entry, after: last, root: root))
+            } catch {
+                fail(.identity, entry.member, Words(error: error))
+            }
+        }
+        return Words(count: incarnations.count, "incarnation", "incarnations", "个实例")
+    }
+
+    /// The manifest and the key files name these keys and no others.
+    mutating func checkKeys() -> Words? {
+        guard let manifest = report.manifest else {
+            note(.keys, .unchecked, nil, Words("there is no manifest to go by", "没有可依据的清单"))
+            return nil
+        }
+        let established = incarnations.map { Manifest.KeyRow(incarnation: $0.number, vkey: $0.key.text) }
+        if manifest.keys != established {
+            fail(.keys, BundleMember.manifest.name, Words("it names other keys than the entries", "所列密钥与条目确立的不同"))
+        }
+        for incarnation in incarnations {
+            let files: [(BundleMember, String)] = [
+                (.vkey(incarnation.number), incarnation.key.text + "\n"),
+                (.pem(incarnation.number), PublicKeyText.pem(incarnation.key.publicKey)),
+            ]
+            for (member, text) in files where !(texts[member.name]?.elementsEqual(text.utf8) ?? false) {
+                fail(
+                    .keys,
+                    member.name,
+                    Words(
+                        "it does not hold the key of incarnation \(incarnation.number)",
+                        "不是实例 \(incarnation.number) 的密钥"
+                    )
+                )
+            }
+        }
+        return nil
+    }
+
+    mutating func checkSignature() -> Words? {
+        let name = BundleMember.checkpoint.name
+        guard let bytes = texts[name], let checkpoint, let incarnation = incarnations.last else {
+            fail(.signature, name, Words("there is no checkpoint, or no key to check it with", "没有检查点或核验密钥"))
+            return nil
+        }
+        do {
+            let note = try SignedNote(parsing: bytes)
+            try note.verify([incarnation.verifier])
+            guard checkpoint.origin.utf8.elementsEqual(incarnation.origin.utf8) else {
+                throw BundleFormatError("its origin is not that of the key", "来源名称与密钥不符")
+            }
+            // Cosignatures of witnesses may follow; each line has one spelling.
+            guard note.encoded.utf8.elementsEqual(bytes) else {
+                throw BundleFormatError("it is not spelt as it must be", "书写形式不符合规定")
+            }
+            if let stated = report.manifest?.checkpoint, stated != checkpoint {
+                fail(.signature, BundleMember.manifest.name, Words("it states another checkpoint", "所列检查点不同"))
+            }
+        } catch {
+            fail(.signature, name, Words(error: error))
+        }
+        return Words(
+            "\(checkpoint.origin), \(checkpoint.size) entries",
+            "\(checkpoint.origin)，共 \(checkpoint.size) 个条目"
+        )
+    }
+
+    /// Compares the ledger's keys with one from elsewhere.
+    mutating func checkTrust(_ key: String?) {
+        guard let key else {
+            return note(
+                .trust,
+                .unchecked,
+                nil,
+                Words(
+                    "no key from elsewhere was given: who signed is not shown",
+                    "未提供另行取得的密钥：签名者身份未经核验"
+                )
+            )
+        }
+        guard let first = incarnations.first, let last = incarnations.last else {
+            return fail(.trust, nil, Words("the bundle establishes no key", "证据包未确立任何密钥"))
+        }
+        func isGiven(_ incarnation: Incarnation) -> Bool { incarnation.key.text.utf8.elementsEqual(key.utf8) }
+        guard isGiven(first) || isGiven(last) else {
+            return fail(.trust, nil, Words("the ledger's key is another one", "账本密钥与所提供的不同"))
+        }
+        note(.trust, .passed, BundleMember.vkey(isGiven(last) ? last.number : first.number).name, nil)
+        if last.number != first.number, !isGiven(last) {
+            note(
+                .succession,
+                .unchecked,
+                BundleMember.vkey(last.number).name,
+                Words(
+                    "the ledger went on under a new key: have the operator or a witness confirm it",
+                    "账本已改用新密钥：请向运营方或见证人确认"
+                )
+            )
+        }
+    }
+
+    /// Each older note is signed by the key in force at its size, and its tree is the beginning of the checkpoint's.
+    mutating func checkConsistency() -> Words? {
+        var count = 0
+        for (name, bytes) in texts.sorted(by: { $0.key < $1.key }) {
+            guard case .consistency(let size) = BundleMember(name: name) else { continue }
+            count += 1
+            do {
+                try checkConsistency(bytes, size: size)
+            } catch let error as ProofError {
+                fail(.consistency, name, Words(error.rawValue, "证明不成立（\(error.rawValue)）"))
+            } catch {
+                fail(.consistency, name, Words(error: error))
+            }
+        }
+        return Words(count: count, "older checkpoint", "older checkpoints", "个旧检查点")
+    }
+
+    private mutating func checkConsistency(_ bytes: [UInt8], size: UInt64) throws {
+        guard let checkpoint else { throw BundleFormatError("there is no checkpoint to lead to", "没有可对照的检查点") }
+        let proof = try ConsistencyText(bytes)
+        guard proof.encoded.utf8.elementsEqual(bytes) else {
+            throw BundleFormatError("it is not spelt as it must be", "书写形式不符合规定")
+        }
+        let note = try SignedNote(parsing: Array(proof.note.utf8))
+        let older = try Checkpoint(parsing: note.text)
+        guard older.size == size, note.encoded.utf8.elementsEqual(proof.note.utf8) else {
+            throw BundleFormatError("its note is of another size, or not spelt as it must be", "检查点的大小或书写形式不符")
+        }
+        guard older.size < checkpoint.size else {
+            throw BundleFormatError("its checkpoint is not older", "该检查点并非更早")
+        }
+        guard let incarnation = incarnations.last(where: { $0.index < size }) else {
+            throw BundleFormatError("no key was in force at its size", "该大小时没有有效密钥")
+        }
+        try note.verify([incarnation.verifier])
+        guard older.origin.utf8.elementsEqual(incarnation.origin.utf8) else {
+            throw BundleFormatError("its origin is not that of the key", "来源名称与密钥不符")
+        }
+        try ProofVerifier.consistency(
+            first: older.size,
+            second: checkpoint.size,
+            firstRoot: older.root,
+            secondRoot: checkpoint.root,
+            path: proof.path,
+            hasher: &hasher
+        )
+    }
+}

@@ -1,0 +1,169 @@
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Zip
+
+/// Verifies bundles: the ten steps of `ledger-format.md` section 14. Needs nothing but the bundle, and the ledger's
+/// verification key to say who signed. Input may be hostile: nothing traps.
+public struct BundleVerifier {
+    /// The most bytes of text taken into memory.
+    static let maximumTextBytes: UInt64 = 1 << 30
+
+    var report = BundleReport()
+    var hasher = SHA256Hasher()
+    /// Contents of all members but originals, by name.
+    var texts: [String: [UInt8]] = [:]
+    var originals: [String: OriginalDigests] = [:]
+    /// SHA-256 of every member that could be read.
+    var digests: [String: Digest] = [:]
+    /// By ascending index; those that can be read.
+    var entries: [ReadEntry] = []
+    var incarnations: [Incarnation] = []
+    var checkpoint: Checkpoint?
+    /// Values of openings that hold, by index and name.
+    var opened: [UInt64: [String: OpeningText]] = [:]
+
+    struct OriginalDigests {
+        let sha256: Digest
+        let sm3: Digest
+        let size: UInt64
+    }
+
+    /// An entry as far as it could be read.
+    struct ReadEntry {
+        let entry: Entry
+        let leaf: Digest
+        /// Its proof, where that holds.
+        var proof: TlogProof?
+
+        var member: String { BundleMember.entry(entry.index).name }
+    }
+
+    /// Verifies the bundle at a path.
+    ///
+    /// - Parameter key: a verification key of the ledger from elsewhere, in signed-note form; nil where there is none.
+    /// - Returns: all checks. A file that can't be read is a failed check.
+    public static func verify(path: String, key: String? = nil) -> BundleReport {
+        var verifier = BundleVerifier()
+        verifier.run(path: path, key: key)
+        return verifier.report
+    }
+
+    private mutating func run(path: String, key: String?) {
+        checkArchive(path)
+        guard !texts.isEmpty else {
+            for kind in BundleCheckKind.allCases where kind != .archive {
+                note(kind, .unchecked, nil, Words("the archive can't be read", "归档文件无法读取"))
+            }
+            return
+        }
+        check(.digests, nil) { $0.checkDigests() }
+        checkManifest()
+        check(.page, BundleMember.page.name) { $0.checkPage() }
+        check(.instructions, BundleMember.instructions.name) { $0.checkInstructions() }
+        check(.entries, nil) { $0.readEntries() }
+        check(.inclusion, nil) { $0.checkInclusion() }
+        check(.chain, nil) { $0.checkChain() }
+        check(.times, nil) { $0.checkTimes() }
+        check(.identity, nil) { $0.checkIdentity() }
+        check(.keys, nil) { $0.checkKeys() }
+        check(.signature, BundleMember.checkpoint.name) { $0.checkSignature() }
+        checkTrust(key)
+        check(.streams, nil) { $0.checkStreams() }
+        check(.openings, nil) { $0.checkOpenings() }
+        check(.originals, nil) { $0.checkOriginals() }
+        check(.consistency, nil) { $0.checkConsistency() }
+    }
+
+    // MARK: The report
+
+    /// Makes a check; it has passed where the body noted nothing.
+    ///
+    /// - Parameter body: notes failures; gives how much was checked, or nil where that says nothing.
+    mutating func check(_ kind: BundleCheckKind, _ member: String?, _ body: (inout BundleVerifier) -> Words?) {
+        let before = report.checks.count
+        let remark = body(&self)
+        if report.checks.count == before { note(kind, .passed, member, remark) }
+    }
+
+    mutating func note(_ kind: BundleCheckKind, _ outcome: BundleCheck.Outcome, _ member: String?, _ remark: Words?) {
+        report.checks.append(BundleCheck(kind: kind, outcome: outcome, member: member, remark: remark))
+    }
+
+    mutating func fail(_ kind: BundleCheckKind, _ member: String?, _ remark: Words) {
+        let failures = report.checks.reversed().prefix { $0.kind == kind }.count
+        if failures < BundleReport.maximumFailures { note(kind, .failed, member, remark) }
+    }
+
+    // MARK: Step 1
+
+    /// Reads all members: texts into memory, originals through the hash functions.
+    private mutating func checkArchive(_ path: String) {
+        check(.archive, nil) { verifier in
+            do {
+                let archive = try ZipReader(path: path)
+                let text = archive.members.reduce(UInt64(0)) { sum, member in
+                    if case .original = BundleMember(name: member.name) { sum } else { sum + member.size }
+                }
+                guard text <= BundleVerifier.maximumTextBytes else { throw ZipError(.memberTooLarge) }
+                for member in archive.members { verifier.read(member, of: archive) }
+                return Words(count: archive.members.count, "member", "members", "个文件")
+            } catch let error as ZipError {
+                verifier.fail(.archive, error.member, Words(archive: error))
+            } catch {
+                verifier.fail(.archive, nil, Words(error: error))
+            }
+            return nil
+        }
+    }
+
+    private mutating func read(_ member: ZipMember, of archive: ZipReader) {
+        let kind = BundleMember(name: member.name)
+        if kind == nil { fail(.archive, member.name, Words("no bundle has a member of this name", "证据包中不应有此名称的文件")) }
+        let sha256 = RunningDigest.sha256()
+        let sm3 = RunningDigest.sm3()
+        do {
+            if case .original = kind {
+                try archive.read(member) {
+                    sha256.update($0)
+                    sm3.update($0)
+                }
+                let digest = sha256.finish()
+                digests[member.name] = digest
+                originals[member.name] = OriginalDigests(sha256: digest, sm3: sm3.finish(), size: member.size)
+            } else {
+                let content = try archive.content(of: member.name, limit: Int(member.size))
+                digests[member.name] = hasher.hash(content)
+                texts[member.name] = content
+                if String(validating: content, as: UTF8.self) == nil {
+                    fail(.archive, member.name, Words("it is not UTF-8", "不是 UTF-8 文本"))
+                }
+            }
+        } catch let error as ZipError {
+            fail(.archive, member.name, Words(archive: error))
+        } catch {
+            fail(.archive, member.name, Words(error: error))
+        }
+    }
+
+    private mutating func checkDigests() -> Words? {
+        guard let list = texts[BundleMember.digests.name] else {
+            fail(.digests, BundleMember.digests.name, Words("it is missing", "缺失"))
+            return nil
+        }
+        var others = digests
+        others[BundleMember.digests.name] = nil
+        guard list != DigestList.text(others) else {
+            return Words(count: others.count, "member", "members", "个文件")
+        }
+        let differences = DigestList.differences(list, from: others)
+        for difference in differences where !difference.isLine {
+            fail(.digests, difference.name, Words("it has another digest than stated, or no line", "摘要与所列不同，或未列出"))
+        }
+        // Also what is wrong with the list itself: other lines, another order or spelling.
+        if differences.isEmpty || differences.contains(where: \.isLine) {
+            fail(.digests, BundleMember.digests.name, Words("it is not spelt as it must be", "书写形式不符合规定"))
+        }
+        return nil
+    }
+}

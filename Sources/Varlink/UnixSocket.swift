@@ -1,0 +1,62 @@
+import Glibc
+
+/// A blocking connection to a Unix socket. Not for more than one thread.
+final class UnixSocket {
+    private let descriptor: Int32
+
+    /// Connects.
+    ///
+    /// - Parameter timeoutSeconds: how long a single wait may take; 0 for ever.
+    init(path: String, timeoutSeconds: Int) throws(VarlinkClientError) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard path.utf8.count < capacity else { throw .unreachable(path: path, errno: ENAMETOOLONG) }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw .unreachable(path: path, errno: errno) }
+        var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        }
+        let code = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 ? 0 : errno
+            }
+        }
+        guard code == 0 else {
+            close(descriptor)
+            throw .unreachable(path: path, errno: code)
+        }
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    /// Waits for bytes and appends what there is, at least one.
+    func receive(into received: inout [UInt8]) throws(VarlinkClientError) {
+        let (count, code) = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 1) { buffer in
+            var count: Int
+            repeat { count = recv(descriptor, buffer.baseAddress, buffer.count, 0) } while count < 0 && errno == EINTR
+            let code = errno
+            if count > 0 { received.append(contentsOf: buffer[..<count]) }
+            return (count, code)
+        }
+        if count == 0 || count < 0 && code == ECONNRESET { throw .closed }
+        guard count > 0 else { throw .timeout }
+    }
+
+    /// Sends all bytes.
+    func send(_ bytes: [UInt8]) throws(VarlinkClientError) {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0, errno == EINTR { continue }
+            if count < 0, [EPIPE, ECONNRESET].contains(errno) { throw .closed }
+            guard count > 0 else { throw .timeout }
+            done += count
+        }
+    }
+}

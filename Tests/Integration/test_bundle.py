@@ -1,0 +1,344 @@
+"""Evidence bundles: made through the socket, checked by the program, by VERIFY.txt's shell commands, and by hand."""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import time
+import zipfile
+
+import lmdb
+import pytest
+
+import events
+from ledger import Ledger
+
+VERIFY_SECONDS = 300
+LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory, bin):
+    """A ledger with a document's story among other entries, and everything a test may want to know of it."""
+    with Ledger(tmp_path_factory.mktemp("story") / "l", bin).init().start() as ledger:
+        ledger.object = events.new_id()
+        ledger.stream = f"object/{ledger.object}"
+        ledger.document = ledger.root / "Contract final.PDF"
+        ledger.document.write_bytes(b"the text of a contract")
+        ledger.append(events.deposit(b"another"), events.registration())
+        deposit = ledger.append(events.deposit(ledger.document.read_bytes(), object_id=ledger.object))
+        ledger.deposit = deposit["receipts"][0]["index"]
+        ledger.receipt_note = deposit["checkpoint"]
+        ledger.append(events.closure())
+        verified = events.event("evidence.verified", [ledger.stream], {"deposit": ledger.deposit, "result": "match"})
+        ledger.verified = ledger.append(verified)["receipts"][0]["index"]
+        (ledger.root / "old.note").write_text(ledger.call("GetCheckpoint")["checkpoint"])
+        ledger.append(events.closure(), events.deposit(b"last"))
+        (ledger.root / "vkey").write_text(ledger.vkey + "\n")
+        yield ledger
+
+
+def bundle(ledger, *args, **options) -> dict:
+    ledger.bundles = getattr(ledger, "bundles", 0) + 1
+    path = ledger.root / f"case{ledger.bundles}.zip"
+    report = ledger.evidence_json("bundle", *args, "-o", path, **options)[0]
+    report["path"] = path
+    report["members"] = members(path)
+    report["manifest"] = json.loads(report["members"]["manifest.json"])
+    return report
+
+
+def members(path) -> dict:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def checks(ledger, path, *args, status=0) -> dict:
+    done = ledger.evidence("verify", path, "--json", *args, status=status)
+    return json.loads(done.stdout)
+
+
+def unpack(path, directory):
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(directory)
+    return directory
+
+
+def run_instructions(directory, key="") -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["sh", "-c", "sed -n 's/^    //p' VERIFY.txt | sh"], cwd=directory, text=True, capture_output=True,
+        stdin=subprocess.DEVNULL, timeout=VERIFY_SECONDS, env={"PATH": os.environ["PATH"], "LEDGER_KEY": key},
+    )
+
+
+def repack(path, changed: dict, target):
+    """The bundle with other members, and a list of digests to match."""
+    files = members(path) | changed
+    files["SHA256SUMS"] = b"".join(
+        f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n".encode()
+        for name in sorted(files, key=str.encode) if name != "SHA256SUMS"
+    )
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in sorted(files, key=str.encode):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o100644 << 16
+            archive.writestr(info, files[name])
+    return target
+
+
+# Selections
+
+
+def test_a_stream_is_there_as_a_whole(story):
+    made = bundle(story, "--stream", story.stream)
+    assert made["manifest"]["streams"] == [{"entries": 2, "stream": story.stream}]
+    assert made["manifest"]["selection"] == [{"kind": "stream", "value": story.stream}]
+    assert [row["index"] for row in made["manifest"]["entries"]] == [0, story.deposit, story.verified]
+    assert made["selected"] == 2 and made["entries"] == 3
+    assert not any(row["openings"] for row in made["manifest"]["entries"])
+    for index in (story.deposit, story.verified):
+        assert made["members"][f"entries/{index:016}.json"].decode() == story.entry(index)["entry"]
+
+
+def test_indexes_files_and_times_select(story):
+    made = bundle(story, "--index", story.deposit, story.verified, "--index", 2)
+    assert [row["index"] for row in made["manifest"]["entries"]] == sorted({0, 2, story.deposit, story.verified})
+    made = bundle(story, "--file", story.document)
+    assert [row["index"] for row in made["manifest"]["entries"]] == [0, story.deposit]
+    assert made["manifest"]["originals"] == [{"index": story.deposit, "name": "originals/1.pdf"}]
+    assert made["manifest"]["selection"] == [{"kind": "file", "value": ""}]
+    assert made["members"]["originals/1.pdf"] == story.document.read_bytes()
+    assert made["disclosed"] == {"sha256": 1}
+    made = bundle(story, "--file", story.document, "--without-original")
+    assert made["manifest"]["originals"] == [] and made["disclosed"] == {}
+    time_of = [json.loads(entry["entry"])["time"] for entry in story.entries()]
+    made = bundle(story, "--since", time_of[2], "--until", time_of[5])
+    assert [row["index"] for row in made["manifest"]["entries"]] == [0, 2, 3, 4]
+    assert [row["kind"] for row in made["manifest"]["selection"]] == ["since", "until"]
+    made = bundle(story, "--since", "2020-01-01")
+    assert made["entries"] == story.size
+
+
+def test_what_the_newest_selected_entry_was_signed_under_is_proven(story):
+    made = bundle(story, "--index", story.deposit)
+    size = int(story.receipt_note.split("\n")[1])
+    proof = made["members"][f"consistency/{size:016}.txt"].decode()
+    assert proof.startswith("evidenced consistency proof v1\n")
+    assert proof.endswith("\n\n" + story.receipt_note)
+    assert made["manifest"]["consistency"] == [size]
+    # Somebody's older checkpoint, too.
+    kept = int((story.root / "old.note").read_text().split("\n")[1])
+    made = bundle(story, "--index", story.deposit, "--checkpoint", story.root / "old.note")
+    assert made["manifest"]["consistency"] == sorted({size, kept})
+    # The newest entry's is the checkpoint itself.
+    newest = bundle(story, "--index", story.size - 1)
+    assert newest["manifest"]["consistency"] == []
+
+
+def test_claims_are_disclosed_only_as_asked(story):
+    made = bundle(story, "--stream", story.stream, "--open", "file_name")
+    assert made["disclosed"] == {"file_name": 1} and made["withheld"] == 2
+    everything = bundle(story, "--stream", story.stream, "--open", "all")
+    assert everything["disclosed"] == {"file_name": 1, "sha256": 1, "size": 1} and everything["withheld"] == 0
+    opening = everything["members"][f"openings/{story.deposit:016}.size"]
+    entry = json.loads(everything["members"][f"entries/{story.deposit:016}.json"])
+    commitment = base64.b64encode(hashlib.sha256(opening).digest()).decode()
+    assert entry["claims"][story.stream]["size"] == commitment
+    assert opening.decode().split("\n")[3] == str(len(story.document.read_bytes()))
+    # Nothing disclosed, nothing of it anywhere: neither the name of the file nor its digest.
+    sealed = bundle(story, "--stream", story.stream)
+    for name, content in sealed["members"].items():
+        assert b"contract.pdf" not in content and b"Contract final" not in content, name
+        assert hashlib.sha256(story.document.read_bytes()).hexdigest().encode() not in content, name
+
+
+def test_selections_of_nothing_are_refused(story):
+    unknown = story.root / "unknown.txt"
+    unknown.write_text("never recorded")
+    for args, status in [
+        (["--stream", f"object/{events.new_id()}"], 1), (["--file", unknown], 1), (["--index", 10_000], 1),
+        (["--since", "2099-01-01"], 1), ([], 64), (["--stream", "object/x"], 64),
+        (["--index", 1, "--original", unknown], 1), (["--index", 1, "--open", "no_such_claim"], 64),
+        (["--stream", story.stream, "--since", "2020-01-01"], 64), (["--file", story.root / "missing"], 66),
+        (["--index", 1, "--key", "other.example/ledger+60db519f+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"], 1),
+    ]:
+        target = story.root / "refused.zip"
+        story.evidence("bundle", *args, "-o", target, status=status)
+        assert not target.exists(), args
+    assert not list(story.root.glob("*.part"))
+
+
+def test_the_same_selection_gives_the_same_bytes(story):
+    first = bundle(story, "--stream", story.stream, "--open", "all", "--original", story.document)
+    second = bundle(story, "--stream", story.stream, "--open", "all", "--original", story.document)
+    assert first["path"].read_bytes() == second["path"].read_bytes()
+    assert first["sha256"] == second["sha256"] == hashlib.sha256(first["path"].read_bytes()).hexdigest()
+
+
+def test_roles_decide_what_can_be_bundled(make_ledger):
+    ledger = make_ledger(roles=("submitter", "reader")).init().start()
+    index = ledger.append(events.registration())["receipts"][0]["index"]
+    assert bundle(ledger, "--index", index)["withheld"] == 1
+    ledger.evidence("bundle", "--index", index, "--open", "all", "-o", "x.zip", status=77)
+    ledger.stop()
+    ledger.configure(roles=("submitter",)).start()
+    ledger.evidence("bundle", "--index", index, "-o", "x.zip", status=77)
+    assert not (ledger.root / "x.zip").exists()
+
+
+def test_erased_claims_are_told_apart_from_withheld_ones(story):
+    # Without its row of `scopes` a claim can't be opened any more; the daemon says so.
+    with Ledger(story.root / "erased", story.bin).init().start() as ledger:
+        subject = events.new_id()
+        ledger.append(events.registration(subject), events.registration())
+        ledger.stop()
+        with lmdb.open(str(ledger.store), max_dbs=7) as environment:
+            scopes = environment.open_db(b"scopes", create=False)
+            with environment.begin(write=True) as transaction:
+                assert transaction.delete(b"\x01" + bytes.fromhex(subject), db=scopes)
+        ledger.start()
+        made = bundle(ledger, "--since", "2020-01-01", "--open", "all")
+        assert made["erased"] == 1 and made["disclosed"] == {"phone": 1} and made["withheld"] == 1
+
+
+# Verification
+
+
+def test_a_good_bundle_passes_by_the_program(story):
+    made = bundle(story, "--stream", story.stream, "--open", "all", "--original", story.document)
+    report = checks(story, made["path"], "--key", "vkey")
+    assert report["passed"] and report["keyKnown"]
+    assert {check["outcome"] for check in report["checks"]} == {"passed"}
+    assert {check["step"] for check in report["checks"]} == set(range(1, 11))
+    unknown = checks(story, made["path"])
+    assert unknown["passed"] and not unknown["keyKnown"]
+    text = story.evidence("verify", made["path"], "--key", story.vkey).stdout
+    assert "VERIFIED: tests.example/ledger recorded these 3 entries" in text
+    assert "核验通过" in story.evidence("verify", made["path"], "--key", "vkey", "--chinese").stdout
+    stranger = "tests.example/ledger+60db519f+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
+    assert not checks(story, made["path"], "--key", stranger, status=1)["passed"]
+
+
+def test_it_needs_no_daemon_and_no_name(story, tmp_path):
+    made = bundle(story, "--stream", story.stream)
+    moved = tmp_path / "case"
+    moved.write_bytes(made["path"].read_bytes())
+    done = story.evidence("verify", moved, cwd=tmp_path, env={"EVIDENCED_SOCKET": "/nowhere"})
+    assert "VERIFIED" in done.stdout
+    story.evidence("verify", tmp_path / "missing.zip", status=66)
+    (tmp_path / "empty.zip").write_bytes(b"")
+    assert "NOT VERIFIED" in story.evidence("verify", tmp_path / "empty.zip", status=1).stdout
+    story.evidence("verify", made["path"], "--entry", "x", status=64)
+
+
+def test_a_good_bundle_passes_by_shell_commands(story, tmp_path):
+    made = bundle(story, "--stream", story.stream, "--open", "all", "--original", story.document)
+    directory = unpack(made["path"], tmp_path / "case")
+    for key in ("", story.vkey):
+        done = run_instructions(directory, key)
+        assert done.returncode == 0 and "FAILED" not in done.stdout, done.stdout + done.stderr
+        assert not done.stderr
+    assert run_instructions(directory, "tests.example/other+00000000+AAAA").returncode != 0
+
+
+def test_any_changed_byte_is_caught_and_located(story, tmp_path):
+    made = bundle(story, "--stream", story.stream, "--open", "all", "--original", story.document)
+    directory = unpack(made["path"], tmp_path / "case")
+    for name, content in made["members"].items():
+        changed = bytearray(content)
+        changed[len(changed) // 2] ^= 1
+        target = repack(made["path"], {name: bytes(changed)}, tmp_path / "changed.zip")
+        # The list is made anew for each, so a changed list is not there to be seen.
+        if name != "SHA256SUMS":
+            report = checks(story, target, status=1)
+            failed = [check for check in report["checks"] if check["outcome"] == "failed"]
+            assert any(name in json.dumps(check) for check in failed), name
+        if name != "VERIFY.txt":
+            (directory / name).write_bytes(changed)
+            done = run_instructions(directory)
+            assert done.returncode != 0 and "FAILED" in done.stdout, name
+            assert name in done.stdout, name
+            (directory / name).write_bytes(content)
+    assert run_instructions(directory).returncode == 0
+
+
+def test_any_changed_byte_of_the_archive_is_refused(story, tmp_path):
+    made = bundle(story, "--index", story.verified)
+    content = made["path"].read_bytes()
+    target = tmp_path / "changed.zip"
+    for position in range(0, len(content), max(1, len(content) // 60)):
+        changed = bytearray(content)
+        changed[position] ^= 0x10
+        target.write_bytes(changed)
+        assert not checks(story, target, status=1)["passed"], position
+    for junk in (b"#!/bin/sh\n" + content, content + b"\0", content[:-1], content + content):
+        target.write_bytes(junk)
+        assert not checks(story, target, status=1)["passed"]
+
+
+def test_archives_of_other_programs_are_refused_where_they_break_a_rule(story, tmp_path):
+    made = bundle(story, "--index", story.verified)
+    repacked = repack(made["path"], {}, tmp_path / "repacked.zip")
+    assert checks(story, repacked)["passed"]
+    with zipfile.ZipFile(tmp_path / "deflated.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in made["members"].items():
+            archive.writestr(name, content)
+    report = checks(story, tmp_path / "deflated.zip", status=1)
+    assert report["checks"][0]["check"] == "archive" and report["checks"][0]["outcome"] == "failed"
+    assert "compressed" in report["checks"][0]["remark"]["en"]
+
+
+# A recovered ledger
+
+
+def test_a_recovered_ledger_is_followed_through_its_keys(make_ledger, tmp_path):
+    ledger = make_ledger().init().start()
+    document = ledger.root / "a.txt"
+    document.write_bytes(b"before the loss")
+    first = ledger.append(events.deposit(document.read_bytes()))
+    ledger.stop()
+    ledger.lock.unlink()
+    recovered = ledger.admin("recover", "--reason", "lock-lost").stdout
+    ledger.start()
+    ledger.append(events.closure())
+    newest = ledger.call("GetCheckpoint")
+    assert newest["origin"] == "tests.example/ledger/incarnation/2" and newest["vkey"] in recovered
+    made = bundle(ledger, "--file", document)
+    assert [key["incarnation"] for key in made["manifest"]["keys"]] == [1, 2]
+    older = made["members"][f"consistency/{made['manifest']['consistency'][0]:016}.txt"].decode()
+    assert older.endswith(first["checkpoint"])
+    report = checks(ledger, made["path"], "--key", newest["vkey"])
+    assert report["passed"] and report["keyKnown"]
+    report = checks(ledger, made["path"], "--key", ledger.vkey)
+    assert report["passed"] and [c["outcome"] for c in report["checks"] if c["check"] == "succession"] == ["unchecked"]
+    done = run_instructions(unpack(made["path"], tmp_path / "case"), ledger.vkey)
+    assert done.returncode == 0, done.stdout
+
+
+# Size
+
+
+@pytest.mark.parametrize("count", [1, 10, 100, 1_000])
+def test_it_takes_seconds_whatever_the_size(make_ledger, count):
+    _measure(make_ledger().init().start(), count)
+
+
+@pytest.mark.skipif(not LONG, reason="a minute with a debug build: set EVIDENCED_LONG=1")
+def test_ten_thousand_entries(make_ledger):
+    _measure(make_ledger().init().start(), 10_000)
+
+
+def _measure(ledger, count):
+    for start in range(0, count, 1_000):
+        ledger.append(*[events.deposit(b"%d" % n) for n in range(start, min(count, start + 1_000))])
+    begun = time.monotonic()
+    made = bundle(ledger, "--since", "2020-01-01")
+    packed = time.monotonic() - begun
+    assert made["entries"] == ledger.size > count
+    begun = time.monotonic()
+    report = checks(ledger, made["path"], "--key", ledger.vkey)
+    print(f"{count} entries: packed in {packed:.2f} s, verified in {time.monotonic() - begun:.2f} s, "
+          f"{made['path'].stat().st_size} bytes")
+    assert report["passed"]
