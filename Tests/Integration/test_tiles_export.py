@@ -171,6 +171,20 @@ def test_modes_let_a_web_server_read(make_ledger):
         assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
 
 
+def test_what_a_cut_off_export_left_is_removed(make_ledger):
+    ledger = make_ledger().init().start()
+    grow(ledger, 300)
+    directory = ledger.root / "public"
+    export(ledger, directory)
+    published = set(facts(directory))
+    width = ledger.size % 256
+    drafts = ["checkpoint.part", "tile/0/009.part", f"tile/0/001.p/{width}.part", "tile/1/000.p/1.part"]
+    for draft in drafts:
+        (directory / draft).write_bytes(b"half of")
+    report = ledger.evidence_json("tiles", "export", directory)[0]
+    assert report["removed"] == len(drafts) and set(facts(directory)) == published
+
+
 def test_a_directory_of_something_else_is_refused(make_ledger):
     ledger, other = make_ledger().init().start(), make_ledger().init().start()
     grow(ledger, 20)
