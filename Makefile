@@ -14,7 +14,8 @@ DESTDIR ?=
 # Swift's standard library goes into the binaries; libssl, libzip and liblmdb stay the system's, which mends them.
 RELEASE := -c release --static-swift-stdlib -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 BUILD_PACKAGES := liblmdb-dev libssl-dev libzip-dev pkg-config
-TEST_PACKAGES := $(BUILD_PACKAGES) curl openssl python3-venv strace xxd
+DEMO_PACKAGES := $(BUILD_PACKAGES) chromium openssl python3 xxd
+TEST_PACKAGES := $(DEMO_PACKAGES) binutils chromium-driver curl fonts-noto-cjk make poppler-utils python3-venv strace systemd
 SWIFT_MINIMUM := 6.3
 VENV := .venv
 REQUIREMENTS := Tests/Integration/requirements.txt
@@ -37,7 +38,7 @@ if (($${#missing[@]})); then \
 fi
 endef
 
-.PHONY: help deps build-deps swift-version build test demo bench lint install uninstall clean
+.PHONY: help deps build-deps demo-deps swift-version build test demo bench fuzz soak lint install uninstall clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,6 +53,9 @@ swift-version:
 build-deps: swift-version
 	@$(call install_missing,$(BUILD_PACKAGES))
 
+demo-deps: swift-version
+	@$(call install_missing,$(DEMO_PACKAGES))
+
 deps: swift-version ## install the Debian packages that building and testing need
 	@$(call install_missing,$(TEST_PACKAGES))
 
@@ -61,24 +65,33 @@ build: build-deps ## release binaries
 test: deps $(VENV)/stamp ## unit and integration tests
 	swift build
 	swift test
-	$(VENV)/bin/python -m pytest -q Tests/Integration
+	EVIDENCED_BIN="$$(swift build --show-bin-path)" $(VENV)/bin/python -m pytest -q Tests/Integration
+	Tests/Fuzz/run.sh $(or $(FUZZ),5)
 
 $(VENV)/stamp: $(REQUIREMENTS) | deps
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install -q -r $(REQUIREMENTS)
 	touch $@
 
-demo: deps build ## a ledger from its creation to a verified proof
+demo: demo-deps build ## a ledger from its creation to a verified proof
 	Tests/Demo/demo.sh "$$(swift build $(RELEASE) --show-bin-path)"
 
 bench: build ## measurements beside raw baselines of the same run (BENCH="--sizes 10000")
 	swift run -c release --package-path Tests/Benchmarks evidenced-bench \
 	    --binaries "$$(swift build $(RELEASE) --show-bin-path)" $(BENCH)
 
+fuzz: build-deps ## fuzz every parser, FUZZ=SECONDS for each
+	Tests/Fuzz/run.sh $(or $(FUZZ),60)
+
+soak: build $(VENV)/stamp ## mixed load with kills, MINUTES=30
+	EVIDENCED_BIN="$$(swift build $(RELEASE) --show-bin-path)" $(VENV)/bin/python Tests/Integration/soak.py \
+	    --minutes $(or $(MINUTES),30)
+
 lint: swift-version ## formatting and the import table
 	find Package.swift Sources Tests -name .build -prune -o -name '*.swift' -print0 \
 	    | xargs -0 swift format lint --strict --parallel --configuration .swift-format
 	Tests/lint/imports.sh
+	python3 Tests/Page/update_page.py --check Sources/Bundle/Page/index.html
 
 install: ## install what `make build` built; DESTDIR, PREFIX, SYSCONFDIR
 	@bin=$$(swift build $(RELEASE) --show-bin-path); \

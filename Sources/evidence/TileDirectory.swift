@@ -106,11 +106,12 @@ final class TileDirectory {
             if name.hasSuffix(TileDirectory.draftSuffix) {
                 if unlink("\(root)/\(path)") == 0 { removed += 1 }
             } else if name.hasSuffix(".p") {
-                guard let full = Tile(path: path.dropLast(2)), full.exists(inTreeOf: size) else { continue }
-                for partial in try TileDirectory.names(in: "\(root)/\(path)") {
+                let isReplaced = Tile(path: path.dropLast(2))?.exists(inTreeOf: size) ?? false
+                for partial in try TileDirectory.names(in: "\(root)/\(path)")
+                where isReplaced || partial.hasSuffix(TileDirectory.draftSuffix) {
                     if unlink("\(root)/\(path)/\(partial)") == 0 { removed += 1 }
                 }
-                rmdir("\(root)/\(path)")
+                if isReplaced { rmdir("\(root)/\(path)") }
             } else if Tile(path: path) == nil {
                 // A level, or a group of digits; full tiles are what is not.
                 try removeLeftovers(in: path, size, &removed)

@@ -31,7 +31,7 @@ record() { evidence submit --json "$@" | field index; }
 hex() { xxd -p -c 256; }
 unhex() { xxd -r -p; }
 
-for tool in openssl sha256sum xxd python3 base64; do
+for tool in openssl sha256sum xxd python3 base64 chromium; do
     command -v "$tool" >/dev/null || fail "$tool is missing"
 done
 
@@ -307,10 +307,21 @@ then
 fi
 printf '   %s checks, such as\n' "$(grep -c '^OK' shell.txt)"
 sed -n -e '/SHA256SUMS/p' -e '/checkpoint: signed/p' -e '/leads to the root/p' -e '/originals/p' shell.txt | sed 's/^/   /'
+# What the page finds is in its data-verdict: "unnamed" says all checks hold, and that whose key it is must be asked elsewhere.
+verdict() {
+    local sandbox=()
+    ((EUID == 0)) && sandbox=(--no-sandbox)
+    chromium --headless=new "${sandbox[@]}" --disable-gpu --user-data-dir="$dir/browser" --virtual-time-budget=30000 \
+        --dump-dom "file://$1/index.html" 2>/dev/null | grep -o 'data-verdict="[a-z]*"' | cut -d'"' -f2
+}
+printf '\nchecked by the page in a browser, offline: '
+same "the verdict" "$(verdict "$dir/case")" unnamed
 cp -r case forged
 sed -i s/sms-code/password/ forged/entries/*.json
 if (cd forged && sed -n 's/^    //p' VERIFY.txt | sh) >forged.txt 2>&1; then fail "a forged bundle was verified"; fi
 printf '\nand with one word of an entry changed:\n%s\n' "$(grep '^FAILED' forged.txt)"
+sed -i s/sms-code/password/ forged/index.html
+same "the browser's verdict on it" "$(verdict "$dir/forged")" failed
 
 chapter "Audit, backup, status"
 evidence audit --config evidenced.conf
