@@ -65,8 +65,8 @@ build: build-deps ## release binaries
 test: deps $(VENV)/stamp ## unit and integration tests
 	swift build
 	swift test
-	EVIDENCED_BIN="$$(swift build --show-bin-path)" $(VENV)/bin/python -m pytest -q Tests/Integration
 	Tests/Fuzz/run.sh $(or $(FUZZ),5)
+	EVIDENCED_BIN="$$(swift build --show-bin-path)" $(VENV)/bin/python -m pytest -q Tests/Integration
 
 $(VENV)/stamp: $(REQUIREMENTS) | deps
 	python3 -m venv --clear $(VENV)

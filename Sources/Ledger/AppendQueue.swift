@@ -70,7 +70,9 @@ final class AppendQueue: @unchecked Sendable {
         defer { pthread_mutex_unlock(lock) }
         if closed { throw .stopping }
         // An empty queue takes any call the limits of a single call let through.
-        guard isOwn || calls.isEmpty || events + call.submissions.count <= maximumEvents && bytes + call.bytes <= maximumBytes
+        guard
+            isOwn || calls.isEmpty
+                || events + call.submissions.count <= maximumEvents && bytes + call.bytes <= maximumBytes
         else { throw .busy }
         calls.append(call)
         events += call.submissions.count

@@ -62,7 +62,7 @@ struct LedgerOpening {
         let index: LookupIndex
         do {
             index = try openIndex(directory)
-        } catch where error is LMDBError || error is StoreDamage {
+        } catch  where error is LMDBError || error is StoreDamage {
             try FileSystem.moveAside(directory + "/data.mdb", suffix: ".damaged")
             isRebuilt = true
             index = try openIndex(directory)

@@ -141,7 +141,11 @@ final class LookupIndex: Sendable {
             }
         }
         try insert(records.map { (ID128(prefix: $0.leaf), $0.index) }, into: leaves, transaction)
-        try insert(records.flatMap { record in record.documents.map { ($0.value, record.index) } }, into: documents, transaction)
+        try insert(
+            records.flatMap { record in record.documents.map { ($0.value, record.index) } },
+            into: documents,
+            transaction
+        )
     }
 
     /// Stores keys that fall at random, in order: neighbours then share the pages they dirty.

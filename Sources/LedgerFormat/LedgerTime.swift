@@ -46,10 +46,11 @@ public struct LedgerTime: Hashable, Sendable, Comparable, CustomStringConvertibl
         let seconds = microseconds / 1_000_000
         let (year, month, day) = LedgerTime.civil(daysSinceEpoch: seconds / 86_400)
         let second = seconds % 86_400
-        let fields = [
-            (year, 4, "-"), (month, 2, "-"), (day, 2, "T"), (second / 3_600, 2, ":"), (second / 60 % 60, 2, ":"),
-            (second % 60, 2, "."), (microseconds % 1_000_000, 6, "Z"),
-        ] as InlineArray<7, (Int64, Int, Unicode.Scalar)>
+        let fields =
+            [
+                (year, 4, "-"), (month, 2, "-"), (day, 2, "T"), (second / 3_600, 2, ":"), (second / 60 % 60, 2, ":"),
+                (second % 60, 2, "."), (microseconds % 1_000_000, 6, "Z"),
+            ] as InlineArray<7, (Int64, Int, Unicode.Scalar)>
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 27) { output in
             var end = 0
             for number in fields.indices {

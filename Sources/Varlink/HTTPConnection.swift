@@ -139,7 +139,9 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             guard (try? JSONReader.parse(parameters))?.object != nil else {
                 return post(.fail(.invalidParameter("body: must be one strict JSON object")), .atOnce)
             }
-            host.handle(VarlinkCall(method: method, parameters: parameters, more: more, peer: peer, queue: queue, post: post))
+            host.handle(
+                VarlinkCall(method: method, parameters: parameters, more: more, peer: peer, queue: queue, post: post)
+            )
         case .GET, .HEAD:
             let (service, peer, path) = (host.service, peer, String(path))
             queue.add { post(.resource(service.get(path, peer: peer)), .atOnce) }

@@ -215,7 +215,7 @@ def sums(members: dict[str, bytes]) -> bytes:
 
 
 def with_data(page: Path, texts: dict[str, str], originals: dict) -> bytes:
-    data = json.dumps({"files": texts, "originals": originals}, ensure_ascii=False, separators=(",", ":"))
+    data = json.dumps({"files": texts, "originals": originals}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return page.read_text().replace("BUNDLE_DATA", data.replace("<", "\\u003c")).encode()
 
 

@@ -44,7 +44,7 @@ ARGUMENTS = [
     ("ListEntries", {"limit": 1001}, "limit"), ("ListEntries", {"reverse": 1}, "reverse"),
     ("FindByDigest", {}, "digest"), ("FindByDigest", {"digest": "ab"}, "digest"),
     ("FindByDigest", {"digest": "A" * 64}, "digest"), ("FindByDigest", {"digest": None}, "digest"),
-    ("GetCheckpoint", {"size": 1}, "parameters"),
+    ("GetCheckpoint", {"first": 1}, "parameters"),
     ("ProveInclusion", {}, "index"), ("ProveInclusion", {"index": 0, "leaf": "A" * 43 + "="}, "index"),
     ("ProveInclusion", {"index": 10**9}, "index"), ("ProveInclusion", {"index": 2, "size": 2}, "index"),
     ("ProveInclusion", {"index": 0, "size": 0}, "size"), ("ProveInclusion", {"index": 0, "size": 10**9}, "size"),
