@@ -79,7 +79,7 @@ extension Ledger {
                 try schema.node(transaction, $0)
             }
             let leaf = try schema.leaf(transaction, index)
-            let root = try schema.root(transaction, size: size)
+            let root = try root(transaction, size: size)
             try ProofVerifier.inclusion(leaf: leaf, index: index, size: size, path: path, root: root, hasher: &hasher)
             let note = try note(transaction, size: size, root: root)
             return InclusionAnswer(
@@ -163,6 +163,12 @@ extension Ledger {
             throw LedgerError.invalidArgument(field: "size", rule: "must be from 1 to the newest size, \(newest)")
         }
         return size
+    }
+
+    /// The root at a size: known for the newest checkpoint, computed for others.
+    private func root(_ transaction: borrowing ReadTransaction, size: UInt64) throws -> Digest {
+        let newest = checkpoint
+        return newest.size == size ? newest.root : try schema.root(transaction, size: size)
     }
 
     /// The signed note at a size: the newest, or one rebuilt from its stored signature.

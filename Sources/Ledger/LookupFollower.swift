@@ -12,7 +12,7 @@ final class LookupFollower: Sendable {
     /// Entries worth a commit of their own.
     private static let batch = 8_192
     /// Microseconds after which a smaller batch is stored all the same.
-    private static let patience: UInt64 = 1_000_000
+    private static let patience: UInt64 = 5_000_000
     private static let poll: UInt64 = 20_000
     private let index: LookupIndex
     private let state = Mutex(State())

@@ -125,8 +125,7 @@ extension StoreSchema {
     func node(_ transaction: borrowing some Readable & ~Copyable, _ node: NodeID) throws -> Digest {
         let offset = Int(node.level) * 32
         let digest = try transaction.withValue(tree, number: node.completedBy) { value -> Digest? in
-            guard value.count >= offset + 32 else { return nil }
-            return Digest(UnsafeRawBufferPointer(rebasing: value[offset..<offset + 32]))
+            Digest(value, at: offset)
         }
         guard let digest, let digest else {
             throw StoreDamage(node.completedBy, "the tree row has no hash of level \(node.level)")

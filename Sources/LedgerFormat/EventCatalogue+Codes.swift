@@ -11,6 +11,10 @@ enum Codes {
     /// Grounds for deletion, D1 to D4.
     static let deletionGrounds = (1...4).map { "D\($0)" }
     static let consentModes = ["by-use", "express", "separate"]
+    static let consentPurposes = [
+        "identity-check", "certificate", "deposit", "signing", "issuance", "dispute", "page-display", "vendor-share",
+        "personalisation", "cookie", "transfer", "publication", "foreign-transfer",
+    ]
     static let products = ["deposit", "contract"]
     static let channels = ["app", "web", "mini-program", "api", "phone", "platform", "mail"]
     static let personMethods = [

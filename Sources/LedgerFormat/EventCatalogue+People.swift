@@ -229,7 +229,7 @@ extension EventCatalogue {
             "变更同意范围",
             streams: [.subject],
             body: [
-                .required("consent", .index), .required("purposes", .codes(consentPurposes)),
+                .required("consent", .index), .required("purposes", .codes(Codes.consentPurposes)),
                 .required("categories", .codes(Codes.dataCategories)),
             ]
         ),
@@ -246,13 +246,8 @@ extension EventCatalogue {
         ),
     ]
 
-    private static let consentPurposes = [
-        "identity-check", "certificate", "deposit", "signing", "issuance", "dispute", "page-display", "vendor-share",
-        "personalisation", "cookie", "transfer", "publication", "foreign-transfer",
-    ]
-
     private static let consentBody: [Field] = [
-        .required("purposes", .codes(consentPurposes)), .required("categories", .codes(Codes.dataCategories)),
+        .required("purposes", .codes(Codes.consentPurposes)), .required("categories", .codes(Codes.dataCategories)),
         .required("text_sha256", .digest), .required("language", .token(16)), .optional("policy", .index),
         .optional("purpose", .id), .optional("until", .time),
         .optional("intent", .code(["click", "sms-code", "face", "pin", "signature", "paper"])),

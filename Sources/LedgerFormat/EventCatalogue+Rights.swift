@@ -242,7 +242,7 @@ extension EventCatalogue {
             "监护人同意",
             streams: [.subject],
             body: [
-                .required("guardian", .index), .required("purposes", .codes(Codes.dataCategories)),
+                .required("guardian", .index), .required("purposes", .codes(Codes.consentPurposes)),
                 .required("mode", .code(["express", "separate"])),
             ],
             claims: [.required("relation_sha256", .digest), .optional("relation", .text(256))]

@@ -51,11 +51,18 @@ public struct TlogProof: Equatable, Sendable {
     }
 
     public var encoded: String {
-        var encoded = TlogProof.header + "\n"
-        if let extra { encoded += "extra \(Base64.encode(extra))\n" }
-        encoded += "index \(index)\n"
-        for digest in path { encoded += digest.base64 + "\n" }
-        return encoded + "\n" + note
+        var text: [UInt8] = []
+        text.reserveCapacity(64 + path.count * 45 + note.utf8.count)
+        text.append(contentsOf: "\(TlogProof.header)\n".utf8)
+        if let extra { text.append(contentsOf: "extra \(Base64.encode(extra))\n".utf8) }
+        text.append(contentsOf: "index \(index)\n".utf8)
+        for digest in path {
+            digest.appendBase64(to: &text)
+            text.append(0x0A)
+        }
+        text.append(0x0A)
+        text.append(contentsOf: note.utf8)
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// Checks signature, origin and inclusion of a leaf, and gives the checkpoint it is proven in.

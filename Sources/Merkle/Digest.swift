@@ -63,6 +63,17 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
         self.init(bytes)
     }
 
+    /// The 32 bytes from `offset` on; nil where there are fewer.
+    public init?(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
+        guard offset >= 0, bytes.count - offset >= 32 else { return nil }
+        words = (
+            bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self),
+            bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self),
+            bytes.loadUnaligned(fromByteOffset: offset + 16, as: UInt64.self),
+            bytes.loadUnaligned(fromByteOffset: offset + 24, as: UInt64.self)
+        )
+    }
+
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         try Swift.withUnsafeBytes(of: words, body)
     }

@@ -25,7 +25,15 @@ extension LedgerService {
                 withExtendedLifetime(underWay) {
                     switch result {
                     case .success(let outcome) where parameters.proofs:
-                        call.perform { [self] in withExtendedLifetime(underWay) { answerWithProofs(call, outcome) } }
+                        if outcome.receipts.count > LedgerService.promptProofs {
+                            call.perform { [self] in
+                                withExtendedLifetime(underWay) { answerWithProofs(call, outcome) }
+                            }
+                        } else {
+                            call.reply(isOneOfMany: true) { [self] () throws(VarlinkError) in
+                                try receiptsWithProofs(outcome)
+                            }
+                        }
                     case .success(let outcome):
                         call.reply(isOneOfMany: true) { LedgerReplies.receipts(outcome, proofs: nil) }
                     case .failure(let refusal): call.fail(LedgerErrors.refusal(refusal), isOneOfMany: true)
@@ -38,12 +46,25 @@ extension LedgerService {
         }
     }
 
+    /// Up to so many proofs are made where the answer is written: the paths of new entries lie in pages just written,
+    /// so no disk is waited for, and the way over a worker would cost more.
+    private static let promptProofs = 8
+
     private func answerWithProofs(_ call: VarlinkCall, _ outcome: AppendOutcome) {
+        do throws(VarlinkError) {
+            call.reply(try receiptsWithProofs(outcome), isOneOfMany: true)
+        } catch {
+            call.fail(error)
+        }
+    }
+
+    private func receiptsWithProofs(_ outcome: AppendOutcome) throws(VarlinkError) -> [UInt8] {
         do {
             let proofs = try ledger.proofs(of: outcome.receipts.map(\.index), in: outcome.checkpoint)
-            call.reply { LedgerReplies.receipts(outcome, proofs: proofs.map(\.encoded)) }
+            return LedgerReplies.receipts(outcome, proofs: proofs.map(\.encoded))
         } catch {
-            fail(call, error)
+            log("Append was recorded, but its proofs failed: \(error)")
+            throw LedgerErrors.failure(error)
         }
     }
 }

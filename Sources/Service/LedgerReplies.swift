@@ -19,13 +19,13 @@ enum LedgerReplies {
             writer.name("index")
             writer.int(Int64(receipt.index))
             writer.name("leaf")
-            writer.string(receipt.leaf.base64)
+            writer.plainString { receipt.leaf.appendBase64(to: &$0) }
             if let proofs {
                 writer.name("proof")
                 writer.string(proofs[position])
             }
             writer.name("time")
-            writer.string(receipt.time.description)
+            writer.plainString { receipt.time.append(to: &$0) }
             writer.endObject()
         }
         writer.endArray()
@@ -62,11 +62,24 @@ enum LedgerReplies {
     }
 
     static func inclusion(_ answer: InclusionAnswer) -> [UInt8] {
-        JSONValue.members([
-            "hashes": .array(answer.path.map { .string($0.base64) }), "index": .int(Int64(answer.index)),
-            "leaf": .string(answer.leaf.base64), "proof": answer.proof.map { .string($0.encoded) } ?? .null,
-            "root": .string(answer.root.base64), "size": .int(Int64(answer.size)),
-        ]).canonicalBytes
+        var writer = JSONWriter(capacity: 1_024 + answer.path.count * 96)
+        writer.beginObject()
+        writer.name("hashes")
+        writer.beginArray()
+        for digest in answer.path { writer.plainString { digest.appendBase64(to: &$0) } }
+        writer.endArray()
+        writer.name("index")
+        writer.int(Int64(answer.index))
+        writer.name("leaf")
+        writer.plainString { answer.leaf.appendBase64(to: &$0) }
+        writer.name("proof")
+        if let proof = answer.proof { writer.string(proof.encoded) } else { writer.null() }
+        writer.name("root")
+        writer.plainString { answer.root.appendBase64(to: &$0) }
+        writer.name("size")
+        writer.int(Int64(answer.size))
+        writer.endObject()
+        return writer.bytes
     }
 
     static func consistency(_ answer: ConsistencyAnswer) -> [UInt8] {
@@ -98,7 +111,7 @@ enum LedgerReplies {
         writer.name("index")
         writer.int(Int64(entry.index))
         writer.name("leaf")
-        writer.string(entry.leaf.base64)
+        writer.plainString { entry.leaf.appendBase64(to: &$0) }
         writer.endObject()
     }
 }

@@ -83,7 +83,7 @@ public final class LedgerService: VarlinkService {
         call.perform { [self] in
             withExtendedLifetime(underWay) {
                 do {
-                    call.reply(try body())
+                    call.reply(try body(), isOneOfMany: true)
                 } catch {
                     fail(call, error)
                 }

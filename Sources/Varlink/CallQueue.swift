@@ -27,10 +27,13 @@ final class CallQueue: Sendable {
     /// How long a worker stays with one connection before others have their turn.
     private static let slice = Duration.milliseconds(1)
     private let pool: NIOThreadPool
+    private let mailbox: Mailbox
     private let state = Mutex(State())
 
-    init(pool: NIOThreadPool) {
+    /// - Parameter mailbox: woken once for all answers of a slice.
+    init(pool: NIOThreadPool, mailbox: Mailbox) {
         self.pool = pool
+        self.mailbox = mailbox
     }
 
     /// Has `work` done on a worker thread, after all that was added before.
@@ -78,6 +81,7 @@ final class CallQueue: Sendable {
 
     private func run() {
         let start = ContinuousClock.now
+        defer { mailbox.deliverHeld() }
         while true {
             let work = state.withLock { state in
                 let next = state.next()

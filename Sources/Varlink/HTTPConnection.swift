@@ -31,7 +31,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         self.host = host
         self.peer = peer
         self.mailbox = mailbox
-        queue = CallQueue(pool: host.pool)
+        queue = CallQueue(pool: host.pool, mailbox: mailbox)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -172,7 +172,12 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         case .reply(let bytes):
             respond(200, "application/json", bytes)
             queue.sent(bytes.count, isWritable: true)
-        case .encode(let make): respond(200, "application/json", make())
+        case .encode(let make):
+            do throws(VarlinkError) {
+                respond(200, "application/json", try make())
+            } catch {
+                respond(error)
+            }
         case .resource(let resource): respond(resource.status, resource.contentType, resource.body)
         case .fail(let error): respond(error)
         case .stream(let next):

@@ -15,7 +15,7 @@ public enum StreamStep: Sendable {
 enum CallEvent: Sendable {
     case reply([UInt8])
     /// A reply whose parameters the connection's own thread makes.
-    case encode(@Sendable () -> [UInt8])
+    case encode(@Sendable () throws(VarlinkError) -> [UInt8])
     case fail(VarlinkError)
     case stream(@Sendable () -> StreamStep)
     /// What a worker pulled from the stream.
@@ -58,13 +58,19 @@ public final class VarlinkCall: Sendable {
     /// Has `work` done on a worker thread, in the order of the connection's calls and while its client takes answers.
     public func perform(_ work: @escaping @Sendable () -> Void) { queue.add(work) }
 
-    /// Answers with parameters, a JSON object.
-    public func reply(_ parameters: [UInt8]) { answer(.reply(parameters)) }
+    /// Answers with parameters, a JSON object. Within `perform` the answer may go out with others of the connection.
+    public func reply(_ parameters: [UInt8], isOneOfMany: Bool = false) {
+        answer(.reply(parameters), isOneOfMany ? .held : .atOnce)
+    }
 
     /// Answers with parameters that the connection's event loop encodes, so that the caller's thread need not.
     ///
-    /// - Parameter isOneOfMany: the answer goes out with others, at the next `VarlinkServer.deliverAnswers`.
-    public func reply(isOneOfMany: Bool = false, encoding parameters: @escaping @Sendable () -> [UInt8]) {
+    /// - Parameter isOneOfMany: the answer goes out with others, at the next `VarlinkServer.deliverAnswers` or at the
+    ///   end of what `perform` runs.
+    public func reply(
+        isOneOfMany: Bool = false,
+        encoding parameters: @escaping @Sendable () throws(VarlinkError) -> [UInt8]
+    ) {
         answer(.encode(parameters), isOneOfMany ? .held : .atOnce)
     }
 

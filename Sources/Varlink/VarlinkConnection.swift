@@ -39,7 +39,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         self.host = host
         self.peer = peer
         self.mailbox = mailbox
-        queue = CallQueue(pool: host.pool)
+        queue = CallQueue(pool: host.pool, mailbox: mailbox)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -203,7 +203,12 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         case .reply(let parameters):
             finish(call, VarlinkConnection.reply(parameters, continues: false))
             answeredBytes += parameters.count
-        case .encode(let parameters): finish(call, VarlinkConnection.reply(parameters(), continues: false))
+        case .encode(let parameters):
+            do throws(VarlinkError) {
+                finish(call, VarlinkConnection.reply(try parameters(), continues: false))
+            } catch {
+                finish(call, error.encoded + [0])
+            }
         case .fail(let error): finish(call, error.encoded + [0])
         case .stream(let next):
             guard streaming?.id == call else { return }
