@@ -103,6 +103,10 @@ public struct BundleReport: Sendable {
     /// Whether nothing failed. Says nothing of who signed where `isKeyKnown` is false.
     public var hasPassed: Bool { checks.allSatisfy { $0.outcome != .failed } }
 
-    /// Whether the ledger's key was compared with one from elsewhere, and was the same.
-    public var isKeyKnown: Bool { checks.contains { $0.kind == .trust && $0.outcome == .passed } }
+    /// Whether the key that signed was compared with one from elsewhere, and was the same. The key of an earlier
+    /// incarnation is not it: anybody can append a succession to a public first entry.
+    public var isKeyKnown: Bool {
+        checks.contains { $0.kind == .trust && $0.outcome == .passed }
+            && !checks.contains { $0.kind == .succession && $0.outcome == .unchecked }
+    }
 }

@@ -35,10 +35,19 @@ struct Verification {
             let entry = try Entry(entryBytes)
             self.entry = entry
             record(what)
+            checkType(entry)
         } catch {
             let hint = entryBytes.last == 0x0A ? "; the file ends in a line feed, which is not part of an entry" : ""
             record(what, "\(error)\(hint)")
         }
+    }
+
+    private mutating func checkType(_ entry: Entry) {
+        let what = "the entry keeps the rules of its type, \(entry.type)"
+        guard let type = EventCatalogue.type(named: entry.type) else {
+            return record(what, "the catalogue has no such type")
+        }
+        record(what, type.contradiction(entry).map { "it \($0)" })
     }
 
     /// Signature, place and path.
@@ -124,7 +133,14 @@ struct Verification {
             let claim = scope?.claims.first { $0.name == opening.name }
             if let claim {
                 let isSame = hasher.hash(opening.preimage) == claim.commitment
-                record(what, isSame ? nil : "salt and value give another commitment")
+                let rule = EventCatalogue.type(named: entry.type)?.claims.first { $0.name == opening.name }?.rule
+                let keepsRule = rule?.allows(opening.value) ?? false
+                record(
+                    what,
+                    !isSame
+                        ? "salt and value give another commitment"
+                        : keepsRule ? nil : "its value must be \(rule?.summary ?? "one the entry's type has")"
+                )
                 if isSame, EventCatalogue.digestClaims.contains(opening.name), let hex = opening.value.string {
                     digests.append((opening.name, hex))
                 }

@@ -61,8 +61,10 @@ struct BundleTests {
         #expect(unknown.hasPassed && !unknown.isKeyKnown)
         #expect(unknown.checks.first { $0.kind == .trust }?.outcome == .unchecked)
         let first = try Sample.verify(sample.members, key: sample.firstKey)
-        #expect(first.hasPassed && first.isKeyKnown)
+        #expect(first.hasPassed && !first.isKeyKnown)
         #expect(first.checks.first { $0.kind == .succession }?.outcome == .unchecked)
+        let newest = try Sample.verify(sample.members, key: sample.ledger.signer.vkey)
+        #expect(newest.hasPassed && newest.isKeyKnown)
         let stranger = try LedgerKey(name: SyntheticLedger.origin, seed: String(repeating: "33", count: 32)).vkey
         #expect(try !Sample.verify(sample.members, key: stranger).hasPassed)
         #expect(try !Sample.verify(sample.members, key: "").hasPassed)

@@ -313,6 +313,7 @@ def test_a_recovered_ledger_is_followed_through_its_keys(make_ledger, tmp_path):
     assert report["passed"] and report["keyKnown"]
     report = checks(ledger, made["path"], "--key", ledger.vkey)
     assert report["passed"] and [c["outcome"] for c in report["checks"] if c["check"] == "succession"] == ["unchecked"]
+    assert not report["keyKnown"], "the key of the incarnation before does not show who signed"
     done = run_instructions(unpack(made["path"], tmp_path / "case"), ledger.vkey)
     assert done.returncode == 0, done.stdout
 
