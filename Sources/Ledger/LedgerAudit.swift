@@ -46,8 +46,8 @@ public enum LedgerAudit {
     /// - Parameters:
     ///   - keyring: opens sealed claims; without it they are only counted.
     ///   - isCopy: the store is a backup or copy, whose checkpoint lock stayed with the original and is not compared.
-    ///   - progress: entries done and entries in all.
-    /// - Throws: `StartupRefusal` where there is no ledger to audit.
+    ///   - progress: pages, then entries, done and in all.
+    /// - Throws: `StartupRefusal` where there is no ledger to audit, `StoreDamage` where its file can't be followed.
     public static func run(
         at locations: LedgerLocations,
         keyring: Keyring?,
@@ -63,13 +63,16 @@ public enum LedgerAudit {
         }
         // The lock is read before the store: the store it was written after can only be newer.
         let lock = try? CheckpointLock.peek(locations.lock)
-        let (environment, schema) = try StoreSchema.open(
-            directory: locations.store,
-            mapBytes: 1 << 20,
-            readers: 126,
-            create: false,
-            readOnly: true
-        )
+        let (environment, schema) = try withoutActuallyEscaping(progress) { progress in
+            try StoreSchema.open(
+                directory: locations.store,
+                mapBytes: 1 << 20,
+                readers: 126,
+                create: false,
+                readOnly: true,
+                checkPages: progress
+            )
+        }
         var walk = AuditWalk(
             schema: schema,
             claims: try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) },

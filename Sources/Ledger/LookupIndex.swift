@@ -56,6 +56,7 @@ final class LookupIndex: Sendable {
     init(readOnly directory: String, key: [UInt8]) throws {
         environment = try Environment(directory: directory, mapBytes: 1 << 20, databases: 6, readOnly: true)
         try LookupIndex.requireWhole(environment)
+        try environment.checkPages { _, _ in }
         let databases = try environment.databases(LookupIndex.names, create: false)
         requests = databases[0]
         documents = databases[1]

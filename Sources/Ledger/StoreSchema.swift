@@ -26,9 +26,15 @@ struct StoreSchema {
     static let format = Array("evidenced store 1".utf8)
     static let identityKey = Array("identity".utf8)
 
-    static func open(directory: String, mapBytes: Int, readers: Int, create: Bool, readOnly: Bool = false) throws
-        -> (Environment, StoreSchema)
-    {
+    /// - Parameter checkPages: has the whole file's structure checked before LMDB follows it; told of the progress.
+    static func open(
+        directory: String,
+        mapBytes: Int,
+        readers: Int,
+        create: Bool,
+        readOnly: Bool = false,
+        checkPages: ((UInt64, UInt64) -> Void)? = nil
+    ) throws -> (Environment, StoreSchema) {
         // LMDB would make a new environment of a file without its two meta pages.
         guard create || FileSystem.size(of: directory + "/data.mdb") ?? 0 >= 2 * Environment.pageBytes else {
             throw StoreDamage(nil, "the data file is shorter than the store it holds")
@@ -43,6 +49,13 @@ struct StoreSchema {
         // Reading a page beyond the end of the file would kill the process, so a shortened file is caught here.
         guard create || environment.sizes.used <= environment.fileBytes else {
             throw StoreDamage(nil, "the data file is shorter than the store it holds")
+        }
+        if let checkPages {
+            do {
+                try environment.checkPages(progress: checkPages)
+            } catch let damage as PageDamage {
+                throw StoreDamage(nil, damage.description)
+            }
         }
         let databases = try environment.databases(names, create: create)
         return (

@@ -67,6 +67,7 @@ struct VerifyCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        if entry != nil, key == nil { throw ValidationError("--entry needs --key.") }
         if document != nil, openings.isEmpty { throw ValidationError("--document needs --opening.") }
     }
 

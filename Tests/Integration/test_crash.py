@@ -152,7 +152,8 @@ def test_check_sees_a_bad_signature_and_a_checkpoint_ahead(kept):
     record, entries = kept
     other = record.copy()
     note = next(iter(other.notes))
-    other.notes = {note.replace("\n10\n", "\n11\n") if "\n10\n" in note else note.replace(note.split("\n")[1], "11", 1)}
+    origin, size, rest = note.split("\n", 2)
+    other.notes = {f"{origin}\n{int(size) + 1}\n{rest}"}
     with pytest.raises(Broken, match="signature"):
         checked(other, entries)
     only_notes = Record(record.vkey)

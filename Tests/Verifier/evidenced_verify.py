@@ -1,300 +1,321 @@
 #!/usr/bin/env python3
-"""Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone.
-
-"Section" is a section of that document, "step" one of its section 14, Verification. Exit status 0: all that was
-checked holds. Exit status 1: refused; one line says where, and which rule is broken."""
-import argparse, base64, calendar, hashlib, json, os, re, zipfile
+"""Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone. "Section" is
+one of that document, "step" one of its section 14, Verification. Exit status 0: all that was checked holds;
+1: refused, and one line says where and by which rule."""
+import argparse, calendar, hashlib, json, re, zipfile
+from base64 import b64decode, b64encode
 from collections import namedtuple
+from pathlib import Path
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Key = namedtuple("Key", "name id public text")
 Note = namedtuple("Note", "signed origin size root signatures")
-Identity = namedtuple("Identity", "incarnation key since body")
-
 class Refused(Exception):
     """The message is `<member or entry>: <rule>`."""
-
 def need(holds, where, rule):
     if not holds:
         raise Refused(f"{where}: {rule}")
 
-# ---- Patterns. Words in capitals stand for other patterns; JSON is matched in its canonical spelling ----
+# ---- Patterns. Words in capitals stand for other patterns. ----
 WORDS = {
     "STREAM": "(subject|contract|object|request|session|policy|purpose|cert|issuance|disclosure|vendor|staff|"
-              "incident|ledger)/ID",
-    "ID": "[0-9a-f]{32}", "COUNT": "(0|[1-9][0-9]*)", "WORD": "[a-z0-9_]+", "NAME": r"[^\s\x00-\x20\x7f-\xa0+]+",
-    "TIME": "(19[7-9]|[2-9][0-9]{2})[0-9]-(0[1-9]|1[0-2])-[0-9]{2}T([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}Z",
-    "HASH": "SIX{42}[AEIMQUYcgkosw048]=", "SIX": "[A-Za-z0-9+/]",
-    "BASE64": "(?:SIX{4})*(?:SIX[AQgw]==|SIX{2}[AEIMQUYcgkosw048]=)?"}
-
+              "incident|ledger)/ID", "ID": "[0-9a-f]{32}", "COUNT": "(0|[1-9][0-9]*)",
+    "TIME": "(19[7-9]|[2-9]dd)d-(0[1-9]|1[0-2])-[0-3]dT([01]d|2[0-3])(:[0-5]d){2}[.]d{6}Z".replace("d", "[0-9]"),
+    "CLAIMS": '{"[a-z0-9_]+":"HASH"(,"[a-z0-9_]+":"HASH")*}', "HASH": "SIX{42}[AEIMQUYcgkosw048]=",
+    "BASE64": "(SIX{4})*(SIX[AQgw]==|SIX{2}[AEIMQUYcgkosw048]=)?", "SIX": "[A-Za-z0-9+/]",
+    "NAME": r"[^\s\x00-\x20\x7f-\xa0+]+"}
 def pattern(text):
-    for _ in range(2):
-        for word, meaning in WORDS.items():
-            text = text.replace(word, meaning)
+    for word, meaning in WORDS.items():
+        text = text.replace(word, meaning)
     return re.compile(text, re.DOTALL)
-
-def patterns(**members):
-    return {name: pattern(text) for name, text in members.items()}
-
-def rows(row):
-    return f"({row}(,{row})*)?"
-
-ENTRY = patterns(
-    actor='"(system|(subject|staff|vendor)/ID)"', body="{.*}",
-    claims="{" + rows('"STREAM":{"WORD":"HASH"(,"WORD":"HASH")*}') + "}", index="COUNT", prev='"HASH"',
-    request='"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"', streams=r'\[\["STREAM",COUNT\](,\["STREAM",COUNT\]){0,15}\]',
-    submitter='"[a-z][a-z0-9._-]{0,63}"', time='"TIME"', type='"[a-z_]+[.][a-z_]+"', v="1")
-CREATED = patterns(
-    checkpoint_key='"[^"]+"', format="1", origin='"(?!.*/incarnation/)[A-Za-z0-9._:/@-]{1,200}"', suite='"sha256"')
-RECOVERED = patterns(
-    checkpoint_key='"[^"]+"', incarnation="COUNT", lock_root='"HASH"', lock_size="COUNT", origin='"[^"]+"',
-    reason='"(backup-restored|lock-lost|lock-damaged|key-lost|moved)"', root='"HASH"', size="COUNT")
-MANIFEST = patterns(
-    checkpoint="{.*}", consistency=r"\[" + rows("COUNT") + r"\]",
-    entries=r"\[" + rows(r'{"index":COUNT,"openings":\[' + rows('"WORD"') + r"\]}") + r"\]", format='"evidenced bundle 1"',
-    keys=r"\[" + rows('{"incarnation":COUNT,"vkey":"[^"]+"}') + r"\]",
-    originals=r"\[" + rows('{"index":COUNT,"name":"originals/[1-9][0-9]*[.][a-z0-9]{1,8}"}') + r"\]",
-    producer='"[!-~]+/[!-~]+"',
-    selection=r"\[" + rows('{"kind":("stream","value":"STREAM"|"index","value":"COUNT"|"file","value":""|'
-                           '"(since|until)","value":"TIME")}') + r"\]",
-    streams=r"\[" + rows('{"entries":COUNT,"stream":"STREAM"}') + r"\]")
+ENTRY = pattern(    # section 3, in canonical spelling
+    '{"actor":"(system|(subject|staff|vendor)/ID)","body":{.*},"claims":{("STREAM":CLAIMS'
+    '(,"STREAM":CLAIMS)*)?},"index":COUNT,"prev":"HASH","request":"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
+    r',"streams":\[\["STREAM",COUNT\](,\["STREAM",COUNT\]){0,15}\],"submitter":"[a-z][a-z0-9._-]{0,63}",'
+    '"time":"TIME","type":"[a-z_]+[.][a-z_]+","v":1}')
 NOTE = pattern("(([^\x00-\x1f]+)\n(0|[1-9][0-9]{0,17})\n(HASH)\n)\n((?:\u2014 NAME BASE64\n)+)")
 KEY = pattern("(NAME)[+]([0-9a-f]{8})[+](A[Q-Za-f]SIX{42})")
-PROOF = pattern("(c2sp.org/tlog-proof@v1\nindex COUNT|evidenced consistency proof v1)\n((?:HASH\n){0,63})\n(.*)")
-PAGE_DATA = pattern('.*<script type="application/json" id="bundle-data">([^<]*)</script>.*')
+PATH = pattern("((?:HASH\n){0,63})\n(.*)")
 
 # ---- Sections 1 and 2: notation, canonical JSON ----
-def to_base64(data):
-    return base64.b64encode(data).decode()
-
-def ascending(items):
-    return all(a < b for a, b in zip(items, items[1:]))
-
-def reject(text):
-    raise ValueError(f"{text} is not allowed")
-
+def base64(data):
+    return b64encode(data).decode()
 def read_integer(text):
-    return int(text) if len(text) <= 17 and abs(int(text)) < 2**53 else reject(text)
-
-def read_object(pairs):
-    names = [name.encode("utf-16-be", "surrogatepass") for name, _ in pairs]
-    return dict(pairs) if ascending(names) else reject("an object with unsorted or repeated members")
-
+    return int(text if abs(int(text)) < 2**53 else "out of range")      # int() raises ValueError
 def depth(value):
     inner = list(value.values()) if type(value) is dict else value
     return 1 + max(map(depth, inner), default=0) if type(inner) is list else 0
-
-READER = json.JSONDecoder(
-    object_pairs_hook=read_object, parse_int=read_integer, parse_float=reject, parse_constant=reject)
-WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
+READER = json.JSONDecoder(parse_int=read_integer, parse_float=int, parse_constant=int)
+WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 def canonical_json(raw, where):
-    """Parse, write again, compare. The writer keeps the order of members, which the reader checked."""
+    """Parses, writes again, compares. All names of the format are ASCII, so sorting them needs no UTF-16."""
     try:
-        value = READER.decode(raw.decode("utf-8"))
-        same = WRITER.encode(value).encode("utf-8") == raw
+        value = READER.decode(raw.decode())
+        need(WRITER.encode(value).encode() == raw and depth(value) <= 16, where, "not canonical (section 2)")
     except (ValueError, RecursionError) as error:
         raise Refused(f"{where}: not JSON by section 2: {error}") from None
-    flat = raw.count(b"[") + raw.count(b"{") <= 16
-    need(same and (flat or depth(value) <= 16), where, "not canonical, or nested too deep (section 2)")
     return value
 
-def check_members(value, wanted, where, section):
-    need(type(value) is dict and list(value) == list(wanted), where, f"not exactly the members of {section}")
-    for name, text in wanted.items():
-        need(text.fullmatch(WRITER.encode(value[name])), where, f"`{name}` breaks its rule ({section})")
-
-# ---- Sections 3, 5 and 6: entries and what ties them together ----
-def read_entry(raw, where):
-    need(len(raw) <= 65535, where, "longer than 65,535 bytes (section 2)")
-    entry = canonical_json(raw, where)
-    check_members(entry, ENTRY, where, "section 3")
-    year, month, day = map(int, entry["time"][:10].split("-"))
-    need(1 <= day <= calendar.monthrange(year, month)[1], where, "`time` has no real date (section 3)")
-    streams = [stream for stream, _ in entry["streams"]]
-    need(ascending(streams), where, "`streams` do not ascend strictly (section 3)")
-    claims = [name for commitments in entry["claims"].values() for name in commitments]
-    need(set(entry["claims"]) <= set(streams), where, "a scope of `claims` is none of its streams (section 3)")
-    need(len(claims) == len(set(claims)) <= 64, where, "a claim's name twice, or over 64 claims (section 3)")
-    reserved = entry["type"].split(".")[0] in ("ledger", "system", "anchor")
-    need(reserved == (entry["submitter"] == "evidenced") and (not reserved or entry["actor"] == "system"), where,
-         "reserved domain, submitter `evidenced` and actor `system` do not go together (section 6)")
-    return entry
-
-class Story:
-    """Follows entries in the order of their indexes. `whole`: none is left out."""
-    def __init__(self, whole):
-        self.whole, self.time, self.requests, self.numbers, self.identities = whole, "", set(), {}, []
-
-    def follow(self, raw, index, where, leaf_before, root_before):
-        """`leaf_before` is None where not known; `root_before` gives the root of all entries before."""
-        entry = read_entry(raw, where)
-        request = entry["submitter"], entry["request"]
-        need(entry["index"] == index, where, "`index` is not its position (section 3)")
-        need(leaf_before is None or entry["prev"] == to_base64(leaf_before), where, "`prev` is wrong (section 3)")
-        need(entry["time"] > self.time, where, "`time` is not later than that of the entry before (section 3)")
-        need(request not in self.requests, where, "its submitter and request occur twice (section 3)")
-        for stream, number in entry["streams"]:
-            due = self.numbers.get(stream, 0)
-            need(number == due if self.whole else due <= number <= index, where,
-                 f"number {number} in {stream} does not follow (section 5)")
-            self.numbers[stream] = number + 1
-        self.time = entry["time"]
-        self.requests.add(request)
-        need((entry["type"] == "ledger.created") == (index == 0), where, "`ledger.created` is entry 0 (section 6)")
-        if entry["type"] in ("ledger.created", "system.recovered"):
-            self.identify(entry, index, where, root_before)
-        return entry
-
-    def identify(self, entry, index, where, root_before):
-        """Section 6, The first entry, Incarnations."""
-        body, streams, optional = entry["body"], dict(entry["streams"]), ("lock_root", "lock_size")
-        rules = {name: text for name, text in (RECOVERED if index else CREATED).items()
-                 if name not in optional or "lock_root" in body}
-        check_members(body, rules, where, "section 6")
-        key = read_key(body["checkpoint_key"], where)
-        need(key.name == body["origin"], where, "the key's name is not the origin (section 6)")
-        if index == 0:
-            self.ledger = entry["streams"][0][0]
-            need(len(streams) == 1 and self.ledger.startswith("ledger/") and not entry["claims"], where,
-                 "not in one stream, of kind `ledger`, without claims (section 6)")
-        else:
-            last, number = self.identities[-1], body["incarnation"]
-            origin = f"{self.identities[0].key.name}/incarnation/{number}"
-            need(self.ledger in streams, where, "not in the ledger stream (section 6)")
-            need(1000000 >= number > last.incarnation and key.public != last.key.public and key.name == origin,
-                 where, "its incarnation, key or origin does not follow (section 6)")
-            need(body["size"] == index and body["root"] == to_base64(root_before()), where,
-                 "`size` and `root` are not those of all entries before (section 6)")
-        self.identities.append(Identity(body.get("incarnation", 1), key, index + 1, body))
-
-    def in_force(self, size):
-        return [identity for identity in self.identities if identity.since <= size][-1]
-
-    def unconfirmed(self, given):
-        """Section 6, Following origin and key: what can't be known of the keys."""
-        first, last = self.identities[0].key, self.identities[-1].key
-        need(given in (None, first, last), "--key", "neither incarnation 1's nor the checkpoint's (section 14)")
-        if given is None:
-            return ["who signed, since no key was given"]
-        return [] if given == last else [f"whose key {last.text} is: have it confirmed (section 6)"]
-
 # ---- Section 4: hashes, tree, proofs ----
-def sha256(data):
-    return hashlib.sha256(data).digest()
-
-def leaf_hash(raw):
-    return sha256(b"\0" + raw)
-
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
 def node(left, right):
-    return sha256(b"\1" + left + right)
-
+    return sha256(b"\1", left, right)
 def tree_root(row):
-    """Row by row; a hash without a neighbour on its right moves up as it is. Gives the tree section 4 defines."""
+    """Row by row; a hash without a neighbour on its right moves up as it is: the tree of section 4."""
     while len(row) > 1:
         row = [*map(node, row[::2], row[1::2]), *row[len(row) // 2 * 2:]]
     return row[0]
-
 def climb(left, root, position, last, path):
-    """From `root`, the node at `position` of a row that ends at `last`, up a path as section 4 describes: `left`
-    is joined with the nodes on the left only and becomes the root of what is there, `root` becomes that of all."""
+    """From `root`, the node at `position` of a row that ends at `last`, up a path as section 4 says. `left` is
+    joined with nodes on the left only and becomes the root of what is there; `root` becomes that of all."""
     inner = (position ^ last).bit_length()      # below this level there are nodes on the right
-    if len(path) != inner + bin(position >> inner).count("1"):
+    if position > last or len(path) != inner + bin(position >> inner).count("1"):
         return None, None
     for level, sibling in enumerate(path):
-        if level >= inner or position >> level & 1:
+        if level < inner and position >> level & 1 == 0:
+            root = node(root, sibling)
+        else:
             left = node(sibling, left) if left else sibling
             root = node(sibling, root)
-        else:
-            root = node(root, sibling)
     return left, root
-
 def begins_with(first, second, first_root, second_root, path):
     path = path if first & (first - 1) else [first_root, *path]
-    if not 0 < first < second or not path:
-        return False
-    level = (first & -first).bit_length() - 1   # of the first tree's last complete subtree: the path begins there
-    ends = climb(path[0], path[0], (first - 1) >> level, (second - 1) >> level, path[1:])
-    return ends == (first_root, second_root)
+    level = (first & -first).bit_length() - 1   # of the first tree's last full subtree, where the path begins
+    return 0 < first < second and path and (first_root, second_root) == climb(
+        path[0], path[0], (first - 1) >> level, (second - 1) >> level, path[1:])
 
 # ---- Section 7: verification keys, signed notes, proofs ----
 def read_key(text, where):
-    match = KEY.fullmatch(text)
-    need(match, where, "not a verification key (section 7)")
-    typed = base64.b64decode(match[3])
-    need(sha256(match[1].encode() + b"\n" + typed)[:4].hex() == match[2], where, "not the key's ID (section 7)")
+    match = KEY.fullmatch(str(text))
+    typed = b64decode(match[3]) if match else b""
+    need(match and sha256(match[1].encode(), b"\n", typed)[:4].hex() == match[2], where,
+         "not a verification key with its right key ID (section 7)")
     return Key(match[1], bytes.fromhex(match[2]), typed[1:], text)
-
 def read_note(raw, where):
-    text = raw.decode("utf-8", "ignore")
-    match = NOTE.fullmatch(text)
-    need(match and text.encode() == raw, where, "not a signed checkpoint (section 7)")
-    signatures = [line.split(" ")[1:] for line in match[5].split("\n")[:-1]]
-    return Note(match[1].encode(), match[2], int(match[3]), base64.b64decode(match[4]), signatures)
-
+    match = NOTE.fullmatch(raw.decode("utf-8", "ignore"))
+    need(match and match[0].encode() == raw, where, "not a signed checkpoint (section 7)")
+    signatures = re.findall("\u2014 ([^ ]+) (.+)\n", match[5])
+    return Note(match[1].encode(), match[2], int(match[3]), b64decode(match[4]), signatures)
 def check_signature(note, key, where):
     need(note.origin == key.name, where, f"its origin is not {key.name!a}, the one in force (section 6)")
-    blobs = [base64.b64decode(text) for name, text in note.signatures if name == key.name]
-    by_key = [blob[4:] for blob in blobs if blob[:4] == key.id]
+    by_key = [b64decode(blob)[4:] for name, blob in note.signatures if (name, b64decode(blob)[:4]) == key[:2]]
     need(by_key, where, f"not signed by {key.text!a} (section 7)")
     try:
         for signature in by_key:
             Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.signed)
     except (InvalidSignature, ValueError):
         raise Refused(f"{where}: a signature of {key.text!a} does not hold (section 7)") from None
+def read_proof(raw, where, head):       # gives the path and the bytes of the note
+    match = PATH.fullmatch(raw.decode("latin-1").removeprefix(head))
+    need(match and raw.startswith(head.encode()), where, "not a proof in its form (sections 7 and 14)")
+    return [b64decode(line) for line in match[1].split()], match[2].encode("latin-1")
 
-def read_proof(raw, where, first_lines):
-    """The path and the bytes of the note."""
-    match = PROOF.fullmatch(raw.decode("latin-1"))
-    need(match and match[1] == first_lines, where, "not a proof in its form (sections 7 and 14)")
-    return [base64.b64decode(line) for line in match[3].split()], match[4].encode("latin-1")
+# ---- Sections 3, 5 and 6: entries and what ties them together ----
+class Story:
+    """Follows entries in the order of their indexes. `whole`: none is left out. An identity is its incarnation,
+    its key, and the size from which on they are in force; a gap is a stream of which numbers are left out."""
+    def __init__(self, whole):
+        self.whole, self.time, self.requests, self.identities = whole, "", set(), []
+        self.numbers, self.gaps = {}, set()
+    def follow(self, raw, index, where, leaf_before, root_before):
+        """`leaf_before` is None where not known; `root_before` gives the root of all entries before."""
+        entry = canonical_json(raw, where)
+        need(ENTRY.fullmatch(raw.decode()) and len(entry) == 11 and len(raw) <= 65535, where,
+             "not the eleven members by their rules, or over 65,535 bytes (sections 2 and 3)")
+        streams, request, time = dict(entry["streams"]), (entry["submitter"], entry["request"]), entry["time"]
+        claims = [name for commitments in entry["claims"].values() for name in commitments]
+        need([pair[0] for pair in entry["streams"]] == sorted(streams), where, "`streams`: order (section 3)")
+        need(set(entry["claims"]) <= set(streams) and len(claims) == len(set(claims)) <= 64, where,
+             "`claims` has over 64, one name twice, or a scope that is none of the streams (section 3)")
+        days = calendar.monthrange(int(time[:4]), int(time[5:7]))[1]
+        need(0 < int(time[8:10]) <= days and time > self.time, where, "`time`: no date, or not later (section 3)")
+        need(entry["index"] == index, where, "`index` is not its position (section 3)")
+        need(leaf_before in (None, b64decode(entry["prev"])), where, "`prev` is not the leaf before (section 3)")
+        need(request not in self.requests, where, "its submitter and request occur twice (section 3)")
+        self.time = time
+        self.requests.add(request)
+        for stream, number in streams.items():
+            due = self.numbers.get(stream, 0)
+            self.gaps |= {stream} if number != due else set()
+            need(due <= number <= index and not (self.whole and self.gaps), where, f"number in {stream}: section 5")
+            self.numbers[stream] = number + 1
+        reserved = entry["type"].split(".")[0] in ("ledger", "system", "anchor")
+        need(reserved == (entry["submitter"] == "evidenced") and (not reserved or entry["actor"] == "system"),
+             where, "reserved domain, submitter `evidenced`, actor `system` do not go together (section 6)")
+        need((entry["type"] == "ledger.created") == (index == 0), where, "`ledger.created` misplaced (section 6)")
+        if entry["type"] in ("ledger.created", "system.recovered"):
+            self.identify(entry, streams, where, root_before)
+        return entry
+    def identify(self, entry, streams, where, root_before):
+        """Section 6, The first entry, Incarnations."""
+        body, number = entry["body"], entry["body"].get("incarnation", 1)
+        key = read_key(body.get("checkpoint_key"), where)
+        if entry["index"] == 0:
+            self.ledger, wanted = min(streams), {"format": 1, "origin": key.name, "suite": "sha256"}
+            good = len(streams) == 1 and self.ledger.startswith("ledger/") and not entry["claims"]
+        else:
+            (_, first, _), (last_number, last, _) = self.identities[0], self.identities[-1]
+            wanted = {"incarnation": int(number), "origin": f"{first.name}/incarnation/{number}",
+                      "root": base64(root_before()), "size": entry["index"]}
+            good = self.ledger in streams and last_number < int(number) and key.public != last.public
+        for name, value in wanted.items():
+            good = good and WRITER.encode(body.get(name)) == WRITER.encode(value)
+        need(good and key.name == body["origin"], where, "not an identity that may follow (section 6)")
+        self.identities.append((number, key, entry["index"] + 1))
+    def in_force(self, size):
+        return [key for _, key, since in self.identities if since <= max(size, 1)][-1]
 
-# ---- Section 7, Tiles, and sections 6 and 11: a published directory ----
+# ---- Section 7, Tiles, and section 11: a published directory ----
 def tile_path(level, number, width):
-    path = f"{number % 1000:03}"
-    while number >= 1000:
-        number //= 1000
-        path = f"x{number % 1000:03}/{path}"
-    return f"tile/{level}/{path}" + ("" if width == 256 else f".p/{width}")
-
-def read_row(directory, level, count):
-    """The first `count` items, hashes or framed entries, of a level, each with the file it is in."""
-    found = []
-    for start in range(0, count, 256):
-        width = min(256, count - start)
-        path = tile_path(level, start // 256, width)
-        if not os.path.exists(os.path.join(directory, path)):
-            path = tile_path(level, start // 256, 256)      # the full one may be there already
-        data, at = read_file(directory, path), 0
-        for _ in range(width):
-            end = at + (2 + int.from_bytes(data[at:at + 2], "big") if level == "entries" else 32)
-            need(at + 2 < end <= len(data), path, "it ends too early (section 7)")
-            found.append((data[at:end], path))
-            at = end
-    return found
-
+    *groups, last = f"{number:,}".split(",")
+    path = "".join(f"x{int(group):03}/" for group in groups)
+    return f"tile/{level}/{path}{int(last):03}" + ("" if width == 256 else f".p/{width}")
+def read_tile(directory, level, start, count):      # the items from `start` on of a level with `count` items
+    path = tile_path(level, start // 256, min(256, count - start))
+    if not Path(directory, path).exists():
+        path = tile_path(level, start // 256, 256)      # the full one may be there already
+    return path, Path(directory, path).read_bytes()
 def verify_tiles(directory, given, older):
-    note = read_note(read_file(directory, "checkpoint"), "checkpoint")
-    need(note.size > 0, "checkpoint", "a tree of no entries has no identity (section 6)")
-    if note.origin == given.name:       # at once, so that a damaged size is not taken for missing files
+    note = read_note(Path(directory, "checkpoint").read_bytes(), "checkpoint")
+    if given and note.origin == given.name:     # at once: else a damaged size is taken for missing files
         check_signature(note, given, "checkpoint")
-    framed, stored = read_row(directory, "entries", note.size), read_row(directory, 0, note.size)
-    leaves = [leaf_hash(entry[2:]) for entry, _ in framed]
-    entries_hold, story = tree_root(leaves) == note.root, Story(whole=True)
-    for index, (entry, path) in enumerate(framed):
-        where = f"{path}, entry {index}"
-        need(leaves[index] == stored[index][0], stored[index][1] if entries_hold else where,
-             f"the hash in tile/0 is not that of entry {index} (section 4)")
-        if entries_hold:
-            story.follow(entry[2:], index, where, leaves[index - 1] if index else bytes(32), lambda: tree_root(leaves[:index]))
-    need(entries_hold, "checkpoint", "its root is not that of the entries (section 4)")
-    check_signature(note, story.identities[-1].key, "checkpoint")
-    levels = {"entries": [entry for entry, _ in framed], 0: leaves}
+    framed, leaves, story = [], [], Story(whole=True)
+    for start in range(0, note.size, 256):
+        path, data = read_tile(directory, "entries", start, note.size)
+        (tile, stored), end = read_tile(directory, 0, start, note.size), 0
+        for index in range(start, min(start + 256, note.size)):
+            begin, end = end, end + 2 + int.from_bytes(data[end:end + 2], "big")
+            raw, where = data[begin + 2:end], f"{path}, entry {index}"
+            leaf = sha256(b"\0", raw)
+            need(end <= len(data) and leaf == stored[32 * (index - start):][:32], where,
+                 f"cut short, or not what {tile} has the hash of (section 7)")
+            story.follow(raw, index, where, leaves[-1] if leaves else bytes(32), lambda: tree_root(leaves))
+            framed.append(data[begin:end])
+            leaves.append(leaf)
+    need(leaves and tree_root(leaves) == note.root, "checkpoint", "not the root of the entries (section 4)")
+    check_signature(note, story.in_force(note.size), "checkpoint")
+    for path in older:
+        old = read_note(Path(path).read_bytes(), path)
+        check_signature(old, story.in_force(old.size), path)
+        good = 0 < old.size <= note.size and tree_root(leaves[:old.size]) == old.root
+        need(good, path, "the tree does not begin with it (section 4)")
+    files = {str(path.relative_to(directory)) for path in Path(directory).rglob("*") if path.is_file()}
+    rows = {"entries": framed, 0: leaves}
     for level in range(1, 8):
-        below = levels[level-1]
-        levels[level] = [tree_root(below[i:i + 256]) for i in range(0, len(below) // 256 * 256, 256)]
-        read_row(directory, level, len(levels[level]))
-    beyond, foreign = 0, 0
-    ...
+        below = rows[level - 1]
+        rows[level] = [tree_root(below[i:i + 256]) for i in range(0, len(below) // 256 * 256, 256)]
+    for level, row in rows.items():
+        for start in range(0, len(row), 256):
+            read_tile(directory, level, start, len(row))
+            for end in range(start + 1, min(start + 256, len(row)) + 1):
+                path = tile_path(level, start // 256, end - start)
+                if path in files:
+                    good = Path(directory, path).read_bytes() == b"".join(row[start:end])
+                    need(good, path, "not what the entries give (section 7)")
+                    files.remove(path)
+    return note, story, [f"{path!a}, beyond the size or no tile" for path in sorted(files - {"checkpoint"})]
+
+# ---- Section 14: an evidence bundle ----
+def read_archive(path):
+    """Archive; step 1."""
+    archive, members, end = zipfile.ZipFile(path), {}, 0
+    for info in archive.infolist():
+        name, last = info.orig_filename, max([*members][-1:], default="")
+        need(re.fullmatch("[A-Za-z0-9._/-]{1,100}", name) and name > last, f"member {name!a}",
+             "its name is not allowed, or not in byte order (section 14)")
+        need(not (info.compress_type or info.flag_bits or info.comment or info.extra)
+             and info.file_size == info.compress_size and info.header_offset == end, f"member {name!a}",
+             "not plainly stored right after the one before (section 14)")
+        members[name] = archive.read(info)
+        end += 30 + len(name) + info.file_size
+    whole = end + sum(46 + len(name) for name in members) + 22
+    need((end, whole) == (archive.start_dir, Path(path).stat().st_size), "archive", "bytes of no member")
+    others = [name for name in members if name != "SHA256SUMS"]
+    lines = [f"{sha256(members[name]).hex()}  {name}\n".encode() for name in others]
+    for name, line in zip(others, lines):
+        need(line in members["SHA256SUMS"], name, "its digest is not in SHA256SUMS (step 1)")
+    need(b"".join(lines) == members["SHA256SUMS"], "SHA256SUMS", "not exactly the other members (step 1)")
+    return members
+def verify_bundle(path, given, _):
+    files = read_archive(path)
+    left = set(files) - {"SHA256SUMS", "VERIFY.txt", "index.html"}
+    def take(name):
+        need(name in left, name, "manifest.json implies it, but it is not there (step 2)")
+        left.remove(name)
+        return files[name]
+    manifest = canonical_json(take("manifest.json"), "manifest.json")
+    note, story = read_note(take("checkpoint"), "checkpoint"), Story(whole=False)
+    leaves, opened, rows = {-1: bytes(32)}, {}, []
+    check_signature(note, read_key(manifest["keys"][-1]["vkey"], "manifest.json"), "checkpoint")
+    for index, names in [(row["index"], row["openings"]) for row in manifest["entries"]]:   # steps 3, 4, 8
+        where, proof = f"entries/{index:016}.json", f"proofs/{index:016}.tlog-proof"
+        leaves[index] = sha256(b"\0", take(where))
+        path, signed = read_proof(take(proof), proof, f"c2sp.org/tlog-proof@v1\nindex {index}\n")
+        need(signed == files["checkpoint"], proof, "its note is not `checkpoint`, byte for byte (step 3)")
+        before, root = climb(None, leaves[index], index, note.size - 1, path)
+        need(root == note.root, where, f"not in the tree of `checkpoint` by {proof} (section 4)")
+        entry = story.follow(files[where], index, where, leaves.get(index - 1), lambda: before)
+        rows.append({"index": entry["index"], "openings": sorted(names)})
+        for name in names:
+            where = f"openings/{index:016}.{name}"
+            match = pattern(f"evidenced/claim/v1\nHASH\n{name}\n(.{{1,8192}})").fullmatch(take(where).decode("latin-1"))
+            commitments = [scope.get(name) for scope in entry["claims"].values()]
+            need(match and base64(sha256(files[where])) in commitments, where, f"not a claim of entry {index}")
+            opened[index, name] = canonical_json(match[1].encode("latin-1"), where)
+    for number, key, _ in story.identities:                                                 # step 5
+        der = base64(bytes.fromhex("302a300506032b6570032100") + key.public)
+        pem = f"-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"
+        for name, text in (f"keys/{number}.vkey", f"{key.text}\n"), (f"keys/{number}.pem", pem):
+            need(take(name) == text.encode(), name, "not the key the entries name (step 5)")
+    check_signature(note, story.in_force(note.size), "checkpoint")                          # step 6
+    for number, row in enumerate(manifest["originals"], 1):                                 # step 9
+        index, where = row["index"], row["name"]
+        true = {name: hashlib.new(name, files[where]).hexdigest() for name in ("sha256", "sm3")}
+        true["size"] = len(take(where))
+        need(re.fullmatch(f"originals/{number}[.][a-z0-9]{{1,8}}", where), where, "not its name (section 14)")
+        need((index, "sha256") in opened, where, f"the claim sha256 of entry {index} is not open (step 9)")
+        good = all(opened.get((index, name), value) == value for name, value in true.items())
+        need(good, where, f"not what the claims of entry {index} say (step 9)")
+    for size in manifest["consistency"]:                                                    # step 10
+        where = f"consistency/{size:016}.txt"
+        path, signed = read_proof(take(where), where, "evidenced consistency proof v1\n")
+        old = read_note(signed, where)
+        check_signature(old, story.in_force(old.size), where)
+        good = old.size == size and begins_with(size, note.size, old.root, note.root, path)
+        need(good, where, "not the size in its name, or it does not hold (sections 4 and 14)")
+    made = {                                                                                # steps 2, 6, 7
+        "checkpoint": {"origin": note.origin, "root": base64(note.root), "size": note.size},
+        "consistency": sorted(manifest["consistency"]), "format": "evidenced bundle 1",
+        "entries": sorted(rows, key=lambda row: row["index"]),
+        "keys": [{"incarnation": number, "vkey": key.text} for number, key, _ in story.identities],
+        "originals": sorted(manifest["originals"], key=lambda row: row["index"]),
+        "producer": manifest["producer"], "selection": manifest["selection"],
+        "streams": [{"entries": story.numbers[stream], "stream": stream} for stream in sorted(
+            {row["stream"] for row in manifest["streams"]} - story.gaps)]}
+    need(WRITER.encode(manifest) == WRITER.encode(made), "manifest.json", "not what is there (step 2)")
+    need(not left, min(left, default=""), "manifest.json does not imply this member (step 2)")
+    return note, story, ["what VERIFY.txt and index.html say, who made the bundle and what was asked for"]
+
+if __name__ == "__main__":
+    parser, kinds = argparse.ArgumentParser(description=__doc__), {"tiles": verify_tiles, "bundle": verify_bundle}
+    parser.add_argument("kind", choices=kinds, help="a published directory, or an evidence bundle")
+    parser.add_argument("material", metavar="DIR|FILE.zip")
+    parser.add_argument("--key", metavar="VKEY", help="the verification key, from elsewhere (section 6)")
+    parser.add_argument("--older", action="append", default=[], metavar="NOTE", help="an older checkpoint")
+    asked = parser.parse_args()
+    try:
+        given = read_key(asked.key, "--key") if asked.key else None
+        note, story, unchecked = kinds[asked.kind](asked.material, given, asked.older)
+        first, last = story.identities[0][1], story.identities[-1][1]
+        need(given in (None, first, last), "--key", "neither incarnation 1's nor the newest (section 14)")
+    except Refused as reason:
+        raise SystemExit(f"REFUSED: {reason}")
+    except Exception as error:      # of a library, or since the manifest has not the form of section 14
+        where = getattr(error, "filename", None) or "manifest.json or archive"
+        raise SystemExit(f"REFUSED: {where}: {error!a}")
+    unchecked += ["types, with their fields and values (section 6)"]
+    unchecked += [] if given == last else [f"who signed: have {last.text} confirmed (section 6)"]
+    print(f"OK\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}\nsize: {note.size}")
+    print(f"root: {base64(note.root)}\nentries checked: {len(story.requests)}", *unchecked, sep="\nnot checked: ")
