@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone. "Section" is
-one of that document, "step" one of its section 14, Verification. Exit status 0: all that was checked holds;
-1: refused, and one line says where and by which rule."""
+"""Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone. "§" is a
+section of that document, "step" one of §14, Verification. Exit status 0: all that was checked holds. Exit
+status 1: refused; one line says where and by which rule."""
 import argparse, calendar, hashlib, json, re, zipfile
 from base64 import b64decode, b64encode
 from collections import namedtuple
@@ -11,17 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Key = namedtuple("Key", "name id public text")
 Note = namedtuple("Note", "signed origin size root signatures")
-class Refused(Exception):
-    """The message is `<member or entry>: <rule>`."""
 def need(holds, where, rule):
+    """Or ends with exit status 1 and says `REFUSED: <member or entry>: <rule>`."""
     if not holds:
-        raise Refused(f"{where}: {rule}")
+        raise SystemExit(f"REFUSED: {where}: {rule}")
 
 # ---- Patterns. Words in capitals stand for other patterns. ----
 WORDS = {
     "STREAM": "(subject|contract|object|request|session|policy|purpose|cert|issuance|disclosure|vendor|staff|"
               "incident|ledger)/ID", "ID": "[0-9a-f]{32}", "COUNT": "(0|[1-9][0-9]*)",
-    "TIME": "(19[7-9]|[2-9]dd)d-(0[1-9]|1[0-2])-[0-3]dT([01]d|2[0-3])(:[0-5]d){2}[.]d{6}Z".replace("d", "[0-9]"),
+    "TIME": "(19[7-9]|[2-9]#{2})#-(0[1-9]|1[0-2])-[0-3]#T([01]#|2[0-3])(:[0-5]#){2}[.]#{6}Z", "#": "[0-9]",
     "CLAIMS": '{"[a-z0-9_]+":"HASH"(,"[a-z0-9_]+":"HASH")*}', "HASH": "SIX{42}[AEIMQUYcgkosw048]=",
     "BASE64": "(SIX{4})*(SIX[AQgw]==|SIX{2}[AEIMQUYcgkosw048]=)?", "SIX": "[A-Za-z0-9+/]",
     "NAME": r"[^\s\x00-\x20\x7f-\xa0+]+"}
@@ -36,6 +35,7 @@ ENTRY = pattern(    # section 3, in canonical spelling
     '"time":"TIME","type":"[a-z_]+[.][a-z_]+","v":1}')
 NOTE = pattern("(([^\x00-\x1f]+)\n(0|[1-9][0-9]{0,17})\n(HASH)\n)\n((?:\u2014 NAME BASE64\n)+)")
 KEY = pattern("(NAME)[+]([0-9a-f]{8})[+](A[Q-Za-f]SIX{42})")
+OPENING = pattern("evidenced/claim/v1\nHASH\n([^\n]*)\n(.{1,8192})")
 PATH = pattern("((?:HASH\n){0,63})\n(.*)")
 
 # ---- Sections 1 and 2: notation, canonical JSON ----
@@ -52,9 +52,9 @@ def canonical_json(raw, where):
     """Parses, writes again, compares. All names of the format are ASCII, so sorting them needs no UTF-16."""
     try:
         value = READER.decode(raw.decode())
-        need(WRITER.encode(value).encode() == raw and depth(value) <= 16, where, "not canonical (section 2)")
+        need(WRITER.encode(value).encode() == raw and depth(value) <= 16, where, "not canonical (§2)")
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{where}: not JSON by section 2: {error}") from None
+        need(False, where, f"not JSON as §2 has it: {error}")
     return value
 
 # ---- Section 4: hashes, tree, proofs ----
@@ -68,7 +68,7 @@ def tree_root(row):
         row = [*map(node, row[::2], row[1::2]), *row[len(row) // 2 * 2:]]
     return row[0]
 def climb(left, root, position, last, path):
-    """From `root`, the node at `position` of a row that ends at `last`, up a path as section 4 says. `left` is
+    """From `root`, the node at `position` of a row that ends at `last`, up a path as in section 4. `left` is
     joined with nodes on the left only and becomes the root of what is there; `root` becomes that of all."""
     inner = (position ^ last).bit_length()      # below this level there are nodes on the right
     if position > last or len(path) != inner + bin(position >> inner).count("1"):
@@ -91,60 +91,57 @@ def read_key(text, where):
     match = KEY.fullmatch(str(text))
     typed = b64decode(match[3]) if match else b""
     need(match and sha256(match[1].encode(), b"\n", typed)[:4].hex() == match[2], where,
-         "not a verification key with its right key ID (section 7)")
+         "not a verification key with its right key ID (§7)")
     return Key(match[1], bytes.fromhex(match[2]), typed[1:], text)
 def read_note(raw, where):
     match = NOTE.fullmatch(raw.decode("utf-8", "ignore"))
-    need(match and match[0].encode() == raw, where, "not a signed checkpoint (section 7)")
+    need(match and match[0].encode() == raw, where, "not a signed checkpoint (§7)")
     signatures = re.findall("\u2014 ([^ ]+) (.+)\n", match[5])
     return Note(match[1].encode(), match[2], int(match[3]), b64decode(match[4]), signatures)
 def check_signature(note, key, where):
-    need(note.origin == key.name, where, f"its origin is not {key.name!a}, the one in force (section 6)")
+    need(note.origin == key.name, where, f"its origin is not {key.name!a}, the one in force (§6)")
     by_key = [b64decode(blob)[4:] for name, blob in note.signatures if (name, b64decode(blob)[:4]) == key[:2]]
-    need(by_key, where, f"not signed by {key.text!a} (section 7)")
+    need(by_key, where, f"not signed by {key.text!a} (§7)")
     try:
         for signature in by_key:
             Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.signed)
     except (InvalidSignature, ValueError):
-        raise Refused(f"{where}: a signature of {key.text!a} does not hold (section 7)") from None
+        need(False, where, f"a signature of {key.text!a} does not hold (§7)")
 def read_proof(raw, where, head):       # gives the path and the bytes of the note
     match = PATH.fullmatch(raw.decode("latin-1").removeprefix(head))
-    need(match and raw.startswith(head.encode()), where, "not a proof in its form (sections 7 and 14)")
+    need(match and raw.startswith(head.encode()), where, "not a proof in its form (§7, §14)")
     return [b64decode(line) for line in match[1].split()], match[2].encode("latin-1")
 
 # ---- Sections 3, 5 and 6: entries and what ties them together ----
 class Story:
-    """Follows entries in the order of their indexes. `whole`: none is left out. An identity is its incarnation,
-    its key, and the size from which on they are in force; a gap is a stream of which numbers are left out."""
+    """Follows entries in the order of their indexes. `whole`: none is left out. `gaps`: streams that miss some."""
     def __init__(self, whole):
-        self.whole, self.time, self.requests, self.identities = whole, "", set(), []
-        self.numbers, self.gaps = {}, set()
+        self.whole, self.time, self.requests, self.numbers, self.gaps = whole, "", set(), {}, set()
+        self.identities = []            # incarnation, key, and the size from which on they are in force
     def follow(self, raw, index, where, leaf_before, root_before):
         """`leaf_before` is None where not known; `root_before` gives the root of all entries before."""
         entry = canonical_json(raw, where)
-        need(ENTRY.fullmatch(raw.decode()) and len(entry) == 11 and len(raw) <= 65535, where,
-             "not the eleven members by their rules, or over 65,535 bytes (sections 2 and 3)")
+        need(ENTRY.fullmatch(raw.decode()) and len(entry) == 11 and len(raw) <= 65535, where, "no entry (§2, §3)")
         streams, request, time = dict(entry["streams"]), (entry["submitter"], entry["request"]), entry["time"]
         claims = [name for commitments in entry["claims"].values() for name in commitments]
-        need([pair[0] for pair in entry["streams"]] == sorted(streams), where, "`streams`: order (section 3)")
-        need(set(entry["claims"]) <= set(streams) and len(claims) == len(set(claims)) <= 64, where,
-             "`claims` has over 64, one name twice, or a scope that is none of the streams (section 3)")
+        good = set(entry["claims"]) <= set(streams) and len(claims) == len(set(claims)) <= 64
+        need(good, where, "`claims` has over 64, one name twice, or a scope that is none of the streams (§3)")
+        need([pair[0] for pair in entry["streams"]] == sorted(streams), where, "`streams` is not sorted (§3)")
         days = calendar.monthrange(int(time[:4]), int(time[5:7]))[1]
-        need(0 < int(time[8:10]) <= days and time > self.time, where, "`time`: no date, or not later (section 3)")
-        need(entry["index"] == index, where, "`index` is not its position (section 3)")
-        need(leaf_before in (None, b64decode(entry["prev"])), where, "`prev` is not the leaf before (section 3)")
-        need(request not in self.requests, where, "its submitter and request occur twice (section 3)")
+        need(0 < int(time[8:10]) <= days and time > self.time, where, "`time` is no date, or not later (§3)")
+        need(entry["index"] == index, where, "`index` is not its position (§3)")
+        need(leaf_before in (None, b64decode(entry["prev"])), where, "`prev` is not the leaf hash before (§3)")
+        need(request not in self.requests, where, "its submitter and request occur twice (§3)")
         self.time = time
         self.requests.add(request)
         for stream, number in streams.items():
             due = self.numbers.get(stream, 0)
             self.gaps |= {stream} if number != due else set()
-            need(due <= number <= index and not (self.whole and self.gaps), where, f"number in {stream}: section 5")
+            need(due <= number <= index and not (self.whole and self.gaps), where, f"number in {stream} (§5)")
             self.numbers[stream] = number + 1
-        reserved = entry["type"].split(".")[0] in ("ledger", "system", "anchor")
-        need(reserved == (entry["submitter"] == "evidenced") and (not reserved or entry["actor"] == "system"),
-             where, "reserved domain, submitter `evidenced`, actor `system` do not go together (section 6)")
-        need((entry["type"] == "ledger.created") == (index == 0), where, "`ledger.created` misplaced (section 6)")
+        reserved, own = entry["type"].split(".")[0] in ("ledger", "system", "anchor"), entry["submitter"] == "evidenced"
+        need(reserved == own and (entry["actor"] == "system" or not own), where, "no actor of this domain (§6)")
+        need((entry["type"] == "ledger.created") == (index == 0), where, "`ledger.created` misplaced (§6)")
         if entry["type"] in ("ledger.created", "system.recovered"):
             self.identify(entry, streams, where, root_before)
         return entry
@@ -160,9 +157,8 @@ class Story:
             wanted = {"incarnation": int(number), "origin": f"{first.name}/incarnation/{number}",
                       "root": base64(root_before()), "size": entry["index"]}
             good = self.ledger in streams and last_number < int(number) and key.public != last.public
-        for name, value in wanted.items():
-            good = good and WRITER.encode(body.get(name)) == WRITER.encode(value)
-        need(good and key.name == body["origin"], where, "not an identity that may follow (section 6)")
+        good = good and WRITER.encode({**body, **wanted}) == WRITER.encode(body)
+        need(good and key.name == body["origin"], where, "not an identity that may follow (§6)")
         self.identities.append((number, key, entry["index"] + 1))
     def in_force(self, size):
         return [key for _, key, since in self.identities if since <= max(size, 1)][-1]
@@ -190,17 +186,16 @@ def verify_tiles(directory, given, older):
             raw, where = data[begin + 2:end], f"{path}, entry {index}"
             leaf = sha256(b"\0", raw)
             need(end <= len(data) and leaf == stored[32 * (index - start):][:32], where,
-                 f"cut short, or not what {tile} has the hash of (section 7)")
+                 f"cut short, or not what {tile} has the hash of (§7)")
             story.follow(raw, index, where, leaves[-1] if leaves else bytes(32), lambda: tree_root(leaves))
             framed.append(data[begin:end])
             leaves.append(leaf)
-    need(leaves and tree_root(leaves) == note.root, "checkpoint", "not the root of the entries (section 4)")
+    need(leaves and tree_root(leaves) == note.root, "checkpoint", "not the root of the entries (§4)")
     check_signature(note, story.in_force(note.size), "checkpoint")
     for path in older:
         old = read_note(Path(path).read_bytes(), path)
         check_signature(old, story.in_force(old.size), path)
-        good = 0 < old.size <= note.size and tree_root(leaves[:old.size]) == old.root
-        need(good, path, "the tree does not begin with it (section 4)")
+        need(0 < old.size <= note.size and tree_root(leaves[:old.size]) == old.root, path, "no beginning (§4)")
     files = {str(path.relative_to(directory)) for path in Path(directory).rglob("*") if path.is_file()}
     rows = {"entries": framed, 0: leaves}
     for level in range(1, 8):
@@ -213,7 +208,7 @@ def verify_tiles(directory, given, older):
                 path = tile_path(level, start // 256, end - start)
                 if path in files:
                     good = Path(directory, path).read_bytes() == b"".join(row[start:end])
-                    need(good, path, "not what the entries give (section 7)")
+                    need(good, path, "not what the entries give (§7)")
                     files.remove(path)
     return note, story, [f"{path!a}, beyond the size or no tile" for path in sorted(files - {"checkpoint"})]
 
@@ -222,12 +217,12 @@ def read_archive(path):
     """Archive; step 1."""
     archive, members, end = zipfile.ZipFile(path), {}, 0
     for info in archive.infolist():
-        name, last = info.orig_filename, max([*members][-1:], default="")
-        need(re.fullmatch("[A-Za-z0-9._/-]{1,100}", name) and name > last, f"member {name!a}",
-             "its name is not allowed, or not in byte order (section 14)")
-        need(not (info.compress_type or info.flag_bits or info.comment or info.extra)
-             and info.file_size == info.compress_size and info.header_offset == end, f"member {name!a}",
-             "not plainly stored right after the one before (section 14)")
+        name, where = info.orig_filename, f"member {info.orig_filename!a}"
+        need(re.fullmatch("[A-Za-z0-9._/-]{1,100}", name), where, "its name is not allowed (§14)")
+        need([*members][-1:] < [name], where, "not in byte order, or there twice (§14)")
+        plain = not (info.compress_type or info.flag_bits or info.comment or info.extra)
+        good = plain and info.compress_size == info.file_size and info.header_offset == end
+        need(good, where, "not plainly stored right after the one before (§14)")
         members[name] = archive.read(info)
         end += 30 + len(name) + info.file_size
     whole = end + sum(46 + len(name) for name in members) + 22
@@ -255,26 +250,25 @@ def verify_bundle(path, given, _):
         path, signed = read_proof(take(proof), proof, f"c2sp.org/tlog-proof@v1\nindex {index}\n")
         need(signed == files["checkpoint"], proof, "its note is not `checkpoint`, byte for byte (step 3)")
         before, root = climb(None, leaves[index], index, note.size - 1, path)
-        need(root == note.root, where, f"not in the tree of `checkpoint` by {proof} (section 4)")
+        need(root == note.root, where, f"not in the tree of `checkpoint` by {proof} (§4)")
         entry = story.follow(files[where], index, where, leaves.get(index - 1), lambda: before)
         rows.append({"index": entry["index"], "openings": sorted(names)})
         for name in names:
             where = f"openings/{index:016}.{name}"
-            match = pattern(f"evidenced/claim/v1\nHASH\n{name}\n(.{{1,8192}})").fullmatch(take(where).decode("latin-1"))
+            match = OPENING.fullmatch(take(where).decode("latin-1"))
             commitments = [scope.get(name) for scope in entry["claims"].values()]
-            need(match and base64(sha256(files[where])) in commitments, where, f"not a claim of entry {index}")
-            opened[index, name] = canonical_json(match[1].encode("latin-1"), where)
+            need(match and match[1] == name and base64(sha256(files[where])) in commitments, where, "wrong (step 8)")
+            opened[index, name] = canonical_json(match[2].encode("latin-1"), where)
     for number, key, _ in story.identities:                                                 # step 5
         der = base64(bytes.fromhex("302a300506032b6570032100") + key.public)
         pem = f"-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"
         for name, text in (f"keys/{number}.vkey", f"{key.text}\n"), (f"keys/{number}.pem", pem):
             need(take(name) == text.encode(), name, "not the key the entries name (step 5)")
-    check_signature(note, story.in_force(note.size), "checkpoint")                          # step 6
     for number, row in enumerate(manifest["originals"], 1):                                 # step 9
         index, where = row["index"], row["name"]
         true = {name: hashlib.new(name, files[where]).hexdigest() for name in ("sha256", "sm3")}
         true["size"] = len(take(where))
-        need(re.fullmatch(f"originals/{number}[.][a-z0-9]{{1,8}}", where), where, "not its name (section 14)")
+        need(re.fullmatch(f"originals/{number}[.][a-z0-9]{{1,8}}", where), where, "not its name (§14)")
         need((index, "sha256") in opened, where, f"the claim sha256 of entry {index} is not open (step 9)")
         good = all(opened.get((index, name), value) == value for name, value in true.items())
         need(good, where, f"not what the claims of entry {index} say (step 9)")
@@ -284,7 +278,7 @@ def verify_bundle(path, given, _):
         old = read_note(signed, where)
         check_signature(old, story.in_force(old.size), where)
         good = old.size == size and begins_with(size, note.size, old.root, note.root, path)
-        need(good, where, "not the size in its name, or it does not hold (sections 4 and 14)")
+        need(good, where, "not the size in its name, or it does not hold (§4, §14)")
     made = {                                                                                # steps 2, 6, 7
         "checkpoint": {"origin": note.origin, "root": base64(note.root), "size": note.size},
         "consistency": sorted(manifest["consistency"]), "format": "evidenced bundle 1",
@@ -299,23 +293,22 @@ def verify_bundle(path, given, _):
     return note, story, ["what VERIFY.txt and index.html say, who made the bundle and what was asked for"]
 
 if __name__ == "__main__":
-    parser, kinds = argparse.ArgumentParser(description=__doc__), {"tiles": verify_tiles, "bundle": verify_bundle}
+    kinds = {"tiles": verify_tiles, "bundle": verify_bundle}
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=kinds, help="a published directory, or an evidence bundle")
     parser.add_argument("material", metavar="DIR|FILE.zip")
-    parser.add_argument("--key", metavar="VKEY", help="the verification key, from elsewhere (section 6)")
+    parser.add_argument("--key", metavar="VKEY", help="the verification key, from elsewhere (§6)")
     parser.add_argument("--older", action="append", default=[], metavar="NOTE", help="an older checkpoint")
     asked = parser.parse_args()
     try:
         given = read_key(asked.key, "--key") if asked.key else None
         note, story, unchecked = kinds[asked.kind](asked.material, given, asked.older)
         first, last = story.identities[0][1], story.identities[-1][1]
-        need(given in (None, first, last), "--key", "neither incarnation 1's nor the newest (section 14)")
-    except Refused as reason:
-        raise SystemExit(f"REFUSED: {reason}")
-    except Exception as error:      # of a library, or since the manifest has not the form of section 14
-        where = getattr(error, "filename", None) or "manifest.json or archive"
-        raise SystemExit(f"REFUSED: {where}: {error!a}")
-    unchecked += ["types, with their fields and values (section 6)"]
-    unchecked += [] if given == last else [f"who signed: have {last.text} confirmed (section 6)"]
+        need(given in (None, first, last), "--key", "neither incarnation 1's nor the newest (§14)")
+    except Exception as error:      # of a library, or since the manifest has not the form of §14
+        need(False, getattr(error, "filename", "manifest.json or archive"), f"cannot be read: {error!a}")
+    unchecked += ["types, with their fields and values (§6)"]
+    unchecked += [] if given == last else [f"who signed: have {last.text} confirmed (§6)"]
     print(f"OK\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}\nsize: {note.size}")
-    print(f"root: {base64(note.root)}\nentries checked: {len(story.requests)}", *unchecked, sep="\nnot checked: ")
+    print(f"root: {base64(note.root)}\nentries checked: {len(story.requests)}")
+    print(*(f"not checked: {what}" for what in unchecked), sep="\n")
