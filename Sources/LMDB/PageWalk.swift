@@ -47,19 +47,20 @@ struct PageWalk {
     /// Checks the snapshot of a transaction.
     ///
     /// - Parameter progress: pages done and pages in all.
+    /// - Returns: false where neither meta page is of the transaction: its own was written over since it began.
     /// - Throws: `PageDamage` naming the first damaged page, or `LMDBError` with the errno of a failed read.
     static func check(
         descriptor: Int32,
         transactionID: UInt64,
         progress: @escaping (UInt64, UInt64) -> Void
-    ) throws {
+    ) throws -> Bool {
         let pageBytes = Environment.pageBytes
         var meta: [UInt8]?
         for number in 0..<2 {
             let page = try read(descriptor, number, pageBytes)
             if page.word(at: 144) == transactionID { meta = page }
         }
-        guard let meta else { throw PageDamage(page: 0, what: "no meta page is of the newest transaction") }
+        guard let meta else { return false }
         let (pages, isTooMuch) = meta.word(at: 136).addingReportingOverflow(1)
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "sizing the file") }
@@ -74,6 +75,7 @@ struct PageWalk {
         for page in walk.free where page < 2 || page >= pages || walk.isReached[Int(page)] {
             throw PageDamage(page: page, what: "it is listed as free, but it is in use or none of the file's")
         }
+        return true
     }
 
     private init(
@@ -248,15 +250,22 @@ extension Environment {
     public func checkPages(progress: @escaping (UInt64, UInt64) -> Void) throws {
         var descriptor: mdb_filehandle_t = -1
         try check(mdb_env_get_fd(handle, &descriptor), "finding the data file")
-        // The snapshot keeps its pages from being used again while they are read.
-        try read { transaction in
-            try PageWalk.check(
-                descriptor: descriptor,
-                transactionID: UInt64(mdb_txn_id(transaction.handle.pointer)),
-                progress: progress
-            )
+        for _ in 0..<Environment.metaAttempts {
+            // The snapshot keeps its pages from being used again while they are read.
+            let isChecked = try read { transaction in
+                try PageWalk.check(
+                    descriptor: descriptor,
+                    transactionID: UInt64(mdb_txn_id(transaction.handle.pointer)),
+                    progress: progress
+                )
+            }
+            if isChecked { return }
         }
+        throw PageDamage(page: 0, what: "no meta page is of the newest transaction")
     }
+
+    /// How often a busy writer may write over the meta page before it is read.
+    private static let metaAttempts = 32
 }
 
 extension [UInt8] {

@@ -68,7 +68,7 @@ final class CheckpointLock {
             throw SystemError("locking \(path)", errno: code)
         }
         do {
-            bytes = try FileSystem.read(descriptor, at: 0, count: 2 * CheckpointLock.slotBytes, name: path)
+            bytes = try CheckpointLock.content(descriptor, path)
             guard let record = CheckpointLock.newest(bytes) else {
                 throw StartupRefusal(
                     .lockDamaged,
@@ -92,7 +92,7 @@ final class CheckpointLock {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("opening \(path)") }
         defer { close(descriptor) }
-        return newest(try FileSystem.read(descriptor, at: 0, count: 2 * slotBytes, name: path))
+        return newest(try content(descriptor, path))
     }
 
     /// Replaces the record if the file still holds the one this process knows, and syncs.
@@ -100,7 +100,7 @@ final class CheckpointLock {
     /// - Throws: `LockConflict` where the file holds another record; any error leaves the process unfit to sign.
     func compareAndSwap(incarnation: Int64, vkey: String, note: String) throws {
         // Any other byte means another writer, so the slots need not be understood again.
-        guard try FileSystem.read(descriptor, at: 0, count: bytes.count + 1, name: path) == bytes else {
+        guard try CheckpointLock.content(descriptor, path) == bytes else {
             throw LockConflict(path: path)
         }
         let next = LockRecord(sequence: record.sequence + 1, incarnation: incarnation, vkey: vkey, note: note)
@@ -110,6 +110,11 @@ final class CheckpointLock {
         guard fdatasync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
         record = next
         bytes.replaceSubrange(offset..<offset + CheckpointLock.slotBytes, with: slot)
+    }
+
+    /// The file's bytes; one too many where it is longer than a lock is.
+    private static func content(_ descriptor: Int32, _ path: String) throws -> [UInt8] {
+        try FileSystem.read(descriptor, at: 0, count: 2 * slotBytes + 1, name: path)
     }
 
     private static func newest(_ bytes: [UInt8]) -> LockRecord? {

@@ -1,18 +1,15 @@
 #!/usr/bin/env python3
-"""Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone. "§" is a
-section of that document, "step" one of §14, Verification. Exit status 0: all that was checked holds. Exit
-status 1: refused; one line says where and by which rule."""
+"""Independent verifier of ledgers of evidenced, format version 1, written from ledger-format.md alone. "§" is
+one of its sections, "step" one of §14. Exit status 0: all that was checked holds; 1: a line says where not."""
 import argparse, calendar, hashlib, json, re, zipfile
 from base64 import b64decode, b64encode
 from collections import namedtuple
 from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 Key = namedtuple("Key", "name id public text")
 Note = namedtuple("Note", "signed origin size root signatures")
-def need(holds, where, rule):
-    """Or ends with exit status 1 and says `REFUSED: <member or entry>: <rule>`."""
+def need(holds, where, rule):       # `where` is a member or an entry
     if not holds:
         raise SystemExit(f"REFUSED: {where}: {rule}")
 
@@ -28,10 +25,9 @@ def pattern(text):
     for word, meaning in WORDS.items():
         text = text.replace(word, meaning)
     return re.compile(text, re.DOTALL)
-ENTRY = pattern(    # section 3, in canonical spelling
-    '{"actor":"(system|(subject|staff|vendor)/ID)","body":{.*},"claims":{("STREAM":CLAIMS'
-    '(,"STREAM":CLAIMS)*)?},"index":COUNT,"prev":"HASH","request":"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
-    r',"streams":\[\["STREAM",COUNT\](,\["STREAM",COUNT\]){0,15}\],"submitter":"[a-z][a-z0-9._-]{0,63}",'
+ENTRY = pattern('{"actor":"(system|(subject|staff|vendor)/ID)","body":{.*},"claims":{("STREAM":CLAIMS'
+    '(,"STREAM":CLAIMS)*)?},"index":COUNT,"prev":"HASH","request":"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",'
+    r'"streams":\[\["STREAM",COUNT\](,\["STREAM",COUNT\]){0,15}\],"submitter":"[a-z][a-z0-9._-]{0,63}",'
     '"time":"TIME","type":"[a-z_]+[.][a-z_]+","v":1}')
 NOTE = pattern("(([^\x00-\x1f]+)\n(0|[1-9][0-9]{0,17})\n(HASH)\n)\n((?:\u2014 NAME BASE64\n)+)")
 KEY = pattern("(NAME)[+]([0-9a-f]{8})[+](A[Q-Za-f]SIX{42})")
@@ -47,9 +43,8 @@ def depth(value):
     inner = list(value.values()) if type(value) is dict else value
     return 1 + max(map(depth, inner), default=0) if type(inner) is list else 0
 READER = json.JSONDecoder(parse_int=read_integer, parse_float=int, parse_constant=int)
-WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)    # all names are ASCII
 def canonical_json(raw, where):
-    """Parses, writes again, compares. All names of the format are ASCII, so sorting them needs no UTF-16."""
     try:
         value = READER.decode(raw.decode())
         need(WRITER.encode(value).encode() == raw and depth(value) <= 16, where, "not canonical (§2)")
@@ -90,8 +85,7 @@ def begins_with(first, second, first_root, second_root, path):
 def read_key(text, where):
     match = KEY.fullmatch(str(text))
     typed = b64decode(match[3]) if match else b""
-    need(match and sha256(match[1].encode(), b"\n", typed)[:4].hex() == match[2], where,
-         "not a verification key with its right key ID (§7)")
+    need(match and sha256(match[1].encode(), b"\n", typed)[:4].hex() == match[2], where, "no good key (§7)")
     return Key(match[1], bytes.fromhex(match[2]), typed[1:], text)
 def read_note(raw, where):
     match = NOTE.fullmatch(raw.decode("utf-8", "ignore"))
@@ -99,9 +93,8 @@ def read_note(raw, where):
     signatures = re.findall("\u2014 ([^ ]+) (.+)\n", match[5])
     return Note(match[1].encode(), match[2], int(match[3]), b64decode(match[4]), signatures)
 def check_signature(note, key, where):
-    need(note.origin == key.name, where, f"its origin is not {key.name!a}, the one in force (§6)")
     by_key = [b64decode(blob)[4:] for name, blob in note.signatures if (name, b64decode(blob)[:4]) == key[:2]]
-    need(by_key, where, f"not signed by {key.text!a} (§7)")
+    need(note.origin == key.name and by_key, where, f"not by {key.text!a}, in force at its size (§6, §7)")
     try:
         for signature in by_key:
             Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.signed)
@@ -114,14 +107,14 @@ def read_proof(raw, where, head):       # gives the path and the bytes of the no
 
 # ---- Sections 3, 5 and 6: entries and what ties them together ----
 class Story:
-    """Follows entries in the order of their indexes. `whole`: none is left out. `gaps`: streams that miss some."""
+    """Follows entries by ascending index. `whole`: none is left out. `gaps`: streams that miss some."""
     def __init__(self, whole):
         self.whole, self.time, self.requests, self.numbers, self.gaps = whole, "", set(), {}, set()
         self.identities = []            # incarnation, key, and the size from which on they are in force
     def follow(self, raw, index, where, leaf_before, root_before):
         """`leaf_before` is None where not known; `root_before` gives the root of all entries before."""
         entry = canonical_json(raw, where)
-        need(ENTRY.fullmatch(raw.decode()) and len(entry) == 11 and len(raw) <= 65535, where, "no entry (§2, §3)")
+        need(ENTRY.fullmatch(raw.decode()) and len(entry) == 11 and len(raw) <= 65535, where, "no entry (§3)")
         streams, request, time = dict(entry["streams"]), (entry["submitter"], entry["request"]), entry["time"]
         claims = [name for commitments in entry["claims"].values() for name in commitments]
         good = set(entry["claims"]) <= set(streams) and len(claims) == len(set(claims)) <= 64
@@ -130,7 +123,7 @@ class Story:
         days = calendar.monthrange(int(time[:4]), int(time[5:7]))[1]
         need(0 < int(time[8:10]) <= days and time > self.time, where, "`time` is no date, or not later (§3)")
         need(entry["index"] == index, where, "`index` is not its position (§3)")
-        need(leaf_before in (None, b64decode(entry["prev"])), where, "`prev` is not the leaf hash before (§3)")
+        need(leaf_before in (None, b64decode(entry["prev"])), where, "`prev` is not the hash before (§3)")
         need(request not in self.requests, where, "its submitter and request occur twice (§3)")
         self.time = time
         self.requests.add(request)
@@ -139,14 +132,14 @@ class Story:
             self.gaps |= {stream} if number != due else set()
             need(due <= number <= index and not (self.whole and self.gaps), where, f"number in {stream} (§5)")
             self.numbers[stream] = number + 1
-        reserved, own = entry["type"].split(".")[0] in ("ledger", "system", "anchor"), entry["submitter"] == "evidenced"
-        need(reserved == own and (entry["actor"] == "system" or not own), where, "no actor of this domain (§6)")
+        reserved = entry["type"].split(".")[0] in ("ledger", "system", "anchor")
+        good = reserved == (entry["submitter"] == "evidenced") and (entry["actor"] == "system" or not reserved)
+        need(good, where, "reserved domain, submitter `evidenced`, actor `system` do not go together (§6)")
         need((entry["type"] == "ledger.created") == (index == 0), where, "`ledger.created` misplaced (§6)")
         if entry["type"] in ("ledger.created", "system.recovered"):
             self.identify(entry, streams, where, root_before)
         return entry
-    def identify(self, entry, streams, where, root_before):
-        """Section 6, The first entry, Incarnations."""
+    def identify(self, entry, streams, where, root_before):      # section 6
         body, number = entry["body"], entry["body"].get("incarnation", 1)
         key = read_key(body.get("checkpoint_key"), where)
         if entry["index"] == 0:
@@ -165,16 +158,14 @@ class Story:
 
 # ---- Section 7, Tiles, and section 11: a published directory ----
 def tile_path(level, number, width):
-    *groups, last = f"{number:,}".split(",")
-    path = "".join(f"x{int(group):03}/" for group in groups)
-    return f"tile/{level}/{path}{int(last):03}" + ("" if width == 256 else f".p/{width}")
+    path = "".join(f"x{int(group):03}/" for group in f"{number:,}".split(",")[:-1])
+    return f"tile/{level}/{path}{number % 1000:03}" + ("" if width == 256 else f".p/{width}")
 def read_tile(directory, level, start, count):      # the items from `start` on of a level with `count` items
-    path = tile_path(level, start // 256, min(256, count - start))
-    if not Path(directory, path).exists():
-        path = tile_path(level, start // 256, 256)      # the full one may be there already
-    return path, Path(directory, path).read_bytes()
+    part, full = (tile_path(level, start // 256, width) for width in (min(256, count - start), 256))
+    path = full if (directory / full).exists() else part        # the full one may be there already
+    return path, (directory / path).read_bytes()
 def verify_tiles(directory, given, older):
-    note = read_note(Path(directory, "checkpoint").read_bytes(), "checkpoint")
+    note = read_note((directory / "checkpoint").read_bytes(), "checkpoint")
     if given and note.origin == given.name:     # at once: else a damaged size is taken for missing files
         check_signature(note, given, "checkpoint")
     framed, leaves, story = [], [], Story(whole=True)
@@ -185,8 +176,7 @@ def verify_tiles(directory, given, older):
             begin, end = end, end + 2 + int.from_bytes(data[end:end + 2], "big")
             raw, where = data[begin + 2:end], f"{path}, entry {index}"
             leaf = sha256(b"\0", raw)
-            need(end <= len(data) and leaf == stored[32 * (index - start):][:32], where,
-                 f"cut short, or not what {tile} has the hash of (§7)")
+            need(leaf == stored[32 * (index - start):][:32], where, f"its hash is not that in {tile} (§7)")
             story.follow(raw, index, where, leaves[-1] if leaves else bytes(32), lambda: tree_root(leaves))
             framed.append(data[begin:end])
             leaves.append(leaf)
@@ -195,47 +185,43 @@ def verify_tiles(directory, given, older):
     for path in older:
         old = read_note(Path(path).read_bytes(), path)
         check_signature(old, story.in_force(old.size), path)
-        need(0 < old.size <= note.size and tree_root(leaves[:old.size]) == old.root, path, "no beginning (§4)")
-    files = {str(path.relative_to(directory)) for path in Path(directory).rglob("*") if path.is_file()}
-    rows = {"entries": framed, 0: leaves}
-    for level in range(1, 8):
-        below = rows[level - 1]
-        rows[level] = [tree_root(below[i:i + 256]) for i in range(0, len(below) // 256 * 256, 256)]
-    for level, row in rows.items():
+        need(note.size >= old.size > 0 and tree_root(leaves[:old.size]) == old.root, path, "no prefix (§4)")
+    files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    rows = [leaves]
+    for _ in range(7):
+        rows.append([tree_root(rows[-1][i:i + 256]) for i in range(0, len(rows[-1]) - 255, 256)])
+    for level, row in [("entries", framed), *enumerate(rows)]:
         for start in range(0, len(row), 256):
             read_tile(directory, level, start, len(row))
             for end in range(start + 1, min(start + 256, len(row)) + 1):
                 path = tile_path(level, start // 256, end - start)
                 if path in files:
-                    good = Path(directory, path).read_bytes() == b"".join(row[start:end])
-                    need(good, path, "not what the entries give (§7)")
+                    need((directory / path).read_bytes() == b"".join(row[start:end]), path, "wrong bytes (§7)")
                     files.remove(path)
     return note, story, [f"{path!a}, beyond the size or no tile" for path in sorted(files - {"checkpoint"})]
 
 # ---- Section 14: an evidence bundle ----
 def read_archive(path):
-    """Archive; step 1."""
-    archive, members, end = zipfile.ZipFile(path), {}, 0
+    archive, members = zipfile.ZipFile(path), {}
     for info in archive.infolist():
         name, where = info.orig_filename, f"member {info.orig_filename!a}"
         need(re.fullmatch("[A-Za-z0-9._/-]{1,100}", name), where, "its name is not allowed (§14)")
         need([*members][-1:] < [name], where, "not in byte order, or there twice (§14)")
-        plain = not (info.compress_type or info.flag_bits or info.comment or info.extra)
-        good = plain and info.compress_size == info.file_size and info.header_offset == end
-        need(good, where, "not plainly stored right after the one before (§14)")
+        good = not info.compress_type and not info.flag_bits and info.file_size == info.compress_size
+        need(good, where, "not plainly stored (§14)")
         members[name] = archive.read(info)
-        end += 30 + len(name) + info.file_size
-    whole = end + sum(46 + len(name) for name in members) + 22
-    need((end, whole) == (archive.start_dir, Path(path).stat().st_size), "archive", "bytes of no member")
-    others = [name for name in members if name != "SHA256SUMS"]
-    lines = [f"{sha256(members[name]).hex()}  {name}\n".encode() for name in others]
-    for name, line in zip(others, lines):
-        need(line in members["SHA256SUMS"], name, "its digest is not in SHA256SUMS (step 1)")
-    need(b"".join(lines) == members["SHA256SUMS"], "SHA256SUMS", "not exactly the other members (step 1)")
+    size = 22 + sum(30 + 46 + 2 * len(name) + len(data) for name, data in members.items())
+    need(path.stat().st_size == size, "archive", "comments, extra fields or bytes of no member (§14)")
+    sums = members.pop("SHA256SUMS")
+    lines = [f"{sha256(data).hex()}  {name}\n".encode() for name, data in members.items()]
+    for name, line in zip(members, lines):
+        need(line in sums, name, "its digest is not in SHA256SUMS (step 1)")
+    need(b"".join(lines) == sums, "SHA256SUMS", "not exactly the other members (step 1)")
     return members
-def verify_bundle(path, given, _):
+def verify_bundle(path, given, older):
+    need(not older, "--older", "only for a directory")
     files = read_archive(path)
-    left = set(files) - {"SHA256SUMS", "VERIFY.txt", "index.html"}
+    left = set(files)
     def take(name):
         need(name in left, name, "manifest.json implies it, but it is not there (step 2)")
         left.remove(name)
@@ -257,17 +243,17 @@ def verify_bundle(path, given, _):
             where = f"openings/{index:016}.{name}"
             match = OPENING.fullmatch(take(where).decode("latin-1"))
             commitments = [scope.get(name) for scope in entry["claims"].values()]
-            need(match and match[1] == name and base64(sha256(files[where])) in commitments, where, "wrong (step 8)")
+            good = match and match[1] == name and base64(sha256(files[where])) in commitments
+            need(good, where, f"not the opening of a claim of entry {index} (step 8)")
             opened[index, name] = canonical_json(match[2].encode("latin-1"), where)
     for number, key, _ in story.identities:                                                 # step 5
         der = base64(bytes.fromhex("302a300506032b6570032100") + key.public)
         pem = f"-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"
         for name, text in (f"keys/{number}.vkey", f"{key.text}\n"), (f"keys/{number}.pem", pem):
             need(take(name) == text.encode(), name, "not the key the entries name (step 5)")
-    for number, row in enumerate(manifest["originals"], 1):                                 # step 9
-        index, where = row["index"], row["name"]
+    for number, (index, where) in enumerate([(row["index"], row["name"]) for row in manifest["originals"]], 1):
         true = {name: hashlib.new(name, files[where]).hexdigest() for name in ("sha256", "sm3")}
-        true["size"] = len(take(where))
+        true["size"] = len(take(where))                                                     # step 9
         need(re.fullmatch(f"originals/{number}[.][a-z0-9]{{1,8}}", where), where, "not its name (§14)")
         need((index, "sha256") in opened, where, f"the claim sha256 of entry {index} is not open (step 9)")
         good = all(opened.get((index, name), value) == value for name, value in true.items())
@@ -281,22 +267,21 @@ def verify_bundle(path, given, _):
         need(good, where, "not the size in its name, or it does not hold (§4, §14)")
     made = {                                                                                # steps 2, 6, 7
         "checkpoint": {"origin": note.origin, "root": base64(note.root), "size": note.size},
-        "consistency": sorted(manifest["consistency"]), "format": "evidenced bundle 1",
-        "entries": sorted(rows, key=lambda row: row["index"]),
+        "consistency": sorted(manifest["consistency"]), "entries": sorted(rows, key=lambda row: row["index"]),
+        "format": "evidenced bundle 1", "producer": manifest["producer"], "selection": manifest["selection"],
         "keys": [{"incarnation": number, "vkey": key.text} for number, key, _ in story.identities],
         "originals": sorted(manifest["originals"], key=lambda row: row["index"]),
-        "producer": manifest["producer"], "selection": manifest["selection"],
         "streams": [{"entries": story.numbers[stream], "stream": stream} for stream in sorted(
             {row["stream"] for row in manifest["streams"]} - story.gaps)]}
     need(WRITER.encode(manifest) == WRITER.encode(made), "manifest.json", "not what is there (step 2)")
-    need(not left, min(left, default=""), "manifest.json does not imply this member (step 2)")
+    left ^= {"VERIFY.txt", "index.html"}
+    need(not left, min(left, default=""), "missing, or not implied by manifest.json (step 2)")
     return note, story, ["what VERIFY.txt and index.html say, who made the bundle and what was asked for"]
-
 if __name__ == "__main__":
     kinds = {"tiles": verify_tiles, "bundle": verify_bundle}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=kinds, help="a published directory, or an evidence bundle")
-    parser.add_argument("material", metavar="DIR|FILE.zip")
+    parser.add_argument("material", type=Path, metavar="DIR|FILE.zip")
     parser.add_argument("--key", metavar="VKEY", help="the verification key, from elsewhere (§6)")
     parser.add_argument("--older", action="append", default=[], metavar="NOTE", help="an older checkpoint")
     asked = parser.parse_args()
@@ -307,8 +292,8 @@ if __name__ == "__main__":
         need(given in (None, first, last), "--key", "neither incarnation 1's nor the newest (§14)")
     except Exception as error:      # of a library, or since the manifest has not the form of §14
         need(False, getattr(error, "filename", "manifest.json or archive"), f"cannot be read: {error!a}")
-    unchecked += ["types, with their fields and values (§6)"]
     unchecked += [] if given == last else [f"who signed: have {last.text} confirmed (§6)"]
     print(f"OK\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}\nsize: {note.size}")
     print(f"root: {base64(note.root)}\nentries checked: {len(story.requests)}")
-    print(*(f"not checked: {what}" for what in unchecked), sep="\n")
+    for what in ["types, with their fields and values (§6)"] + unchecked:
+        print(f"not checked: {what}")
