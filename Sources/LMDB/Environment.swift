@@ -36,7 +36,10 @@ public final class Environment: @unchecked Sendable {
         try check(mdb_env_create(&created), "creating an LMDB environment")
         guard let created else { throw LMDBError(code: ENOMEM, operation: "creating an LMDB environment") }
         do throws(LMDBError) {
-            try check(mdb_env_set_mapsize(created, Environment.wholePages(mapBytes)), "setting the map size")
+            // Who only reads maps what the file says.
+            if !readOnly {
+                try check(mdb_env_set_mapsize(created, Environment.wholePages(mapBytes)), "setting the map size")
+            }
             try check(mdb_env_set_maxdbs(created, UInt32(databases)), "setting the number of databases")
             try check(mdb_env_set_maxreaders(created, UInt32(readers)), "setting the number of readers")
             let flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD) | (readOnly ? UInt32(MDB_RDONLY) : 0)
@@ -91,19 +94,47 @@ public final class Environment: @unchecked Sendable {
     public func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
         pthread_rwlock_rdlock(gate)
         defer { pthread_rwlock_unlock(gate) }
-        var transaction = idleReaders.withLock { $0.popLast() }.flatMap { OpaquePointer(bitPattern: $0) }
-        if let idle = transaction {
-            try check(mdb_txn_renew(idle), "renewing a reader")
-        } else {
-            try check(mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &transaction), "beginning a reader")
+        var begun = beginReading()
+        // Another process, the daemon, gave the file more room than this one maps; who reads follows.
+        while begun.code == MDB_MAP_RESIZED {
+            pthread_rwlock_unlock(gate)
+            let adopted = adoptMap()
+            pthread_rwlock_rdlock(gate)
+            try check(adopted, "following the file's size")
+            begun = beginReading()
         }
-        guard let reader = transaction else { throw LMDBError(code: ENOMEM, operation: "beginning a reader") }
+        try check(begun.code, "beginning a reader")
+        guard let reader = begun.reader else { throw LMDBError(code: ENOMEM, operation: "beginning a reader") }
         defer {
             mdb_txn_reset(reader)
             let address = UInt(bitPattern: reader)
             idleReaders.withLock { $0.append(address) }
         }
         return try body(ReadTransaction(handle: TransactionHandle(pointer: reader)))
+    }
+
+    /// A reader of the newest snapshot: an idle one renewed, or a new one.
+    private func beginReading() -> (code: Int32, reader: OpaquePointer?) {
+        if let idle = idleReaders.withLock({ $0.popLast() }).flatMap({ OpaquePointer(bitPattern: $0) }) {
+            let code = mdb_txn_renew(idle)
+            if code == MDB_SUCCESS { return (code, idle) }
+            mdb_txn_abort(idle)
+            return (code, nil)
+        }
+        var reader: OpaquePointer?
+        let code = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &reader)
+        return (code, reader)
+    }
+
+    /// Maps the file as large as its newest writer does; waits until no transaction of this process is open.
+    private func adoptMap() -> Int32 {
+        pthread_rwlock_wrlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
+        for address in idleReaders.withLock({ idle in
+            defer { idle.removeAll() }
+            return idle
+        }) { mdb_txn_abort(OpaquePointer(bitPattern: address)) }
+        return mdb_env_set_mapsize(handle, 0)
     }
 
     /// Runs `body` in the one write transaction, then commits durably. Where `body` throws, nothing was written.

@@ -1,0 +1,424 @@
+"""Tests/Verifier/evidenced_verify.py, written from ledger-format.md alone, agrees with the program, and with the
+document's own example; and it refuses what was changed. It runs as whoever gets it would run it: as a program."""
+
+import base64
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import events
+from ledger import Ledger
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+VERIFIER = CHECKOUT / "Tests" / "Verifier" / "evidenced_verify.py"
+LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
+VERIFY_SECONDS = 60
+SMALLEST, LARGEST = 3, 600  # a ledger that runs has three entries: its creation and two of its start
+EDGES = {3, 4, 5, 255, 256, 257, 258, 510, 511, 512, 513, 514, 600}
+SAMPLES = EDGES | set(random.Random(1).sample(sorted(set(range(SMALLEST, LARGEST)) - EDGES), 25 - len(EDGES)))
+SIZES = range(SMALLEST, LARGEST + 1) if LONG else sorted(SAMPLES)
+
+
+def verify(*args, status: int = 0) -> str:
+    """What the verifier said; its exit status must be `status`."""
+    done = subprocess.run(
+        [sys.executable, str(VERIFIER), *map(str, args)], capture_output=True, text=True, timeout=VERIFY_SECONDS,
+        stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == status, f"{args}: {done.returncode}\n{said}"
+    assert said.startswith("OK\n" if status == 0 else "REFUSED: "), said
+    assert status == 0 or said.count("\n") == 1, said
+    return said
+
+
+def export(ledger, directory) -> Path:
+    ledger.evidence("tiles", "export", directory)
+    return Path(directory)
+
+
+def bundle(ledger, *args) -> Path:
+    ledger.bundles = getattr(ledger, "bundles", 0) + 1
+    path = ledger.root / f"v{ledger.bundles}.zip"
+    ledger.evidence("bundle", *args, "-o", path)
+    return path
+
+
+def members(path) -> dict:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pack(files: dict, path, remake_sums=True) -> Path:
+    """A bundle of these members; SHA256SUMS is made to match them, or left as it is."""
+    names = sorted(files, key=str.encode)
+    if remake_sums:
+        listed = [name for name in names if name != "SHA256SUMS"]
+        sums = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in listed)
+        files = files | {"SHA256SUMS": sums.encode()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in sorted(files, key=str.encode):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o100644 << 16
+            archive.writestr(info, files[name])
+    return Path(path)
+
+
+def positions(content: bytes) -> list[int]:
+    """Where to change a byte: at the ends, and between."""
+    return sorted({0, len(content) // 3, len(content) * 3 // 4, len(content) - 1})
+
+
+def changed(content: bytes, position: int) -> bytes:
+    return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+
+
+def write(directory, files: dict) -> Path:
+    for name, content in files.items():
+        path = Path(directory, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return Path(directory)
+
+
+def canonical(value) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_it_stays_short_enough_to_be_read():
+    lines = VERIFIER.read_text().splitlines()
+    assert len(lines) < 300
+    assert max(map(len, lines)) <= 110
+
+
+# Section 13
+
+
+class Example:
+    """What section 13 of the document prints, and what follows from it."""
+
+    def __init__(self):
+        text = (CHECKOUT / "ledger-format.md").read_text()
+        section = text[text.index("\n## 13. ") : text.index("\n## 14. ")]
+        blocks = [block.split("\n")[:-1] for block in re.findall(r"```text\n(.*?)```", section, re.S)]
+        (self.public,), (self.vkey,), openings, entries, leaves, roots, note, *_ = blocks
+        self.entries = [entry.encode() for entry in re.findall(r"printf '%s' '(\{.*\})' > entry", section)]
+        assert [str(len(entry)) for entry in self.entries] == entries[:3]
+        self.leaves = [bytes.fromhex(line.split()[0]) for line in leaves[:3]]
+        self.roots = {2 + n: bytes.fromhex(line.split()[0]) for n, line in enumerate(roots)}
+        self.checkpoint = "\n".join([*note, ""]).encode()
+        self.openings = {"sha256": "\n".join(openings[:4]).encode(), "size": "\n".join(openings[4:8]).encode()}
+        self.receipt = next("\n".join([*block, ""]).encode() for block in blocks if block[0].startswith("c2sp.org/"))
+        self.tile_sizes_and_sums = next(block for block in blocks if block[-1].endswith("  entries"))
+        self.document = re.search(r"printf '(.*)\\n' > document", section)[1].encode() + b"\n"
+        self.key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(re.search(r"\nseed=(\w+)", section)[1]))
+        self.origin = self.vkey.split("+")[0]
+
+    def tiles(self) -> dict:
+        framed = b"".join(len(entry).to_bytes(2, "big") + entry for entry in self.entries)
+        return {
+            "checkpoint": self.checkpoint, "tile/0/000.p/3": b"".join(self.leaves), "tile/entries/000.p/3": framed,
+        }
+
+    def note(self, size: int) -> bytes:
+        """Another checkpoint of the same key."""
+        text = f"{self.origin}\n{size}\n{b64(self.roots[size])}\n"
+        signature = bytes.fromhex(self.vkey.split("+")[1]) + self.key.sign(text.encode())
+        return f"{text}\n\u2014 {self.origin} {b64(signature)}\n".encode()
+
+    def proof(self, index: int) -> bytes:
+        path = {0: self.leaves[1:], 1: [self.leaves[0], self.leaves[2]], 2: [self.roots[2]]}[index]
+        lines = [f"c2sp.org/tlog-proof@v1\nindex {index}", *map(b64, path), ""]
+        return "\n".join([*lines, ""]).encode() + self.checkpoint
+
+    def bundle(self) -> dict:
+        stream = json.loads(self.entries[1])["streams"][0][0]
+        manifest = {
+            "checkpoint": {"origin": self.origin, "root": b64(self.roots[3]), "size": 3}, "consistency": [2],
+            "entries": [{"index": n, "openings": ["sha256", "size"] if n == 1 else []} for n in range(3)],
+            "format": "evidenced bundle 1", "keys": [{"incarnation": 1, "vkey": self.vkey}],
+            "originals": [{"index": 1, "name": "originals/1.txt"}], "producer": "tests/1",
+            "selection": [{"kind": "stream", "value": stream}], "streams": [{"entries": 2, "stream": stream}],
+        }
+        der = bytes.fromhex("302a300506032b6570032100" + self.public)
+        files = {
+            "manifest.json": canonical(manifest), "checkpoint": self.checkpoint, "VERIFY.txt": b"", "index.html": b"",
+            "keys/1.vkey": self.vkey.encode() + b"\n", "originals/1.txt": self.document,
+            "keys/1.pem": f"-----BEGIN PUBLIC KEY-----\n{b64(der)}\n-----END PUBLIC KEY-----\n".encode(),
+            f"consistency/{2:016}.txt":
+                f"evidenced consistency proof v1\n{b64(self.leaves[2])}\n\n".encode() + self.note(2),
+        }
+        files |= {f"entries/{n:016}.json": entry for n, entry in enumerate(self.entries)}
+        files |= {f"proofs/{n:016}.tlog-proof": self.proof(n) for n in range(3)}
+        return files | {f"openings/{1:016}.{name}": opening for name, opening in self.openings.items()}
+
+
+@pytest.fixture(scope="module")
+def example():
+    return Example()
+
+
+def test_the_worked_example_is_a_directory_that_holds(example, tmp_path):
+    tiles = example.tiles()
+    tile, entries = tiles["tile/0/000.p/3"], tiles["tile/entries/000.p/3"]
+    assert example.tile_sizes_and_sums == [
+        str(len(tile)), str(len(entries)), f"{hashlib.sha256(tile).hexdigest()}  tile",
+        f"{hashlib.sha256(entries).hexdigest()}  entries",
+    ]
+    (tmp_path / "older").write_bytes(example.note(2))
+    said = verify("tiles", write(tmp_path / "d", tiles), "--key", example.vkey, "--older", tmp_path / "older")
+    assert f"size: 3\nroot: {b64(example.roots[3])}\nentries checked: 3\n" in said
+    assert "who signed" not in said and "types" in said
+
+
+def test_the_worked_example_is_a_bundle_that_holds(example, tmp_path):
+    assert example.proof(1) == example.receipt and example.note(3) == example.checkpoint
+    path = pack(example.bundle(), tmp_path / "b.zip")
+    assert "who signed" not in verify("bundle", path, "--key", example.vkey)
+    assert "not checked: who signed" in verify("bundle", path)
+
+
+def test_rules_of_the_document_are_kept_on_its_example(example, tmp_path):
+    files, where = example.bundle(), tmp_path / "b.zip"
+    n = [f"{index:016}" for index in range(3)]
+
+    def refused(name, change: dict):
+        made = {member: content for member, content in (files | change).items() if content is not None}
+        said = verify("bundle", pack(made, where), "--key", example.vkey, status=1)
+        assert name in said, said
+
+    def replaced(name, old: bytes, new: bytes) -> dict:
+        assert old in files[name]
+        return {name: files[name].replace(old, new, 1)}
+
+    refused(f"entries/{n[1]}.json", replaced(f"entries/{n[1]}.json", b'"index":1', b'"index": 1'))
+    refused("extra", {"extra": b""})
+    refused("VERIFY.txt", {"VERIFY.txt": None})
+    refused(f"proofs/{n[2]}", {f"proofs/{n[2]}.tlog-proof": None})
+    refused(f"proofs/{n[0]}", replaced(f"proofs/{n[0]}.tlog-proof", b"@v1\n", b"@v1\nextra AAAA\n"))
+    refused("manifest.json", replaced("manifest.json", b'"entries":2', b'"entries":3'))
+    refused("manifest.json", replaced("manifest.json", b'"producer"', b'"unknown":1,"producer"'))
+    refused("manifest.json", replaced("manifest.json", b'"index":1,', b'"index":true,'))
+    refused(f"openings/{n[1]}.size", replaced(f"openings/{n[1]}.size", b"\n21", b"\n21\n"))
+    refused("originals/1.txt", {"originals/1.txt": example.document + b"."})
+    refused("keys/1.pem", replaced("keys/1.pem", b"\n-----END", b"\n\n-----END"))
+    public = b"\x01" + bytes(32)
+    key_id = hashlib.sha256(f"{example.origin}\n".encode() + public).hexdigest()[:8]
+    other = f"{example.origin}+{key_id}+{b64(public)}"
+    assert "--key" in verify("bundle", pack(files, where), "--key", other, status=1)
+    assert "--key" in verify("bundle", where, "--key", example.vkey[:-1] + "B", status=1)
+
+
+def test_archives_keep_their_rules(example, tmp_path):
+    files, path = example.bundle(), tmp_path / "b.zip"
+    whole = pack(files, path).read_bytes()
+    for junk in (b"#!/bin/sh\n" + whole, whole + b"\0", whole[:-1], b"", whole[:1000]):
+        path.write_bytes(junk)
+        verify("bundle", path, status=1)
+    files = members(pack(files, path))
+    for order, method in ((sorted(files, reverse=True), zipfile.ZIP_STORED), (sorted(files), zipfile.ZIP_DEFLATED)):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name in order:
+                archive.writestr(name, files[name])
+        assert "REFUSED: member " in verify("bundle", path, status=1)
+    with zipfile.ZipFile(pack(files, path), "a") as archive:
+        archive.comment = b"seen"
+    assert "archive" in verify("bundle", path, status=1)
+
+
+@pytest.mark.parametrize("bad", [
+    '{"v":1,"v":1}', '{"v":1.0}', '{"v":-0}', '{"v":1e2}', '{"v":9007199254740992}', '{"v":NaN}', '{"v":01}',
+    '{"v":"\\ud800"}', '{"v":"\\u0041"}', '{"v":"\\/"}', '{"w":1,"v":1}', '{"v": 1}', '{"v":1}\n', "\ufeff{}",
+    '{"v":' + "[" * 16 + "]" * 16 + "}", "[" * 100_000,
+], ids=lambda bad: ascii(bad[:20]))
+def test_json_is_canonical_or_refused(example, tmp_path, bad):
+    path = pack(example.bundle() | {"manifest.json": bad.encode()}, tmp_path / "b.zip")
+    assert "REFUSED: manifest.json: not " in verify("bundle", path, status=1)
+
+
+# Directories
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory, bin):
+    """A ledger that is exported at each of the sizes, afresh and on top of what there was."""
+    with Ledger(tmp_path_factory.mktemp("grown") / "l", bin).init().start() as ledger:
+        yield ledger
+
+
+def grow(ledger, size: int):
+    while (missing := size - ledger.size) > 0:
+        made = [events.deposit(b"%d" % n) if n % 3 else events.closure() for n in range(min(missing, 1000))]
+        ledger.append(*made, proofs=False)
+    assert ledger.size == size
+
+
+def test_exports_of_a_growing_ledger_hold(grown, tmp_path):
+    incremental, older = tmp_path / "incremental", []
+    for size in SIZES:
+        grow(grown, size)
+        fresh = export(grown, tmp_path / "fresh")
+        said = verify("tiles", fresh, "--key", grown.vkey, *older[-2:])
+        assert f"\nsize: {size}\n" in said and f"\nentries checked: {size}\n" in said
+        # Nothing that should not be there, either.
+        assert said.endswith("not checked: types, with their fields and values (\u00a76)\n"), said
+        export(grown, incremental)
+        assert f"\nsize: {size}\n" in verify("tiles", incremental, "--key", grown.vkey, *older)
+        (tmp_path / f"note{size}").write_bytes((fresh / "checkpoint").read_bytes())
+        older = ["--older", tmp_path / f"note{SIZES[0]}", "--older", tmp_path / f"note{size}"]
+        shutil.rmtree(fresh)
+
+
+def test_a_large_export_holds(make_ledger, tmp_path):
+    ledger = make_ledger(map_size="1G", index_map_size="1G").init().start()
+    size = 100_000 if LONG else 5_000
+    grow(ledger, size)
+    said = verify("tiles", export(ledger, tmp_path / "d"), "--key", ledger.vkey)
+    assert f"\nentries checked: {size}\n" in said
+
+
+def test_a_directory_that_forgets_is_refused(make_ledger, tmp_path):
+    ledger = make_ledger().init().start()
+    grow(ledger, 10)
+    short = export(ledger, tmp_path / "short")
+    grow(ledger, 20)
+    long = export(ledger, tmp_path / "long")
+    assert "note" in verify("tiles", short, "--key", ledger.vkey, "--older", _kept(long, tmp_path / "note"), status=1)
+    verify("tiles", long, "--key", ledger.vkey, "--older", _kept(short, tmp_path / "note"))
+    other = make_ledger().init().start()
+    grow(other, 30)
+    foreign = export(other, tmp_path / "foreign")
+    verify("tiles", foreign, "--key", ledger.vkey, status=1)
+    assert "note" in verify("tiles", foreign, "--key", other.vkey, "--older", tmp_path / "note", status=1)
+    assert "--older" in verify("bundle", bundle(ledger, "--index", 1), "--older", tmp_path / "note", status=1)
+
+
+def _kept(directory: Path, path: Path) -> Path:
+    path.write_bytes((directory / "checkpoint").read_bytes())
+    return path
+
+
+def test_any_changed_byte_of_a_directory_is_refused_and_located(make_ledger, tmp_path):
+    ledger = make_ledger().init().start()
+    grow(ledger, 260)
+    directory = export(ledger, tmp_path / "d")
+    names = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+    assert names == [
+        "checkpoint", "tile/0/000", "tile/0/001.p/4", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/4",
+    ]
+    for name in names:
+        content = (directory / name).read_bytes()
+        for position in positions(content):
+            (directory / name).write_bytes(changed(content, position))
+            assert name in verify("tiles", directory, "--key", ledger.vkey, status=1), position
+        for other in (content + b"\n", content[:-1], None):
+            (directory / name).unlink() if other is None else (directory / name).write_bytes(other)
+            assert name in verify("tiles", directory, "--key", ledger.vkey, status=1)
+        (directory / name).write_bytes(content)
+    (directory / "tile/0/000.p").mkdir()
+    (directory / "tile/0/000.p/2").write_bytes((directory / "tile/0/000").read_bytes()[:64])
+    verify("tiles", directory, "--key", ledger.vkey)
+    (directory / "tile/0/000.p/2").write_bytes((directory / "tile/0/000").read_bytes()[32:96])
+    assert "tile/0/000.p/2" in verify("tiles", directory, "--key", ledger.vkey, status=1)
+
+
+# Bundles
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory, bin):
+    """A document's story among other entries, in a ledger that lost its lock on the way."""
+    with Ledger(tmp_path_factory.mktemp("story") / "l", bin).init().start() as ledger:
+        object_id = events.new_id()
+        ledger.stream = f"object/{object_id}"
+        ledger.document = ledger.root / "Contract.PDF"
+        ledger.document.write_bytes(b"the text of a contract")
+        ledger.append(events.deposit(b"another"), events.registration())
+        deposit = ledger.append(events.deposit(ledger.document.read_bytes(), object_id=object_id))
+        ledger.deposit = deposit["receipts"][0]["index"]
+        ledger.append(events.closure())
+        (ledger.root / "old.note").write_text(ledger.call("GetCheckpoint")["checkpoint"])
+        ledger.append(events.closure())
+        ledger.stop()
+        ledger.lock.unlink()
+        ledger.admin("recover", "--reason", "lock-lost")
+        ledger.start()
+        verified = events.event("evidence.verified", [ledger.stream], {"deposit": ledger.deposit, "result": "match"})
+        ledger.verified = ledger.append(verified)["receipts"][0]["index"]
+        ledger.append(events.closure(), events.deposit(b"last"))
+        ledger.newest = ledger.call("GetCheckpoint")["vkey"]
+        yield ledger
+
+
+def test_bundles_of_every_selection_hold(story):
+    times = [json.loads(row["entry"])["time"] for row in story.entries()]
+    for selection, entries in [
+        (["--stream", story.stream], 4), (["--stream", story.stream, "--open", "all"], 4),
+        (["--index", story.deposit, 2, story.verified], 5), (["--file", story.document], 3),
+        (["--file", story.document, "--without-original"], 3),
+        (["--file", story.document, "--open", "all", "--checkpoint", story.root / "old.note"], 3),
+        (["--since", times[2], "--until", times[5]], 5), (["--since", "2020-01-01", "--open", "all"], story.size),
+    ]:
+        said = verify("bundle", bundle(story, *selection), "--key", story.newest)
+        assert f"\nincarnation: 2\nsize: {story.size}\n" in said, selection
+        assert f"\nentries checked: {entries}\n" in said, selection
+        assert "who signed" not in said
+
+
+def test_the_key_of_an_earlier_incarnation_says_not_who_signed(story, tmp_path):
+    directory = export(story, tmp_path / "d")
+    for material in (["bundle", bundle(story, "--stream", story.stream)], ["tiles", directory]):
+        assert "who signed" not in verify(*material, "--key", story.newest)
+        assert f"not checked: who signed: have {story.newest} confirmed" in verify(*material, "--key", story.vkey)
+    verify("tiles", directory, "--key", story.newest, "--older", story.root / "old.note")
+
+
+def test_consistency_proofs_of_every_size_hold(grown):
+    grow(grown, max(64, grown.size))
+    notes = []
+    for n in range(8):
+        notes.append(grown.root / f"older{n}.note")
+        notes[-1].write_text(grown.call("GetCheckpoint")["checkpoint"])
+        grown.append(events.closure())
+    options = [option for note in notes for option in ("--checkpoint", note)]
+    path = bundle(grown, "--index", 0, grown.size - 1, *options)
+    assert len([name for name in members(path) if name.startswith("consistency/")]) >= 8
+    verify("bundle", path, "--key", grown.vkey)
+
+
+def test_any_changed_byte_of_a_bundle_is_refused_and_located(story, tmp_path):
+    made = bundle(story, "--file", story.document, "--open", "all", "--checkpoint", story.root / "old.note")
+    files, target = members(made), tmp_path / "changed.zip"
+    assert {name.partition("/")[0] for name in files} >= {"consistency", "openings", "originals", "proofs", "keys"}
+    verify("bundle", pack(files, target), "--key", story.vkey)
+    for name, content in files.items():
+        pack(files | {name: changed(content, len(content) // 2)}, target, remake_sums=False)
+        assert name in verify("bundle", target, "--key", story.vkey, status=1)
+        if name in ("SHA256SUMS", "VERIFY.txt", "index.html"):
+            continue  # the first is made anew; what the others say only their producer knows
+        for position in positions(content):
+            if name == "manifest.json" and _is_free_text(content, position):
+                continue
+            pack(files | {name: changed(content, position)}, target)
+            assert name in verify("bundle", target, "--key", story.vkey, status=1), position
+    pack(files | {"VERIFY.txt": b"Trust me."}, target)
+    assert "not checked: what VERIFY.txt and index.html say" in verify("bundle", target, "--key", story.vkey)
+
+
+def _is_free_text(manifest: bytes, position: int) -> bool:
+    """Whether this is in the two members only the producer can know: who made the bundle, what was asked for."""
+    return manifest.index(b'"producer":') < position < manifest.index(b'"streams":')
