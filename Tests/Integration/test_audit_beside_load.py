@@ -22,7 +22,7 @@ def test_audits_beside_a_busy_daemon_find_nothing(ledger):
     submitter = threading.Thread(target=submit)
     submitter.start()
     try:
-        sizes = [json.loads(ledger.admin("audit", "--json", status=0).stdout)["size"] for _ in range(12)]
+        sizes = [json.loads(ledger.admin("audit", "--json", status=0).stdout)["size"] for _ in range(5)]
     finally:
         stop.set()
         submitter.join()

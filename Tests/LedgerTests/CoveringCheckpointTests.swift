@@ -8,7 +8,8 @@ import Testing
         let fixture = try LedgerFixture()
         let verifier = try CheckpointVerifier(vkey: fixture.vkey)
         try fixture.whileOpen { ledger in
-            var signed = [ledger.checkpoint]
+            // What the ledger records of its start is signed by then.
+            var signed = [try ledger.submit([Sample.deposit()]).checkpoint]
             for round in [3, 1, 4] {
                 signed.append(try ledger.submit((0..<round).map { _ in try Sample.deposit() }).checkpoint)
             }

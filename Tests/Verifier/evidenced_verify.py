@@ -17,9 +17,9 @@ WORDS = {
     "STREAM": "(subject|contract|object|request|session|policy|purpose|cert|issuance|disclosure|vendor|staff|"
               "incident|ledger)/ID", "ID": "[0-9a-f]{32}", "COUNT": "(0|[1-9][0-9]*)",
     "TIME": "(19[7-9]|[2-9]#{2})#-(0[1-9]|1[0-2])-[0-3]#T([01]#|2[0-3])(:[0-5]#){2}[.]#{6}Z", "#": "[0-9]",
-    "CLAIMS": '{"WORD":"HASH"(,"WORD":"HASH")*}', "WORD": "[a-z0-9_]{1,64}", "HASH": "SIX{42}[AEIMQUYcgkosw048]=",
+    "CLAIMS": '{"WORD":"HASH"(,"WORD":"HASH")*}', "HASH": "SIX{42}[AEIMQUYcgkosw048]=",
     "BASE64": "(SIX{4})*(SIX[AQgw]==|SIX{2}[AEIMQUYcgkosw048]=)?", "SIX": "[A-Za-z0-9+/]",
-    "NAME": r"[^\s\x00-\x1f\x7f+]+"}
+    "WORD": "[a-z0-9_]{1,64}", "NAME": r"[^\s\x00-\x1f\x7f+]+"}
 def pattern(text):
     for word, meaning in WORDS.items():
         text = text.replace(word, meaning)
@@ -230,7 +230,7 @@ def verify_bundle(path, given, older):
     leaves, opened, rows = {-1: bytes(32)}, {}, []
     check_signature(note, read_key(manifest["keys"][-1]["vkey"], "manifest.json"), "checkpoint")
     for index, names in [(row["index"], row["openings"]) for row in manifest["entries"]]:   # steps 3, 4, 8
-        where, proof = f"entries/{index:016}.json", f"proofs/{index:016}.tlog-proof"
+        where, proof = f"entries/{index!s:0>16}.json", f"proofs/{index!s:0>16}.tlog-proof"
         leaves[index] = sha256(b"\0", take(where))
         path, signed = read_proof(take(proof), proof, f"c2sp.org/tlog-proof@v1\nindex {index}\n")
         need(signed == files["checkpoint"], proof, "its note is not `checkpoint`, byte for byte (step 3)")
@@ -239,12 +239,12 @@ def verify_bundle(path, given, older):
         entry = story.follow(files[where], index, where, leaves.get(index - 1), lambda: before)
         rows.append({"index": entry["index"], "openings": sorted(names)})
         for name in names:
-            where = f"openings/{index:016}.{name}"
+            where = f"openings/{index!s:0>16}.{name}"
             match = OPENING.fullmatch(take(where).decode("latin-1"))
             commitments = [scope.get(name) for scope in entry["claims"].values()]
             good = match and match[1] == name and base64(sha256(files[where])) in commitments
             need(good, where, f"not the opening of a claim of entry {index} (step 8)")
-            opened[index, name] = canonical_json(match[2].encode("latin-1"), where)
+            opened[f"{index}.{name}"] = canonical_json(match[2].encode("latin-1"), where)
     for number, key, _ in story.identities:                                                 # step 5
         der = base64(bytes.fromhex("302a300506032b6570032100") + key.public)
         pem = f"-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"
@@ -255,11 +255,11 @@ def verify_bundle(path, given, older):
         true = {name: hashlib.new(name, files[where]).hexdigest() for name in ("sha256", "sm3")}
         true["size"] = len(take(where))
         need(re.fullmatch(f"originals/{number}[.][a-z0-9]{{1,8}}", where), where, "not its name (§14)")
-        need((index, "sha256") in opened, where, f"the claim sha256 of entry {index} is not open (step 9)")
-        good = all(opened.get((index, name), value) == value for name, value in true.items())
+        need(f"{index}.sha256" in opened, where, f"the claim sha256 of entry {index} is not open (step 9)")
+        good = all(opened.get(f"{index}.{name}", value) == value for name, value in true.items())
         need(good, where, f"not what the claims of entry {index} say (step 9)")
     for size in manifest["consistency"]:                                                    # step 10
-        where = f"consistency/{size:016}.txt"
+        where = f"consistency/{size!s:0>16}.txt"
         path, signed = read_proof(take(where), where, "evidenced consistency proof v1\n")
         old = read_note(signed, where)
         check_signature(old, story.in_force(old.size), where)
