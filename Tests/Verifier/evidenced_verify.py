@@ -205,17 +205,17 @@ def read_archive(path):
     for info in archive.infolist():
         name, where = info.orig_filename, f"member {info.orig_filename!a}"
         need(re.fullmatch("[A-Za-z0-9._/-]{1,100}", name), where, "its name is not allowed (§14)")
-        need([*members][-1:] < [name], where, "not in byte order, or there twice (§14)")
+        need(next(reversed(members), "") < name, where, "not in byte order, or there twice (§14)")
         good = not info.compress_type and not info.flag_bits and info.file_size == info.compress_size
         need(good, where, "not plainly stored (§14)")
         members[name] = archive.read(info)
     size = 22 + sum(30 + 46 + 2 * len(name) + len(data) for name, data in members.items())
     need(path.stat().st_size == size, "archive", "comments, extra fields or bytes of no member (§14)")
-    sums = members.pop("SHA256SUMS")
+    sums = members.pop("SHA256SUMS").splitlines(keepends=True)
     lines = [f"{sha256(data).hex()}  {name}\n".encode() for name, data in members.items()]
-    for name, line in zip(members, lines):
-        need(line in sums, name, "its digest is not in SHA256SUMS (step 1)")
-    need(b"".join(lines) == sums, "SHA256SUMS", "not exactly the other members (step 1)")
+    for name, line, stated in zip(members, lines, sums):
+        need(line == stated, name, "its digest is not the one in SHA256SUMS (step 1)")
+    need(lines == sums, "SHA256SUMS", "not exactly the other members (step 1)")
     return members
 def verify_bundle(path, given, older):
     need(not older, "--older", "only for a directory")
