@@ -19,12 +19,17 @@ public enum SystemdActivation {
     /// The variables are removed from the environment, so that no child takes them for its own. To be called once,
     /// before other threads read the environment.
     public static func listeningDescriptor() throws(ActivationError) -> Int32? {
+        try listeningDescriptor(from: firstDescriptor)
+    }
+
+    /// - Parameter first: the first descriptor passed; tests, whose runner has uses for low ones, take another.
+    static func listeningDescriptor(from first: Int32) throws(ActivationError) -> Int32? {
         let values = variables.map { getenv($0).map { String(cString: $0) } }
         for name in variables { unsetenv(name) }
         guard let process = values[0] else { return nil }
         guard let pid = Int32(process), pid > 0 else { throw ActivationError("LISTEN_PID is not a process id") }
         guard pid == getpid() else { return nil }
-        guard let count = values[1].flatMap({ Int32($0) }), 0...Int32.max - firstDescriptor ~= count else {
+        guard let count = values[1].flatMap({ Int32($0) }), 0...Int32.max - first ~= count else {
             throw ActivationError("LISTEN_FDS is not a number of descriptors")
         }
         if count == 0 { return nil }
@@ -32,7 +37,7 @@ public enum SystemdActivation {
             let names = values[2].map { " (\($0))" } ?? ""
             throw ActivationError("the service manager passed \(count) sockets\(names); one is served")
         }
-        return try checked(firstDescriptor)
+        return try checked(first)
     }
 
     private static func checked(_ descriptor: Int32) throws(ActivationError) -> Int32 {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Daemon
 
-/// Each case runs in a process of its own: the environment and descriptor 3 belong to all of it.
+/// Each case runs in a process of its own: the environment belongs to all of it.
 @Suite struct SystemdActivationTests {
     @Test func nothingPassedMeansNothing() async {
         await #expect(processExitsWith: .success) {
@@ -17,10 +17,10 @@ import Testing
 
     @Test func aListeningSocketIsTaken() async {
         await #expect(processExitsWith: .success) {
-            try withThree(listening(SOCK_STREAM)) {
+            try withPassed(listening(SOCK_STREAM)) {
                 announce(pid: getpid(), count: "1", names: "varlink")
-                try expectPassed(3)
-                #expect(fcntl(3, F_GETFD) & FD_CLOEXEC != 0)
+                try expectPassed(passedDescriptor)
+                #expect(fcntl(passedDescriptor, F_GETFD) & FD_CLOEXEC != 0)
             }
             for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { #expect(getenv(name) == nil) }
             try expectPassed(nil)
@@ -37,9 +37,11 @@ import Testing
                 -1,
             ]
             for descriptor in others {
-                withThree(descriptor) {
+                withPassed(descriptor) {
                     announce(pid: getpid(), count: "1")
-                    #expect(throws: ActivationError.self) { try SystemdActivation.listeningDescriptor() }
+                    #expect(throws: ActivationError.self) {
+                        try SystemdActivation.listeningDescriptor(from: passedDescriptor)
+                    }
                     #expect(getenv("LISTEN_FDS") == nil)
                 }
             }
@@ -50,18 +52,20 @@ import Testing
         await #expect(processExitsWith: .success) {
             for count in ["2", "-1", "x", "", "2147483647", "99999999999"] {
                 announce(pid: getpid(), count: count)
-                #expect(throws: ActivationError.self) { try SystemdActivation.listeningDescriptor() }
+                #expect(throws: ActivationError.self) {
+                    try SystemdActivation.listeningDescriptor(from: passedDescriptor)
+                }
             }
             setenv("LISTEN_PID", "me", 1)
-            #expect(throws: ActivationError.self) { try SystemdActivation.listeningDescriptor() }
+            #expect(throws: ActivationError.self) { try SystemdActivation.listeningDescriptor(from: passedDescriptor) }
             setenv("LISTEN_PID", String(getpid()), 1)
-            #expect(throws: ActivationError.self) { try SystemdActivation.listeningDescriptor() }
+            #expect(throws: ActivationError.self) { try SystemdActivation.listeningDescriptor(from: passedDescriptor) }
         }
     }
 }
 
 private func expectPassed(_ expected: Int32?) throws {
-    let passed = try SystemdActivation.listeningDescriptor()
+    let passed = try SystemdActivation.listeningDescriptor(from: passedDescriptor)
     #expect(passed == expected)
 }
 
@@ -81,10 +85,12 @@ private func listening(_ type: __socket_type) -> Int32 {
     return descriptor
 }
 
-/// Puts a descriptor in the place of 3 (closed for -1), which the test runner may be using.
-private func withThree(_ descriptor: Int32, _ body: () throws -> Void) rethrows {
-    let kept = fcntl(3, F_DUPFD_CLOEXEC, 64)
-    if descriptor >= 0, descriptor != 3 { dup2(descriptor, 3) } else if descriptor < 0 { close(3) }
-    defer { if kept >= 0 { dup2(kept, 3) } else { close(3) } }
+/// Stands for descriptor 3, which the test runner may be using.
+private let passedDescriptor: Int32 = 200
+
+/// Puts a descriptor in the place of the one that is passed; none for -1.
+private func withPassed(_ descriptor: Int32, _ body: () throws -> Void) rethrows {
+    if descriptor >= 0 { dup2(descriptor, passedDescriptor) }
+    defer { close(passedDescriptor) }
     try body()
 }
