@@ -225,10 +225,7 @@ extension StoreSchema {
         return LookupRecord(
             entry: entry,
             leaf: try leaf(transaction, index),
-            request: RequestReference(
-                submitter: SubmitterReference(entry.submitter, SHA256Hasher()),
-                request: entry.request
-            ),
+            request: RequestReference(entry, SHA256Hasher()),
             openings: [openings],
             hash: hash
         )

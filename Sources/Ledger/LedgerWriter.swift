@@ -179,12 +179,12 @@ final class LedgerWriter: @unchecked Sendable {
 
     private func sign(size: UInt64, root: Digest, time: LedgerTime) throws -> SignedCheckpoint {
         let checkpoint = Checkpoint(origin: identity.origin, size: size, root: root)
-        let signature = try signer.sign(Array(checkpoint.text.utf8))
-        let note = signer.note(checkpoint.text, signature: signature)
+        let signedNote = try SignedNote.signed(checkpoint.text, by: signer)
+        let note = signedNote.encoded
         try lock.compareAndSwap(incarnation: identity.incarnation, vkey: signer.vkey, note: note)
         let signed = SignedCheckpoint(checkpoint: checkpoint, note: note, time: time)
         unsaved = signed
-        unsavedSignature = signature
+        unsavedSignature = signedNote.signatures.flatMap(\.signature)
         publish(signed)
         return signed
     }

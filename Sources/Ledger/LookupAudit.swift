@@ -30,10 +30,7 @@ struct LookupAudit {
         let record = LookupRecord(
             entry: entry,
             leaf: leaf,
-            request: RequestReference(
-                submitter: SubmitterReference(entry.submitter, hasher),
-                request: entry.request
-            ),
+            request: RequestReference(entry, hasher),
             openings: isKeyed ? [openings] : [],
             hash: index.hash
         )

@@ -26,7 +26,7 @@ struct LookupRecord: Sendable {
         var sm3: DocumentKey?
         for scope in openings {
             for opening in scope {
-                guard opening.name == "sha256" || opening.name == "sm3", let digest = opening.value.string else {
+                guard EventCatalogue.digestClaims.contains(opening.name), let digest = opening.value.string else {
                     continue
                 }
                 let key = DocumentKey(digest: digest, hash: hash)
@@ -46,6 +46,13 @@ struct DocumentKey: Hashable, Sendable {
     /// - Parameter digest: 64 lower-case hex digits.
     init(digest: String, hash: KeyedHash) {
         value = ID128(prefix: hash.hash(Array("evidenced/document/v1\n\(digest)".utf8)))
+    }
+}
+
+extension RequestReference {
+    /// The reference that made an entry.
+    init(_ entry: Entry, _ hasher: SHA256Hasher) {
+        self.init(submitter: SubmitterReference(entry.submitter, hasher), request: entry.request)
     }
 }
 

@@ -35,14 +35,6 @@ struct CheckpointSigner: NoteSigner {
     }
 
     func sign(_ text: [UInt8]) throws -> [UInt8] { try key.sign(text) }
-
-    /// The note of a text and this key's signature.
-    func note(_ text: String, signature: [UInt8]) -> String {
-        SignedNote(
-            text: text,
-            signatures: [SignedNote.Signature(name: name, keyID: keyID, signature: signature)]
-        ).encoded
-    }
 }
 
 /// Verifies the signatures of one Ed25519 verification key.
