@@ -1,22 +1,4 @@
 import Glibc
-import Histogram
-
-/// Latencies in nanoseconds.
-struct Latencies {
-    private var histogram = Histogram<UInt64>(
-        highestTrackableValue: 60_000_000_000,
-        numberOfSignificantValueDigits: .three
-    )
-
-    mutating func record(_ nanoseconds: UInt64) { _ = histogram.record(min(nanoseconds, 60_000_000_000)) }
-
-    /// In microseconds.
-    func percentile(_ percent: Double) -> Double { Double(histogram.valueAtPercentile(percent)) / 1_000 }
-
-    var text: String {
-        "p50 \(figure(percentile(50))) µs, p99 \(figure(percentile(99))), p99.9 \(figure(percentile(99.9)))"
-    }
-}
 
 enum Stopwatch {
     /// Nanoseconds of a clock that is never set.
@@ -27,6 +9,11 @@ enum Stopwatch {
     }
 
     static func seconds(since start: UInt64) -> Double { Double(now - start) / 1e9 }
+
+    static func sleep(until moment: UInt64) {
+        var time = timespec(tv_sec: Int(moment / 1_000_000_000), tv_nsec: Int(moment % 1_000_000_000))
+        while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+    }
 }
 
 /// A number with as many digits as say something.
