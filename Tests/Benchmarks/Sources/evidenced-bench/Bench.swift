@@ -1,7 +1,5 @@
 import ArgumentParser
 import Glibc
-import JSON
-import Varlink
 
 /// Measures a daemon of the release build through its socket, beside raw baselines of the same disk and run.
 @main
@@ -10,62 +8,74 @@ struct Bench: ParsableCommand {
         commandName: "evidenced-bench",
         abstract: "Measure the daemon against raw baselines of the same run.",
         discussion: """
-            Builds ledgers of the sizes given in a directory of its own, removed at the end, and prints for each \
-            measurement the figure, the raw baseline, their ratio and the target. Nothing is asserted.
+            Builds ledgers of the sizes given in a directory of its own, removed at the end, and prints the figures of \
+            all sizes side by side, with the ratio to the raw baseline of the same run and the target. Nothing is \
+            asserted.
+
+            Disk, audit, start and proofs are measured on the ledger as filled; then one submitter, 64 calls in \
+            flight and batches, which add to it. The first second of each load is not counted.
             """
     )
 
-    @Option(help: "Directory of the release binaries evidenced and evidence.")
+    @Option(help: ArgumentHelp("Directory of the release binaries evidenced and evidence.", valueName: "directory"))
     var binaries = ".build/release"
 
-    @Option(help: "Directory to work in; must be on the disk that is to be measured.")
-    var directory = "/var/tmp/evidenced-bench"
+    @Option(
+        help: ArgumentHelp(
+            "Where to make the directory to work in; must be on the disk that is to be measured.",
+            valueName: "directory"
+        )
+    )
+    var directory = "/var/tmp"
 
-    @Option(help: "Ledger sizes, in entries.")
+    @Option(parsing: .upToNextOption, help: "Ledger sizes, in entries.")
     var sizes: [Int] = [10_000, 1_000_000]
 
-    @Option(help: "Seconds per measurement.")
+    @Flag(help: "A ledger of 10 million entries too; takes some 25 GB of disk.")
+    var long = false
+
+    @Option(help: "Seconds per measurement, without its first second.")
     var seconds = 5.0
 
-    @Flag(help: "Print JSON lines instead of a table.")
+    @Option(help: "Most values the raw baseline is filled with.")
+    var rawLimit = 10_000_000
+
+    @Flag(help: "Print JSON lines as figures come, instead of tables.")
     var json = false
 
-    func run() throws {
-        removeTree(directory)
-        mkdir(directory, 0o700)
-        defer { removeTree(directory) }
-        var table = Table(json: json)
-        for size in sizes {
-            let folder = "\(directory)/\(size)"
-            mkdir(folder, 0o700)
-            let daemon = try Daemon(binaries: binaries, directory: folder + "/ledger")
-            try daemon.start()
-            let scenario = Scenario(daemon: daemon, size: size, seconds: seconds)
-            try scenario.fill()
-            var raw = try RawBaseline(
-                directory: folder + "/raw",
-                valueBytes: scenario.entryBytes(),
-                entries: UInt64(size)
-            )
-            try scenario.run(&raw, &table)
-            daemon.stop()
-            removeTree(folder)
-        }
-        table.end()
-    }
-}
+    @Flag(help: "Print the tables as Markdown.")
+    var markdown = false
 
-func removeTree(_ path: String) {
-    guard let directory = opendir(path) else {
-        unlink(path)
-        return
+    @Flag(name: .shortAndLong, help: "Say on standard error what is going on, also where that is no terminal.")
+    var verbose = false
+
+    private static let longSize = 10_000_000
+
+    func validate() throws {
+        guard !sizes.isEmpty, sizes.allSatisfy({ $0 >= 0 }) else { throw ValidationError("sizes must not be negative") }
+        guard seconds > 0 else { throw ValidationError("--seconds must be positive") }
+        guard rawLimit >= 0 else { throw ValidationError("--raw-limit must not be negative") }
+        guard !(json && markdown) else { throw ValidationError("--json and --markdown exclude each other") }
     }
-    var names: [String] = []
-    while let item = readdir(directory) {
-        let name = withUnsafeBytes(of: item.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        if name != ".", name != ".." { names.append(name) }
+
+    func run() throws {
+        let sizes = Array(Set(sizes + (long ? [Bench.longSize] : []))).sorted()
+        let report = Report(
+            sizes: sizes,
+            form: json ? .jsonLines : markdown ? .markdown : .table,
+            isTalking: verbose || isatty(STDERR_FILENO) == 1
+        )
+        report.note("Events are of \(AppendMessages.eventBytes) bytes with two claims each.")
+        let workspace = try Workspace(in: directory)
+        defer { workspace.remove() }
+        for size in sizes {
+            let folder = "\(workspace.path)/\(size)"
+            mkdir(folder, 0o700)
+            let daemon = try Daemon(binaries: binaries, directory: folder)
+            try Scenario(daemon: daemon, size: size, window: Window(seconds: seconds), report: report)
+                .run(rawDirectory: folder + "/raw", rawLimit: rawLimit)
+            Workspace.remove(folder)
+        }
+        report.end()
     }
-    closedir(directory)
-    for name in names { removeTree(path + "/" + name) }
-    rmdir(path)
 }

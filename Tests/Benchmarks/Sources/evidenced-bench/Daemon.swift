@@ -2,32 +2,33 @@ import Glibc
 import JSON
 import Varlink
 
-struct BenchError: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}
-
-/// A daemon of its own, from the release build, on a ledger in a directory of its own.
+/// A daemon of its own, from the release build, on a ledger of its own.
 final class Daemon {
+    /// Where store, look-up index, lock and keyring are, and nothing else.
+    let ledger: String
     let socket: String
     private let binaries: String
     private let configuration: String
     private var process: pid_t = 0
+    /// The most memory of its own the daemon was seen with, in bytes.
+    private(set) var peakMemory = 0
 
+    /// Makes a ledger in a directory.
     init(binaries: String, directory: String) throws {
         self.binaries = binaries
-        mkdir(directory, 0o700)
+        ledger = directory + "/ledger"
         socket = directory + "/socket"
         configuration = directory + "/evidenced.conf"
+        mkdir(ledger, 0o700)
+        // The maps are large from the start: growing them is not what is measured.
         let text = """
-            store = \(directory)/store
-            index = \(directory)/index
-            checkpoint-lock = \(directory)/checkpoint.lock
-            keyring = \(directory)/keyring
+            store = \(ledger)/store
+            index = \(ledger)/index
+            checkpoint-lock = \(ledger)/checkpoint.lock
+            keyring = \(ledger)/keyring
             socket = \(socket)
-            map-size = 64G
-            index-map-size = 16G
+            map-size = 128G
+            index-map-size = 64G
             log-level = error
             principal.bench = uid:\(getuid())
             role.bench = submitter, reader, auditor, operator
@@ -36,13 +37,10 @@ final class Daemon {
         guard let file = fopen(configuration, "w") else { throw BenchError("cannot write \(configuration)") }
         fputs(text, file)
         fclose(file)
-        let status = try Daemon.wait(
-            Daemon.spawn(
-                "\(binaries)/evidence",
-                ["init", "--config", configuration, "--origin", "bench.example/ledger"]
-            )
+        try ChildProcess.run(
+            "\(binaries)/evidence",
+            ["init", "--config", configuration, "--origin", "bench.example/ledger"]
         )
-        guard status == 0 else { throw BenchError("evidence init failed") }
     }
 
     deinit { stop() }
@@ -51,73 +49,53 @@ final class Daemon {
     @discardableResult
     func start() throws -> Double {
         let begin = Stopwatch.now
-        process = try Daemon.spawn("\(binaries)/evidenced", ["--config", configuration])
-        while Stopwatch.seconds(since: begin) < 120 {
-            if let client = try? VarlinkClient(path: socket),
-                (try? client.call("org.evidenced.Ledger.GetCheckpoint")) != nil
-            {
-                return Stopwatch.seconds(since: begin)
+        process = try ChildProcess.spawn("\(binaries)/evidenced", ["--config", configuration])
+        while Stopwatch.seconds(since: begin) < 300 {
+            if (try? call("GetCheckpoint")) != nil { return Stopwatch.seconds(since: begin) }
+            if ChildProcess.hasEnded(process) {
+                process = 0
+                throw BenchError("the daemon ended at its start")
             }
             usleep(500)
         }
         throw BenchError("the daemon does not answer")
     }
 
-    func stop() {
+    /// Stops as told; everything is stored and indexed then.
+    func stop() { end(with: SIGTERM) }
+
+    /// Stops without a chance to do anything more.
+    func kill() { end(with: SIGKILL) }
+
+    private func end(with signal: Int32) {
         guard process > 0 else { return }
-        kill(process, SIGTERM)
-        _ = try? Daemon.wait(process)
+        Glibc.kill(process, signal)
+        _ = try? ChildProcess.wait(process)
         process = 0
     }
 
     /// Seconds of an audit by the command line.
     func audit() throws -> Double {
-        let begin = Stopwatch.now
-        let status = try Daemon.wait(
-            Daemon.spawn("\(binaries)/evidence", ["audit", "--config", configuration], quiet: true)
-        )
-        guard status == 0 else { throw BenchError("the audit failed") }
-        return Stopwatch.seconds(since: begin)
+        try ChildProcess.run("\(binaries)/evidence", ["audit", "--config", configuration], quiet: true)
     }
 
-    /// Resident memory of the daemon that is its own, without the pages of mapped files, in bytes.
-    func memory() -> Int {
-        guard let file = fopen("/proc/\(process)/status", "r") else { return 0 }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 256)
-        while fgets(&line, Int32(line.count), file) != nil {
-            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            if text.hasPrefix("RssAnon:"),
-                let kilobytes = text.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first
-            {
-                return (Int(kilobytes) ?? 0) * 1_024
-            }
-        }
-        return 0
+    /// Seconds in which the program starts, says its version and ends.
+    func bareStart() throws -> Double { try ChildProcess.run("\(binaries)/evidenced", ["--version"]) }
+
+    func call(_ method: String, _ parameters: JSONValue = .object([])) throws -> JSONValue {
+        try VarlinkClient(path: socket).call("org.evidenced.Ledger.\(method)", parameters)
     }
 
-    func status() throws -> JSONValue { try VarlinkClient(path: socket).call("org.evidenced.Ledger.Status") }
+    /// Entries of the ledger.
+    func size() throws -> Int { Int(try call("Status")["size"]?.int ?? 0) }
 
-    private static func spawn(_ path: String, _ arguments: [String], quiet: Bool = false) throws -> pid_t {
-        var process: pid_t = 0
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
-        if quiet { posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) }
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        var words = ([path] + arguments).map { strdup($0) } + [nil]
-        defer { for word in words { free(word) } }
-        guard posix_spawn(&process, path, &actions, nil, &words, environ) == 0 else {
-            throw BenchError("cannot run \(path)")
-        }
-        return process
-    }
+    var processorTime: Double { ProcessorTime.of(process) }
 
-    private static func wait(_ process: pid_t) throws -> Int32 {
-        var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0 {
-            guard errno == EINTR else { throw BenchError("lost a process") }
-        }
-        return status >> 8 & 0xFF
+    /// Looks at the resident memory that is the daemon's own, without the pages of mapped files.
+    func noteMemory() {
+        let lines = ProcFile.read("/proc/\(process)/status")?.split(separator: "\n") ?? []
+        guard let line = lines.first(where: { $0.hasPrefix("RssAnon:") }) else { return }
+        let kilobytes = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }
+        peakMemory = max(peakMemory, (kilobytes ?? 0) * 1_024)
     }
 }

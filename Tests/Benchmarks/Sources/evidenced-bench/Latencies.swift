@@ -12,8 +12,4 @@ struct Latencies {
 
     /// In microseconds.
     func percentile(_ percent: Double) -> Double { Double(histogram.valueAtPercentile(percent)) / 1_000 }
-
-    var text: String {
-        "p50 \(figure(percentile(50))) µs, p99 \(figure(percentile(99))), p99.9 \(figure(percentile(99.9)))"
-    }
 }

@@ -15,19 +15,3 @@ enum Stopwatch {
         while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
     }
 }
-
-/// A number with as many digits as say something.
-func figure(_ value: Double) -> String {
-    if value >= 100 {
-        var digits = String(Int(value.rounded()))
-        var position = digits.count - 3
-        while position > 0 {
-            digits.insert(",", at: digits.index(digits.startIndex, offsetBy: position))
-            position -= 3
-        }
-        return digits
-    }
-    let tenths = Int((value * 100).rounded())
-    let rest = tenths % 100
-    return "\(tenths / 100).\(rest < 10 ? "0" : "")\(rest)"
-}
