@@ -76,7 +76,7 @@ $(VENV)/stamp: $(REQUIREMENTS) | deps
 demo: demo-deps build ## a ledger from its creation to a verified proof
 	Tests/Demo/demo.sh "$$(swift build $(RELEASE) --show-bin-path)"
 
-bench: build ## measurements beside raw baselines of the same run (BENCH="--sizes 10000")
+bench: build ## measurements beside raw baselines of the same run (BENCH="--long", "--sizes 10000")
 	swift run -c release --package-path Tests/Benchmarks evidenced-bench \
 	    --binaries "$$(swift build $(RELEASE) --show-bin-path)" $(BENCH)
 
