@@ -22,7 +22,7 @@ public struct Incarnation: Equatable, Sendable {
         func require(_ condition: Bool, _ english: String, _ chinese: String) throws {
             guard condition else { throw BundleFormatError(english, chinese) }
         }
-        let body = JSONValue.object(entry.body)
+        let body = JSONValue.object(entry.body.values)
         try require(entry.index == 0 && entry.type == "ledger.created", "is not ledger.created", "不是 ledger.created")
         guard entry.streams.count == 1, let membership = entry.streams.first, membership.stream.kind == .ledger,
             membership.number == 0
@@ -46,7 +46,7 @@ public struct Incarnation: Equatable, Sendable {
     ///   - root: the root of all entries before it.
     /// - Throws: `BundleFormatError` with the rule it breaks.
     public init(_ entry: Entry, after previous: Incarnation, root: Digest) throws {
-        let body = JSONValue.object(entry.body)
+        let body = JSONValue.object(entry.body.values)
         guard entry.streams.contains(where: { $0.stream == previous.stream }) else {
             throw BundleFormatError("does not belong to the ledger stream", "不属于账本流")
         }

@@ -142,7 +142,7 @@ struct PrincipalReader {
     private static func types(_ items: [String]) throws(BrokenRule) -> [String] {
         let domains = Set(EventCatalogue.all.map(\.domain))
         for (offset, item) in items.enumerated() {
-            let domain = item.prefix { $0 != "." }
+            let domain = String(item.prefix { $0 != "." })
             guard item == domain + ".*" ? domains.contains(domain) : EventCatalogue.type(named: item) != nil else {
                 throw BrokenRule("'\(item)' is neither an event type nor all of a domain, as in evidence.*")
             }

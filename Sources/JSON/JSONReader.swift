@@ -129,6 +129,15 @@ public struct JSONReader: Sendable {
         return true
     }
 
+    /// Whether the next value is an object; nothing is consumed.
+    public mutating func isBeforeObject() throws(JSONError) -> Bool { try peek() == UInt8(ascii: "{") }
+
+    /// Whether the next value is an array; nothing is consumed.
+    public mutating func isBeforeArray() throws(JSONError) -> Bool { try peek() == UInt8(ascii: "[") }
+
+    /// Whether the next value is a string; nothing is consumed.
+    public mutating func isBeforeString() throws(JSONError) -> Bool { try peek() == UInt8(ascii: "\"") }
+
     /// Reads an integer with |n| ≤ 2^53 − 1; `-0`, fractions and exponents are refused.
     public mutating func int() throws(JSONError) -> Int64 {
         let first = try peek()
@@ -173,20 +182,20 @@ public struct JSONReader: Sendable {
     }
 
     /// Reads a string and hands over its UTF-8 bytes where they lie, so that what is parsed further needs no `String`.
-    public mutating func string<Result>(
-        _ body: (UnsafeBufferPointer<UInt8>) -> Result
-    ) throws(JSONError) -> Result {
+    @inlinable
+    public mutating func string<Result>(_ body: (Span<UInt8>) -> Result) throws(JSONError) -> Result {
         guard let range = try plainString() else {
-            var text = try escapedString()
-            return text.withUTF8(body)
+            let text = try escapedString()
+            return body(text.utf8.span)
         }
-        return bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[range])) }
+        return body(bytes.span.extracting(range))
     }
 
     // MARK: Parts
 
     /// Reads a string without escapes and tells where its bytes, valid UTF-8, stand. Nil where it has escapes; the
     /// reader then still stands on its opening quote.
+    @usableFromInline
     mutating func plainString() throws(JSONError) -> Range<Int>? {
         guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.wrongType, at: position) }
         let start = position + 1
@@ -219,6 +228,7 @@ public struct JSONReader: Sendable {
         left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
     }
 
+    @usableFromInline
     mutating func escapedString() throws(JSONError) -> String {
         position += 1
         let start = position

@@ -42,14 +42,7 @@ public struct JSONWriter: Sendable {
 
     public mutating func int(_ value: Int64) {
         separate()
-        var magnitude = value.magnitude
-        if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        let start = bytes.count
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude % 10))
-            magnitude /= 10
-        } while magnitude > 0
-        bytes[start...].reverse()
+        JSONWriter.append(value, to: &bytes)
     }
 
     public mutating func string(_ value: String) {
@@ -116,6 +109,21 @@ public struct JSONWriter: Sendable {
         left.utf16.lexicographicallyPrecedes(right.utf16)
     }
 
+    /// Appends a number as JSON.
+    public static func append(_ value: Int64, to bytes: inout [UInt8]) {
+        var magnitude = value.magnitude
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var first = digits.count
+            repeat {
+                first -= 1
+                digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude % 10)
+                magnitude /= 10
+            } while magnitude > 0
+            bytes.append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[first...]))
+        }
+    }
+
     private mutating func separate() {
         if needsComma { bytes.append(UInt8(ascii: ",")) }
         needsComma = true
@@ -132,7 +140,10 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    private mutating func quoted(_ value: String) {
+    private mutating func quoted(_ value: String) { JSONWriter.append(quoted: value, to: &bytes) }
+
+    /// Appends a string as JSON, between its quotes.
+    public static func append(quoted value: String, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
         var text = value
         text.withUTF8 { utf8 in
@@ -141,7 +152,7 @@ public struct JSONWriter: Sendable {
                 let byte = utf8[position]
                 guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
                 bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[run..<position]))
-                escape(byte)
+                append(escaped: byte, to: &bytes)
                 run = position + 1
             }
             bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[run...]))
@@ -150,7 +161,7 @@ public struct JSONWriter: Sendable {
     }
 
     /// RFC 8785 section 3.2.2.2: two-character escapes where they exist, lower-case \u00xx otherwise.
-    private mutating func escape(_ byte: UInt8) {
+    private static func append(escaped byte: UInt8, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\\"))
         switch byte {
         case 0x08: bytes.append(UInt8(ascii: "b"))

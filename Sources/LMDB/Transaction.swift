@@ -64,6 +64,58 @@ extension Readable where Self: ~Copyable {
         return body(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
     }
 
+    /// Calls `body` with the values under `count` numbers that follow one another, where they lie in the map. Much
+    /// cheaper than a look-up for each.
+    ///
+    /// - Parameter body: takes the number and its value, nil where it has none.
+    public func forEach(
+        _ database: Database,
+        from first: UInt64,
+        count: Int,
+        _ body: (UInt64, UnsafeRawBufferPointer?) throws -> Void
+    ) throws {
+        var opened: OpaquePointer?
+        try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
+        defer { mdb_cursor_close(opened) }
+        var operation = MDB_SET_RANGE
+        var key = MDB_val()
+        var value = MDB_val()
+        var bigEndian = first.bigEndian
+        for number in first..<first + UInt64(count) {
+            let code = withUnsafeMutableBytes(of: &bigEndian) { wanted in
+                if operation == MDB_SET_RANGE { key = MDB_val(mv_size: 8, mv_data: wanted.baseAddress) }
+                return mdb_cursor_get(opened, &key, &value, operation)
+            }
+            if code != MDB_NOTFOUND { try check(code, "walking over numbers") }
+            let isThere =
+                code == MDB_SUCCESS && key.mv_size == 8
+                && key.mv_data.loadUnaligned(as: UInt64.self).bigEndian == number
+            try body(number, isThere ? UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size) : nil)
+            // Behind a gap the cursor stands on a later number, so the next one is looked for anew.
+            operation = isThere ? MDB_NEXT : MDB_SET_RANGE
+            if !isThere { bigEndian = (number + 1).bigEndian }
+        }
+    }
+
+    /// Calls `body` with every key and value in the order of the keys, where they lie in the map.
+    public func forEach(
+        _ database: Database,
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        var opened: OpaquePointer?
+        try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
+        defer { mdb_cursor_close(opened) }
+        var key = MDB_val()
+        var value = MDB_val()
+        while case let code = mdb_cursor_get(opened, &key, &value, MDB_NEXT), code != MDB_NOTFOUND {
+            try check(code, "walking over a database")
+            try body(
+                UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size),
+                UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+            )
+        }
+    }
+
     /// How many keys the database holds.
     public func count(_ database: Database) throws(LMDBError) -> Int {
         var stat = MDB_stat()
@@ -88,26 +140,50 @@ extension WriteTransaction {
     /// Stores a value under a key that must be greater than every key there is; anything else is refused, which makes
     /// every append a check of the database's order.
     public func append(_ database: Database, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
-        try put(database, key, value, UInt32(MDB_APPEND), "appending a key")
+        try check(put(database, key.span, value.span, MDB_APPEND), "appending a key")
+    }
+
+    /// The same, with a value that lies in something larger.
+    public func append(_ database: Database, _ key: Span<UInt8>, _ value: Span<UInt8>) throws(LMDBError) {
+        try check(put(database, key, value, MDB_APPEND), "appending a key")
     }
 
     /// Appends under the eight big-endian bytes of a number.
-    public func append(_ database: Database, number: UInt64, _ value: [UInt8]) throws(LMDBError) {
+    public func append(_ database: Database, number: UInt64, _ value: Span<UInt8>) throws(LMDBError) {
         var bigEndian = number.bigEndian
         let code = withUnsafeMutableBytes(of: &bigEndian) { key in
-            put(database, UnsafeRawBufferPointer(key), value, UInt32(MDB_APPEND))
+            value.withUnsafeBytes { put(database, UnsafeRawBufferPointer(key), $0, MDB_APPEND) }
         }
         try check(code, "appending a number")
     }
 
     /// Stores a value under a key that must not exist.
     public func insert(_ database: Database, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
-        try put(database, key, value, UInt32(MDB_NOOVERWRITE), "inserting a key")
+        try check(put(database, key.span, value.span, MDB_NOOVERWRITE), "inserting a key")
+    }
+
+    /// Stores the eight big-endian bytes of a number under a key that must not exist.
+    public func insert(_ database: Database, _ key: [UInt8], number: UInt64) throws(LMDBError) {
+        try check(put(database, key, number: number, MDB_NOOVERWRITE), "inserting a key")
     }
 
     /// Stores a value under a key, replacing what was there.
     public func set(_ database: Database, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
-        try put(database, key, value, 0, "setting a key")
+        try check(put(database, key.span, value.span, 0), "setting a key")
+    }
+
+    /// Stores the eight big-endian bytes of a number under a key, replacing what was there.
+    public func set(_ database: Database, _ key: [UInt8], number: UInt64) throws(LMDBError) {
+        try check(put(database, key, number: number, 0), "setting a key")
+    }
+
+    /// Removes a key, which must exist.
+    public func remove(_ database: Database, _ key: [UInt8]) throws(LMDBError) {
+        let code = key.withUnsafeBytes { bytes in
+            var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+            return mdb_del(handle.pointer, database.identifier, &key, nil)
+        }
+        try check(code, "removing a key")
     }
 
     /// Removes every key of the database.
@@ -115,26 +191,26 @@ extension WriteTransaction {
         try check(mdb_drop(handle.pointer, database.identifier, 0), "clearing a database")
     }
 
-    private func put(
-        _ database: Database,
-        _ key: [UInt8],
-        _ value: [UInt8],
-        _ flags: UInt32,
-        _ operation: String
-    ) throws(LMDBError) {
-        let code = key.withUnsafeBytes { put(database, $0, value, flags) }
-        try check(code, operation)
+    private func put(_ database: Database, _ key: [UInt8], number: UInt64, _ flags: Int32) -> Int32 {
+        var bigEndian = number.bigEndian
+        return withUnsafeMutableBytes(of: &bigEndian) { value in
+            key.withUnsafeBytes { put(database, $0, UnsafeRawBufferPointer(value), flags) }
+        }
     }
 
-    private func put(_ database: Database, _ key: UnsafeRawBufferPointer, _ value: [UInt8], _ flags: UInt32) -> Int32 {
-        value.withUnsafeBytes { valueBytes in
-            var key = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
-            var value = MDB_val(
-                mv_size: valueBytes.count,
-                mv_data: UnsafeMutableRawPointer(mutating: valueBytes.baseAddress)
-            )
-            return mdb_put(handle.pointer, database.identifier, &key, &value, flags)
-        }
+    private func put(_ database: Database, _ key: Span<UInt8>, _ value: Span<UInt8>, _ flags: Int32) -> Int32 {
+        key.withUnsafeBytes { key in value.withUnsafeBytes { put(database, key, $0, flags) } }
+    }
+
+    private func put(
+        _ database: Database,
+        _ key: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer,
+        _ flags: Int32
+    ) -> Int32 {
+        var key = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
+        var value = MDB_val(mv_size: value.count, mv_data: UnsafeMutableRawPointer(mutating: value.baseAddress))
+        return mdb_put(handle.pointer, database.identifier, &key, &value, UInt32(flags))
     }
 }
 

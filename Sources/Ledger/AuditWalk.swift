@@ -1,43 +1,35 @@
-import JSON
 import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
 
-/// The state an audit carries from entry to entry: what the entries so far say everything else must be.
+/// Joins the chunks of an audit in ledger order, and compares what only the whole can show.
 struct AuditWalk {
     private(set) var findings: [AuditFinding] = []
-    private let schema: StoreSchema
-    private var claims: SealedClaims?
     private var hasher = SHA256Hasher()
     private var range = CompactRange()
-    private var previous = Digest.zero
-    private var time: LedgerTime?
-    /// The size the checkpoint lock speaks of, and the root re-derived there.
-    private let lockedSize: UInt64?
-    private var lockedRoot: Digest?
-    private var identities: [LedgerIdentity] = []
+    private var last = AuditChunk.Link(leaf: .zero, time: nil)
+    private(set) var identities: [LedgerIdentity] = []
     private var memberships = 0
+    private var streamSum: UInt64 = 0
     private var sealedRows = 0
-    private var checkpointRows = 0
     private var openedClaims = 0
     private var erasedClaims = 0
-    private var lookups: LookupAudit?
-    /// The size whose checkpoint row came after the totals were taken; 0 where there is none.
-    private var uncountedCheckpoint: UInt64 = 0
+    private var lookupSums = LookupAudit.Sums()
+    /// Whether sums or rows of the streams and of the look-ups are others than the entries', so that the entries must be
+    /// gone through once more to say which.
+    private(set) var isStreamsSuspect = false
+    private(set) var isLookupSuspect = false
+    var checkpointRows = 0
 
-    init(schema: StoreSchema, claims: SealedClaims?, lockedSize: UInt64?) {
-        self.schema = schema
-        self.claims = claims
-        self.lockedSize = lockedSize
+    var size: UInt64 { range.size }
+    var isFull: Bool { findings.count >= LedgerAudit.maximumFindings }
+
+    mutating func found(_ index: UInt64?, _ what: String) {
+        findings.append(AuditFinding(index: index, what: what))
     }
 
-    /// Notes what is audited: the ledger as it stood when the totals were taken.
-    mutating func begin(_ totals: AuditTotals) {
-        if !totals.hasNewestCheckpoint { uncountedCheckpoint = totals.size }
-    }
-
-    mutating func report() -> AuditReport {
+    mutating func report(indexed: UInt64) -> AuditReport {
         AuditReport(
             origin: identities.last?.origin ?? "",
             incarnation: identities.last?.incarnation ?? 0,
@@ -46,78 +38,53 @@ struct AuditWalk {
             checkpoints: checkpointRows,
             openedClaims: openedClaims,
             erasedClaims: erasedClaims,
-            indexed: lookups?.indexed ?? 0,
+            indexed: indexed,
             findings: findings
         )
     }
 
-    mutating func openIndex(_ directory: String, key: [UInt8]?, identity: LedgerIdentity) {
-        guard FileSystem.exists(directory + "/data.mdb") else { return }
-        do {
-            lookups = try LookupAudit(directory: directory, key: key, identity: identity)
-        } catch {
-            found(nil, "the look-up index cannot be read: \(error)")
-        }
-    }
+    // MARK: Joining
 
-    /// Re-derives one entry and all that hangs on it.
-    mutating func examine(_ index: UInt64, _ transaction: borrowing ReadTransaction) {
-        do {
-            let bytes = try schema.entry(transaction, index)
-            let leaf = examineTree(index, bytes, transaction)
-            let entry: Entry
-            do {
-                entry = try Entry(bytes)
-            } catch {
-                found(index, "is malformed: \(error)")
-                previous = leaf
-                return
+    /// Takes the chunk that follows those taken.
+    mutating func join(_ chunk: AuditChunk) {
+        if let before = chunk.before {
+            if before.leaf != last.leaf { found(chunk.first, "does not name the leaf hash of the entry before it") }
+            if let time = before.time, let earlier = last.time, time <= earlier {
+                found(chunk.first, "is not later than the entry before it")
             }
-            examineChain(entry, leaf)
-            examineType(entry)
-            try examineStreams(entry, transaction)
-            let openings = examineClaims(entry, transaction)
-            if let contradiction = try lookups?.examine(entry, leaf, openings) {
-                found(index, "the look-up index disagrees about its \(contradiction)")
+        }
+        if let end = chunk.last { last = AuditChunk.Link(leaf: end.leaf, time: end.time ?? last.time) }
+        findings += chunk.findings
+        joinTree(chunk)
+        for entry in chunk.establishing { establish(entry) }
+        memberships += chunk.memberships
+        streamSum &+= chunk.streamSum
+        sealedRows += chunk.sealedRows
+        openedClaims += chunk.openedClaims
+        erasedClaims += chunk.erasedClaims
+        lookupSums.add(chunk)
+        isLookupSuspect = isLookupSuspect || chunk.contradictsLookups
+    }
+
+    /// The subtrees of a chunk, the largest first, stand side by side; a whole chunk's row goes on with those it
+    /// completes together with the chunks before.
+    private mutating func joinTree(_ chunk: AuditChunk) {
+        var rest = chunk.range.size
+        for peak in chunk.range.peaks {
+            let level = UInt8(63 - rest.leadingZeroBitCount)
+            rest -= 1 << UInt64(level)
+            var above: [UInt8] = []
+            range.append(subtree: peak, level: level, hasher: &hasher) { completed, digest in
+                if completed > level { digest.append(to: &above) }
             }
-            try examineCheckpoint(transaction)
-        } catch let damage as StoreDamage {
-            found(damage.index ?? index, damage.what)
-        } catch {
-            found(index, "cannot be read: \(error)")
+            if level == AuditChunk.level, above != chunk.rowAbove {
+                found(range.size - 1, "the tree nodes it completes are not the hashes of their children")
+            }
         }
     }
 
-    // MARK: Chain and tree
-
-    /// Compares the tree row with the hashes the entry gives, and gives the leaf hash the next entry must name: the
-    /// stored one, so that one damaged entry is one finding and not all those after it.
-    private mutating func examineTree(
-        _ index: UInt64,
-        _ bytes: [UInt8],
-        _ transaction: borrowing ReadTransaction
-    ) -> Digest {
-        let computed = hasher.leaf(bytes)
-        let row = (try? transaction.get(schema.tree, StoreKey.number(index))) ?? nil
-        let stored = row.flatMap { $0.count >= 32 ? Digest(Array($0.prefix(32))) : nil }
-        if stored != computed { found(index, "does not hash to its leaf in the tree") }
-        let leaf = stored ?? computed
-        var derived: [UInt8] = []
-        range.append(leaf, hasher: &hasher) { _, digest in digest.append(to: &derived) }
-        if row != derived, stored != nil {
-            found(index, "the tree nodes it completes are not the hashes of their children")
-        }
-        return leaf
-    }
-
-    private mutating func examineChain(_ entry: Entry, _ leaf: Digest) {
-        let index = range.size - 1
-        if entry.index != index { found(index, "says it is entry \(entry.index)") }
-        if entry.previous != previous { found(index, "does not name the leaf hash of the entry before it") }
-        if let time, entry.time <= time { found(index, "is not later than the entry before it") }
-        previous = leaf
-        time = entry.time
-        if index == 0 {
+    private mutating func establish(_ entry: Entry) {
+        if entry.index == 0 {
             do {
                 identities = [try LedgerIdentity.genesis(entry)]
             } catch {
@@ -128,81 +95,43 @@ struct AuditWalk {
         }
     }
 
-    private mutating func examineType(_ entry: Entry) {
-        guard let type = EventCatalogue.type(named: entry.type) else {
-            return found(entry.index, "its type is not in the event catalogue")
-        }
-        if let broken = type.contradiction(entry) { found(entry.index, broken) }
-    }
+    // MARK: The whole
 
-    // MARK: What hangs on an entry
-
-    /// Number n of a stream is this entry's, and number n − 1 an earlier one's: by induction no number is missing.
-    private mutating func examineStreams(_ entry: Entry, _ transaction: borrowing ReadTransaction) throws {
-        for membership in entry.streams {
-            memberships += 1
-            let number = UInt64(membership.number)
-            let own = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number))
-            if own != StoreKey.number(entry.index) {
-                found(entry.index, "is not number \(number) of \(membership.stream)")
+    /// Compares the rows of the streams: numbers of a stream begin with 0, have no gaps, and grow with the index; and
+    /// together they are those the entries name.
+    mutating func examineStreams(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
+        var stream: [UInt8] = []
+        var next: (number: UInt64, index: UInt64) = (0, 0)
+        var sum: UInt64 = 0
+        var isInOrder = true
+        try transaction.forEach(schema.streams) { key, value in
+            guard key.count == 25, value.count == 8, let membership = StoreKey.readMembership(key, value) else {
+                isInOrder = false
+                return
             }
-            guard number > 0 else { continue }
-            let before = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number - 1))
-            guard let index = before.flatMap({ StoreKey.readNumber($0) }), index < entry.index else {
-                found(entry.index, "number \(number - 1) of \(membership.stream) is not an earlier entry")
-                continue
+            // Rows of entries that came after the audit began.
+            guard membership.index < range.size else { return }
+            if !stream.elementsEqual(key[..<17]) {
+                stream = Array(key[..<17])
+                next = (0, 0)
             }
+            if membership.number != next.number || membership.index < next.index { isInOrder = false }
+            next = (membership.number + 1, membership.index + 1)
+            sum &+= AuditSum.membership(membership.stream, number: membership.number, index: membership.index)
         }
+        isStreamsSuspect = !isInOrder || sum != streamSum
     }
 
-    private mutating func examineClaims(_ entry: Entry, _ transaction: borrowing ReadTransaction) -> [Opening] {
-        for ordinal in entry.claims.indices {
-            let key = StoreKey.sealed(index: entry.index, ordinal: ordinal)
-            if let row = try? transaction.get(schema.sealed, key), !row.isEmpty { sealedRows += 1 }
-        }
-        guard !entry.claims.isEmpty, claims != nil else { return [] }
-        do {
-            let openings = try claims?.openings(of: entry, transaction, schema) ?? []
-            openedClaims += openings.count
-            return openings
-        } catch LedgerError.erasedClaims {
-            erasedClaims += entry.claims.reduce(0) { $0 + $1.claims.count }
-        } catch let damage as StoreDamage {
-            found(entry.index, damage.what)
-        } catch {
-            found(entry.index, "its sealed claims cannot be opened: \(error)")
-        }
-        return []
-    }
-
-    private mutating func examineCheckpoint(_ transaction: borrowing ReadTransaction) throws {
-        let size = range.size
-        if size == lockedSize { lockedRoot = range.root(&hasher) }
-        guard size != uncountedCheckpoint, try transaction.get(schema.checkpoints, StoreKey.number(size)) != nil,
-            let note = try schema.note(transaction, size: size, root: range.root(&hasher))
-        else { return }
-        checkpointRows += 1
-        do {
-            try verify(note)
-        } catch {
-            found(size - 1, "the checkpoint signed at size \(size) does not hold: \(error)")
-        }
-    }
-
-    /// Checks a note against the key its origin had.
-    private func verify(_ note: SignedNote) throws {
-        let checkpoint = try Checkpoint(parsing: note.text)
-        guard let identity = identities.last(where: { $0.origin == checkpoint.origin }) else {
-            throw NoteError(.malformedCheckpoint, "its origin is not one of this ledger's incarnations")
-        }
-        try note.verify([CheckpointVerifier(vkey: identity.vkey)])
+    /// Compares the request keys of the look-up index.
+    mutating func examineRequests(_ lookups: LookupAudit) throws {
+        if try lookups.requestSum() != lookupSums.requests { isLookupSuspect = true }
     }
 
     /// Every scope with a data key must be a stream of the ledger. One without a key is erased, and no finding.
-    mutating func examineScopes(_ transaction: borrowing ReadTransaction) throws {
+    mutating func examineScopes(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
         try transaction.cursor(schema.scopes) { cursor in
             var row = try cursor.first()
-            while let current = row, findings.count < LedgerAudit.maximumFindings {
+            while let current = row, !isFull {
                 let isKnown = StoreKey.readStream(current.key).map { scope in
                     (try? transaction.get(schema.streams, StoreKey.stream(scope, number: 0))) ?? nil != nil
                 }
@@ -212,10 +141,8 @@ struct AuditWalk {
         }
     }
 
-    // MARK: The end
-
     /// Compares totals: rows that no entry accounts for are as wrong as missing ones.
-    mutating func conclude(_ totals: AuditTotals, identity: LedgerIdentity?) {
+    mutating func conclude(_ totals: AuditTotals, identity: LedgerIdentity?, lookups: LookupAudit?) {
         for (name, rows, derived) in [
             ("tree", totals.tree, Int(totals.size)), ("stream", totals.streams, memberships),
             ("sealed claims", totals.sealed, sealedRows), ("checkpoint", totals.checkpoints, checkpointRows),
@@ -223,26 +150,22 @@ struct AuditWalk {
             found(nil, "the store has \(rows) \(name) rows where the entries account for \(derived)")
         }
         if identity != identities.last { found(nil, "the store's identity is not what its entries establish") }
-        for what in lookups?.conclude() ?? [] { found(nil, what) }
+        for what in lookups?.conclude(lookupSums) ?? [] { found(nil, what) }
     }
 
-    mutating func compare(lock: LockRecord?, path: String) {
+    mutating func compare(lock: LockRecord?, path: String, root: (UInt64) throws -> Digest) {
         guard let lock else { return found(nil, "the checkpoint lock \(path) is missing or damaged") }
         do {
             let (note, locked) = try lock.checkpoint()
-            try verify(note)
+            try AuditCheckpoints.verify(note, identities)
             guard locked.size <= range.size else {
                 return found(nil, "a checkpoint of \(locked.size) entries was signed, and there are \(range.size)")
             }
-            if lockedRoot != locked.root {
+            if try root(locked.size) != locked.root {
                 found(nil, "the newest checkpoint has another root than the first \(locked.size) entries")
             }
         } catch {
             found(nil, "the checkpoint in \(path) does not hold: \(error)")
         }
-    }
-
-    private mutating func found(_ index: UInt64?, _ what: String) {
-        findings.append(AuditFinding(index: index, what: what))
     }
 }

@@ -4,6 +4,22 @@ import LedgerFormat
 import Merkle
 import OpenSSL
 
+/// What the writer keeps from one transaction to the next for those who build them. It belongs to the writer thread.
+struct BatchMemory {
+    var claims: SealedClaims
+    var lengths = StreamLengths()
+    var staging = Staging()
+    fileprivate var hasher = SHA256Hasher()
+
+    init(claims: SealedClaims) { self.claims = claims }
+
+    /// Forgets what came from a transaction that was aborted.
+    mutating func forget() {
+        claims.forgetKeys()
+        lengths.forget()
+    }
+}
+
 /// Turns waiting calls into entries inside one write transaction. It belongs to the writer thread and lives for one
 /// transaction; nothing it does counts until that commits.
 struct BatchBuilder {
@@ -11,72 +27,78 @@ struct BatchBuilder {
     private(set) var state: ChainState
     /// What the look-up index must learn, in ledger order.
     private(set) var records: [LookupRecord] = []
+    /// The request keys of this transaction's entries; those of the call at hand are at `state.size` and above.
     private var requests: [RequestReference: UInt64] = [:]
-    private var writer = JSONWriter(capacity: 4_096)
     private let schema: StoreSchema
     private let index: LookupIndex
     private let now: Int64
-    private var hasher = SHA256Hasher()
 
-    init(state: ChainState, schema: StoreSchema, index: LookupIndex, now: Int64) {
+    init(state: ChainState, schema: StoreSchema, index: LookupIndex, now: Int64, events: Int) {
         self.state = state
         self.schema = schema
         self.index = index
         self.now = now
+        records.reserveCapacity(events)
+        requests.reserveCapacity(events)
     }
 
     /// Records all of a call's events or none.
     mutating func record(
         _ call: PendingAppend,
         _ transaction: borrowing WriteTransaction,
-        _ claims: inout SealedClaims,
-        _ lengths: inout StreamLengths
+        _ memory: inout BatchMemory
     ) throws -> Result<[Receipt], LedgerError> {
-        let result = try stage(call, transaction, &claims, &lengths)
-        if case .success = result { lengths.keep() } else { lengths.takeBack() }
+        memory.staging.clear()
+        let result = try stage(call, transaction, &memory)
+        switch result {
+        case .success:
+            try write(call, transaction, &memory)
+            memory.lengths.keep()
+        case .failure:
+            for event in memory.staging.events { requests[event.reference] = nil }
+            try memory.claims.takeBack(memory.staging.freshScopes, transaction, schema)
+            memory.lengths.takeBack()
+        }
         return result
     }
 
     private mutating func stage(
         _ call: PendingAppend,
         _ transaction: borrowing WriteTransaction,
-        _ claims: inout SealedClaims,
-        _ lengths: inout StreamLengths
+        _ memory: inout BatchMemory
     ) throws -> Result<[Receipt], LedgerError> {
         var draft = state
-        var staged: [Staged] = []
-        staged.reserveCapacity(call.submissions.count)
         var receipts: [Receipt] = []
         receipts.reserveCapacity(call.submissions.count)
-        var fresh: [RequestReference: Int] = [:]
-        let submitter = SubmitterReference(call.submitter, hasher)
+        let submitter = SubmitterReference(call.submitter, memory.hasher)
         let references = call.submissions.map { RequestReference(submitter: submitter, request: $0.request) }
         let recorded = try index.indexes(of: references)
         for (position, submission) in call.submissions.enumerated() {
             let reference = references[position]
-            if let first = fresh[reference] {
-                // An event of this very call is not written yet, so its content is compared where it is staged.
-                guard staged[first].submission == submission else {
-                    return .failure(
-                        .invalidEvent(
-                            event: position,
-                            field: "request",
-                            rule: "must not be that of another event of the call with other content"
-                        )
-                    )
-                }
-                receipts.append(staged[first].receipt(duplicate: true))
-                continue
-            }
             if let known = recorded[position] ?? requests[reference] {
-                guard try matches(known, submission, transaction, &claims) else {
-                    return .failure(.requestConflict(event: position, index: known))
+                if known >= state.size {
+                    // An event of this very call is not written yet, so its content is compared where it stands.
+                    let first = memory.staging.events[Int(known - state.size)]
+                    guard call.submissions[first.position] == submission else {
+                        return .failure(
+                            .invalidEvent(
+                                event: position,
+                                field: "request",
+                                rule: "must not be that of another event of the call with other content"
+                            )
+                        )
+                    }
+                    receipts.append(first.receipt(duplicate: true))
+                } else {
+                    guard try matches(known, submission, transaction, &memory.claims) else {
+                        return .failure(.requestConflict(event: position, index: known))
+                    }
+                    receipts.append(try receipt(ofDuplicate: known, transaction))
                 }
-                receipts.append(try receipt(ofDuplicate: known, transaction))
                 continue
             }
-            let next = try stage(submission, by: call.submitter, reference, &draft, &claims, &lengths, transaction)
-            guard next.bytes.count <= FormatLimits.entryBytes else {
+            try stage(submission, at: position, by: call.submitter, reference, &draft, transaction, &memory)
+            guard let event = memory.staging.events.last, event.entry.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
                         event: position,
@@ -85,151 +107,125 @@ struct BatchBuilder {
                     )
                 )
             }
-            fresh[reference] = staged.count
-            receipts.append(next.receipt(duplicate: false))
-            staged.append(next)
+            requests[reference] = event.index
+            receipts.append(event.receipt(duplicate: false))
         }
-        for next in staged { try write(next, transaction, &claims) }
-        for next in staged { requests[next.reference] = next.entry.index }
         state = draft
         return .success(receipts)
     }
 
     // MARK: One event
 
-    /// An entry that is made but not yet written.
-    private final class Staged {
-        let submission: Submission
-        let reference: RequestReference
-        let entry: Entry
-        let bytes: [UInt8]
-        let leaf: Digest
-        /// The tree row: the hashes of every subtree this leaf completes.
-        let row: [UInt8]
-        let openings: [[Opening]]
-
-        init(
-            submission: Submission,
-            reference: RequestReference,
-            entry: Entry,
-            bytes: [UInt8],
-            leaf: Digest,
-            row: [UInt8],
-            openings: [[Opening]]
-        ) {
-            self.submission = submission
-            self.reference = reference
-            self.entry = entry
-            self.bytes = bytes
-            self.leaf = leaf
-            self.row = row
-            self.openings = openings
-        }
-
-        func receipt(duplicate: Bool) -> Receipt {
-            Receipt(index: entry.index, leaf: leaf, time: entry.time, duplicate: duplicate)
-        }
-    }
-
-    private mutating func stage(
+    private func stage(
         _ submission: Submission,
+        at position: Int,
         by submitter: String,
         _ reference: RequestReference,
         _ draft: inout ChainState,
-        _ sealing: inout SealedClaims,
-        _ lengths: inout StreamLengths,
-        _ transaction: borrowing WriteTransaction
-    ) throws -> Staged {
-        var memberships: [Entry.Membership] = []
-        memberships.reserveCapacity(submission.streams.count)
+        _ transaction: borrowing WriteTransaction,
+        _ memory: inout BatchMemory
+    ) throws {
+        let index = draft.size
+        let time = draft.nextTime(now)
+        memory.staging.clearEvent()
         for stream in submission.streams {
-            let length = try lengths.next(stream) { try schema.length(transaction, of: stream) }
-            memberships.append(Entry.Membership(stream: stream, number: Int64(length)))
+            let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
+            memory.staging.numbers.append(number)
+            memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }
-        var openings: [[Opening]] = []
-        var scopes: [Entry.Scope] = []
-        for scope in submission.claims {
-            var opened: [Opening] = []
-            var committed: [CommittedClaim] = []
-            opened.reserveCapacity(scope.claims.count)
-            committed.reserveCapacity(scope.claims.count)
-            for claim in scope.claims {
-                let opening = Opening(
-                    scope: scope.scope,
-                    name: claim.name,
-                    salt: try sealing.salt(),
-                    value: claim.value
-                )
-                opened.append(opening)
-                committed.append(CommittedClaim(name: claim.name, commitment: hasher.hash(opening.preimage)))
-            }
-            openings.append(opened)
-            scopes.append(Entry.Scope(scope: scope.scope, claims: committed))
-        }
-        let entry = Entry(
-            index: draft.size,
-            previous: draft.previous,
-            time: draft.nextTime(now),
-            submitter: submitter,
-            submission: submission,
-            streams: memberships,
-            claims: scopes
+        try seal(submission, index, transaction, &memory)
+        let start = memory.staging.bytes.count
+        Entry.encode(
+            submission,
+            Entry.Head(index: index, previous: draft.previous, time: time, submitter: submitter),
+            numbers: memory.staging.numbers,
+            commitments: memory.staging.commitments,
+            to: &memory.staging.bytes
         )
-        writer.clear()
-        entry.encode(to: &writer)
-        let bytes = writer.bytes
-        let leaf = hasher.leaf(bytes)
-        var row: [UInt8] = []
-        row.reserveCapacity(64)
-        draft.range.append(leaf, hasher: &hasher) { _, digest in digest.append(to: &row) }
+        let end = memory.staging.bytes.count
+        let leaf = memory.staging.bytes.withUnsafeBytes { bytes in
+            memory.hasher.leaf(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+        }
+        draft.range.append(leaf, hasher: &memory.hasher) { _, digest in digest.append(to: &memory.staging.bytes) }
         draft.previous = leaf
-        draft.time = entry.time
-        return Staged(
-            submission: submission,
-            reference: reference,
-            entry: entry,
-            bytes: bytes,
-            leaf: leaf,
-            row: row,
-            openings: openings
+        draft.time = time
+        memory.staging.events.append(
+            Staging.Event(
+                position: position,
+                reference: reference,
+                index: index,
+                time: time,
+                leaf: leaf,
+                documents: DocumentDigests(submission),
+                entry: start..<end,
+                row: end..<memory.staging.bytes.count
+            )
         )
     }
 
-    private mutating func write(
-        _ staged: Staged,
+    private func seal(
+        _ submission: Submission,
+        _ index: UInt64,
         _ transaction: borrowing WriteTransaction,
-        _ claims: inout SealedClaims
+        _ memory: inout BatchMemory
     ) throws {
-        let entry = staged.entry
-        let key = StoreKey.number(entry.index)
-        try transaction.append(schema.entries, number: entry.index, staged.bytes)
-        try transaction.append(schema.tree, number: entry.index, staged.row)
-        for membership in entry.streams {
-            try transaction.insert(
-                schema.streams,
-                StoreKey.stream(membership.stream, number: UInt64(membership.number)),
-                key
-            )
-        }
-        for (ordinal, opened) in staged.openings.enumerated() {
-            let sealed = try claims.seal(
-                opened,
-                scope: entry.claims[ordinal].scope,
-                index: entry.index,
+        for (ordinal, scope) in submission.claims.enumerated() {
+            // A scope is one of the event's streams; at number 0 it has no entries, and so no data key yet.
+            let number = submission.streams.firstIndex(of: scope.scope).map { memory.staging.numbers[$0] }
+            let start = memory.staging.bytes.count
+            try memory.claims.seal(
+                scope,
+                isNew: number == 0,
+                index: index,
                 transaction,
-                schema
+                schema,
+                commitments: &memory.staging.commitments,
+                freshScopes: &memory.staging.freshScopes,
+                to: &memory.staging.bytes
             )
-            try transaction.append(schema.sealed, StoreKey.sealed(index: entry.index, ordinal: ordinal), sealed)
+            memory.staging.sealed.append(
+                Staging.Sealed(index: index, ordinal: ordinal, bytes: start..<memory.staging.bytes.count)
+            )
         }
-        records.append(
-            LookupRecord(
-                entry: entry,
-                leaf: staged.leaf,
-                request: staged.reference,
-                openings: staged.openings,
-                hash: index.hash
+    }
+
+    // MARK: Writing
+
+    private mutating func write(
+        _ call: PendingAppend,
+        _ transaction: borrowing WriteTransaction,
+        _ memory: inout BatchMemory
+    ) throws {
+        let bytes = memory.staging.bytes.span
+        var key: [UInt8] = []
+        key.reserveCapacity(25)
+        // Database by database: LMDB finds the place of a key faster where the last one went.
+        for event in memory.staging.events {
+            try transaction.append(schema.entries, number: event.index, bytes.extracting(event.entry))
+        }
+        for event in memory.staging.events {
+            try transaction.append(schema.tree, number: event.index, bytes.extracting(event.row))
+        }
+        for sealed in memory.staging.sealed {
+            StoreKey.sealed(index: sealed.index, ordinal: sealed.ordinal, in: &key)
+            try transaction.append(schema.sealed, key.span, bytes.extracting(sealed.bytes))
+        }
+        for membership in memory.staging.memberships {
+            StoreKey.stream(membership.stream, number: membership.number, in: &key)
+            try transaction.insert(schema.streams, key, number: membership.index)
+        }
+        for event in memory.staging.events {
+            records.append(
+                LookupRecord(
+                    index: event.index,
+                    leaf: event.leaf,
+                    type: call.submissions[event.position].type.name,
+                    submitter: call.submitter,
+                    request: event.reference,
+                    documents: event.documents
+                )
             )
-        )
+        }
     }
 
     // MARK: Duplicates
@@ -252,21 +248,37 @@ struct BatchBuilder {
         _ claims: inout SealedClaims
     ) throws -> Bool {
         let entry = try Entry(schema.entry(transaction, known))
-        let body = JSONValue.object(submission.body).canonicalBytes
         guard entry.type == submission.type.name, entry.actor == submission.actor,
-            entry.streams.map(\.stream) == submission.streams, JSONValue.object(entry.body).canonicalBytes == body,
+            entry.streams.map(\.stream) == submission.streams, entry.body == submission.body,
             entry.claims.map(\.scope) == submission.claims.map(\.scope)
         else { return false }
+        var values: [ArraySlice<UInt8>] = []
         for (scope, submitted) in zip(entry.claims, submission.claims) {
-            guard scope.claims.map(\.name) == submitted.claims.map(\.name) else { return false }
+            let names = submitted.claims.members.map { submitted.claims.name(of: $0) }
+            guard scope.claims.map(\.name) == names else { return false }
+            values += submitted.claims.members.map { submitted.claims.bytes[$0.value] }
         }
+        var isSame = true
+        var next = 0
         do {
-            let openings = try claims.openings(of: entry, transaction, schema)
-            let values = submission.claims.flatMap { $0.claims.map(\.value.canonicalBytes) }
-            return openings.map(\.value.canonicalBytes) == values
+            try claims.open(entry, transaction, schema) { _, _, _, value in
+                isSame = isSame && value.withUnsafeBufferPointer { $0.elementsEqual(values[next]) }
+                next += 1
+            }
         } catch LedgerError.erasedClaims {
             // The values are gone for good; what can still be compared is the same.
-            return true
+        }
+        return isSame
+    }
+}
+
+extension DocumentDigests {
+    /// Those among the claims of a submission.
+    fileprivate init(_ submission: Submission) {
+        self.init()
+        for scope in submission.claims {
+            let text = scope.claims.bytes.span
+            for claim in scope.claims.members { note(text.extracting(claim.name), text.extracting(claim.value)) }
         }
     }
 }

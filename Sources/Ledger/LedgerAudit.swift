@@ -41,7 +41,6 @@ public struct AuditReport: Sendable {
 public enum LedgerAudit {
     /// An audit ends early after this many findings; what is damaged that much needs no longer list.
     public static let maximumFindings = 100
-    private static let chunk: UInt64 = 4_096
 
     /// - Parameters:
     ///   - keyring: opens sealed claims; without it they are only counted.
@@ -73,38 +72,129 @@ public enum LedgerAudit {
                 checkPages: progress
             )
         }
-        var walk = AuditWalk(
-            schema: schema,
-            claims: try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) },
-            lockedSize: try? lock?.checkpoint().1.size
-        )
         let (totals, identity) = try environment.read { transaction in
             try LedgerOpening.requireFormat(transaction, schema)
             return (
                 try AuditTotals(transaction, schema), try? LedgerOpening.identity(transaction, schema)
             )
         }
-        walk.begin(totals)
-        if let identity, !isCopy { walk.openIndex(locations.index, key: keyring?.indexKey, identity: identity) }
-        var next: UInt64 = 0
-        while next < totals.size, walk.findings.count < maximumFindings {
-            let end = min(next + chunk, totals.size)
-            progress(next, totals.size)
-            // A short transaction each, so that an audit of hours doesn't keep the daemon from reusing pages.
+        var walk = AuditWalk()
+        var lookups: LookupAudit?
+        if let identity, !isCopy, FileSystem.exists(locations.index + "/data.mdb") {
+            do {
+                lookups = try LookupAudit(directory: locations.index, key: keyring?.indexKey, identity: identity)
+            } catch {
+                walk.found(nil, "the look-up index cannot be read: \(error)")
+            }
+        }
+        try examineEntries(&walk, environment, schema, totals, keyring, lookups, progress)
+        if !walk.isFull {
             try environment.read { transaction in
-                for index in next..<end where walk.findings.count < maximumFindings {
-                    walk.examine(index, transaction)
+                try walk.examineStreams(transaction, schema)
+                try walk.examineScopes(transaction, schema)
+            }
+            if let lookups { try walk.examineRequests(lookups) }
+            try recheck(&walk, environment, schema, totals, keyring, lookups)
+            try examineCheckpoints(&walk, environment, schema, totals)
+            walk.conclude(totals, identity: identity, lookups: lookups)
+            if !isCopy {
+                walk.compare(lock: lock, path: locations.lock) { size in
+                    try environment.read { try schema.root($0, size: size) }
                 }
+            }
+        }
+        return walk.report(indexed: lookups?.indexed ?? 0)
+    }
+
+    /// Goes through the entries, chunk by chunk on all processors, and joins the chunks in their order.
+    private static func examineEntries(
+        _ walk: inout AuditWalk,
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        _ totals: AuditTotals,
+        _ keyring: Keyring?,
+        _ lookups: LookupAudit?,
+        _ progress: (UInt64, UInt64) -> Void
+    ) throws {
+        let workers = try (0..<Parallel.width).map { _ in
+            AuditWorker(
+                environment,
+                schema,
+                claims: try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) },
+                lookups: lookups
+            )
+        }
+        // A few chunks for each thread, so that one that is late keeps nobody waiting for long.
+        let wave = UInt64(Parallel.width * 4)
+        var next: UInt64 = 0
+        while next < totals.size, !walk.isFull {
+            progress(next, totals.size)
+            let first = next
+            let count = min(wave, (totals.size - first + AuditChunk.entries - 1) / AuditChunk.entries)
+            let chunks = Parallel.map(Int(count)) { thread, position in
+                workers[thread].examine(from: first + UInt64(position) * AuditChunk.entries, size: totals.size)
+            }
+            for chunk in chunks where !walk.isFull { walk.join(chunk) }
+            next = min(first + count * AuditChunk.entries, totals.size)
+        }
+        progress(next, totals.size)
+    }
+
+    /// Where streams or look-ups are not what the entries say as a whole, finds the entries where it shows.
+    private static func recheck(
+        _ walk: inout AuditWalk,
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        _ totals: AuditTotals,
+        _ keyring: Keyring?,
+        _ lookups: LookupAudit?
+    ) throws {
+        guard walk.isStreamsSuspect || walk.isLookupSuspect else { return }
+        var claims = try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) }
+        var recheck = AuditRecheck(
+            schema: schema,
+            lookups: walk.isLookupSuspect ? lookups : nil,
+            streams: walk.isStreamsSuspect
+        )
+        var next: UInt64 = 0
+        while next < totals.size, walk.findings.count + recheck.findings.count < maximumFindings {
+            let end = min(next + 4_096, totals.size)
+            try environment.read { transaction in
+                for index in next..<end { try recheck.examine(index, transaction, &claims) }
             }
             next = end
         }
-        progress(next, totals.size)
-        if walk.findings.count < maximumFindings {
-            try environment.read { try walk.examineScopes($0) }
-            walk.conclude(totals, identity: identity)
-            if !isCopy { walk.compare(lock: lock, path: locations.lock) }
+        for finding in recheck.findings { walk.found(finding.index, finding.what) }
+        // What no entry shows is wrong all the same.
+        if recheck.findings.isEmpty {
+            if walk.isStreamsSuspect { walk.found(nil, "the stream rows are not those the entries name") }
+            if walk.isLookupSuspect { walk.found(nil, "the look-up index does not hold what the entries say") }
         }
-        return walk.report()
+    }
+
+    private static func examineCheckpoints(
+        _ walk: inout AuditWalk,
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        _ totals: AuditTotals
+    ) throws {
+        let checkpoints = try AuditCheckpoints(
+            environment,
+            schema,
+            walk.identities,
+            size: totals.size,
+            uncounted: totals.hasNewestCheckpoint ? 0 : totals.size
+        )
+        let sizes = checkpoints.sizes
+        let parts = (sizes.count + AuditCheckpoints.chunk - 1) / AuditCheckpoints.chunk
+        let results = Parallel.map(parts) { _, position in
+            let begin = position * AuditCheckpoints.chunk
+            return Result { try checkpoints.examine(sizes[begin..<min(begin + AuditCheckpoints.chunk, sizes.count)]) }
+        }
+        walk.checkpointRows = sizes.count
+        for result in results {
+            for finding in try result.get() where !walk.isFull { walk.found(finding.index, finding.what) }
+        }
     }
 }
 

@@ -135,7 +135,7 @@ public enum LedgerCreation {
             request: RequestKey.fresh(now: clock.now),
             actor: .system,
             streams: [old.stream],
-            body: body,
+            body: JSONObjectText(body),
             claims: []
         )
         let (entry, root) = try environment.write { transaction in
@@ -190,14 +190,13 @@ public enum LedgerCreation {
         var range = state.range
         var row: [UInt8] = []
         range.append(hasher.leaf(bytes), hasher: &hasher) { _, digest in digest.append(to: &row) }
-        let key = StoreKey.number(entry.index)
-        try transaction.append(schema.entries, key, bytes)
-        try transaction.append(schema.tree, key, row)
+        try transaction.append(schema.entries, number: entry.index, bytes.span)
+        try transaction.append(schema.tree, number: entry.index, row.span)
         for membership in memberships {
             try transaction.insert(
                 schema.streams,
                 StoreKey.stream(membership.stream, number: UInt64(membership.number)),
-                key
+                number: entry.index
             )
         }
         try transaction.set(schema.meta, StoreSchema.identityKey, identity(entry).encoded)
@@ -223,7 +222,7 @@ extension StoreSchema {
     /// Whether the claims key opens the data keys of the first and the last scope; true where there are none.
     fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: [UInt8]) throws -> Bool {
         let wrapped = try transaction.cursor(scopes) { cursor in [try cursor.first(), try cursor.last()] }
-        let claims = try SealedClaims(claimsKey: claimsKey)
+        var claims = try SealedClaims(claimsKey: claimsKey)
         return wrapped.allSatisfy { row in
             guard let row else { return true }
             guard let scope = StoreKey.readStream(row.key) else { return false }

@@ -18,7 +18,7 @@ struct LedgerIdentity: Equatable, Sendable {
     /// The identity after an entry, or nil where the entry says nothing about it.
     func after(_ entry: Entry) -> LedgerIdentity? {
         guard entry.type == "system.recovered" else { return nil }
-        return LedgerIdentity(body: entry.body, stream: stream)
+        return LedgerIdentity(body: entry.body.values, stream: stream)
     }
 
     /// The identity a first entry establishes.
@@ -26,7 +26,7 @@ struct LedgerIdentity: Equatable, Sendable {
         guard entry.index == 0, entry.type == "ledger.created", entry.streams.count == 1,
             let stream = entry.streams.first?.stream,
             let identity = LedgerIdentity(
-                body: entry.body + [JSONMember(name: "incarnation", value: .int(1))],
+                body: entry.body.values + [JSONMember(name: "incarnation", value: .int(1))],
                 stream: stream
             )
         else { throw StoreDamage(0, "the first entry is not ledger.created") }

@@ -74,11 +74,11 @@ struct LedgerOpening {
         }
         var next = try index.indexed()
         while next < state.size {
-            let end = min(next + 4_096, state.size)
+            let end = min(next + LookupBlock.entries, state.size)
             let records = try environment.read { transaction in
-                try (next..<end).map { try schema.lookupRecord(transaction, $0, &claims, index.hash) }
+                try (next..<end).map { try schema.lookupRecord(transaction, $0, &claims) }
             }
-            try index.store(records)
+            if UInt64(records.count) == LookupBlock.entries { try index.store(records) } else { index.tail.add(records) }
             next = end
         }
         return index
@@ -97,11 +97,12 @@ struct LedgerOpening {
     /// Whether the index has as many rows as entries, no more entries than the store, and says of its newest ones what
     /// they say. Without that, retries of what it forgot would be recorded twice.
     private func agrees(_ index: LookupIndex, _ claims: inout SealedClaims) throws -> Bool {
-        let indexed = try index.indexed()
-        guard indexed <= state.size, try index.hasAllRows() else { return false }
+        let totals = try index.totals()
+        guard totals.indexed <= state.size, totals.areWhole else { return false }
         return try environment.read { transaction in
-            for number in (indexed > settings.verifiedTail ? indexed - settings.verifiedTail : 0)..<indexed {
-                let record = try schema.lookupRecord(transaction, number, &claims, index.hash)
+            let first = totals.indexed > settings.verifiedTail ? totals.indexed - settings.verifiedTail : 0
+            for number in first..<totals.indexed {
+                let record = try schema.lookupRecord(transaction, number, &claims)
                 if try index.contradiction(record) != nil { return false }
             }
             return true
@@ -207,27 +208,26 @@ extension StoreSchema {
     func lookupRecord(
         _ transaction: borrowing some Readable & ~Copyable,
         _ index: UInt64,
-        _ claims: inout SealedClaims,
-        _ hash: KeyedHash
+        _ claims: inout SealedClaims
     ) throws -> LookupRecord {
         let entry = try Entry(entry(transaction, index))
-        let hasDigests = entry.claims.contains { scope in
-            scope.claims.contains { EventCatalogue.digestClaims.contains($0.name) }
-        }
-        var openings: [Opening] = []
-        if hasDigests {
+        var documents = DocumentDigests()
+        if entry.claims.contains(where: { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } }) {
             do {
-                openings = try claims.openings(of: entry, transaction, self)
+                try claims.open(entry, transaction, self) { _, name, _, value in
+                    documents.note(name.utf8.span, value)
+                }
             } catch LedgerError.erasedClaims {
-                openings = []
+                documents = DocumentDigests()
             }
         }
         return LookupRecord(
-            entry: entry,
+            index: index,
             leaf: try leaf(transaction, index),
-            request: RequestReference(entry, SHA256Hasher()),
-            openings: [openings],
-            hash: hash
+            type: entry.type,
+            submitter: entry.submitter,
+            request: RequestReference(entry, claims.hasher),
+            documents: documents
         )
     }
 }

@@ -85,8 +85,8 @@ extension Ledger {
         return EntryPage(entries: found, next: nil)
     }
 
-    /// Entries that record a document by its SHA-256 or SM3 digest, 64 lower-case hex digits.
-    public func find(document digest: String) throws -> [StoredEntry] {
+    /// Entries that record a document by its SHA-256 or SM3 digest.
+    public func find(document digest: Digest) throws -> [StoredEntry] {
         let size = checkpoint.size
         return try index.indexes(ofDocument: digest).filter { $0 < size }.map { try entry(at: $0) }
     }

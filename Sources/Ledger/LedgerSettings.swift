@@ -17,7 +17,7 @@ public struct LedgerSettings: Sendable {
     /// Bytes of events one commit takes.
     public var batchBytes = 4 << 20
     /// Entries the look-up index may be behind before the writer waits for it.
-    public var tailEntries = 1 << 20
+    public var tailEntries = 1 << 17
     /// Entries re-hashed at start.
     public var verifiedTail: UInt64 = 1_024
     /// How far ahead of the pages in use the data file is kept, in bytes.

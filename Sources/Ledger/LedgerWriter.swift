@@ -28,8 +28,7 @@ final class LedgerWriter: @unchecked Sendable {
     private let fatal: @Sendable (any Error) -> Never
     private let counters: LedgerCounters
     private var state: ChainState
-    private var claims: SealedClaims
-    private var lengths = StreamLengths()
+    private var memory: BatchMemory
     private var clock: LedgerClock
     private var hasher = SHA256Hasher()
     /// When the batch at hand was taken, in seconds of the boot clock; 0 between batches.
@@ -64,7 +63,7 @@ final class LedgerWriter: @unchecked Sendable {
         self.signer = signer
         self.identity = identity
         self.state = state
-        self.claims = claims
+        memory = BatchMemory(claims: claims)
         self.clock = clock
         self.counters = counters
         self.publish = publish
@@ -134,8 +133,14 @@ final class LedgerWriter: @unchecked Sendable {
                 results.reserveCapacity(calls.count)
                 let now = clock.now
                 let builder = try environment.write { transaction in
-                    var builder = BatchBuilder(state: state, schema: schema, index: index, now: now)
-                    for call in calls { results.append(try builder.record(call, transaction, &claims, &lengths)) }
+                    var builder = BatchBuilder(
+                        state: state,
+                        schema: schema,
+                        index: index,
+                        now: now,
+                        events: calls.reduce(0) { $0 + $1.submissions.count }
+                    )
+                    for call in calls { results.append(try builder.record(call, transaction, &memory)) }
                     if let unsaved, builder.state.size > state.size {
                         try store(unsaved, transaction)
                     }
@@ -144,8 +149,7 @@ final class LedgerWriter: @unchecked Sendable {
                 return (builder, results)
             } catch let error as LMDBError where error.isMapFull {
                 // The transaction was aborted; nothing of it was written.
-                claims.forgetKeys()
-                lengths.forget()
+                memory.forget()
                 let size = environment.sizes.map
                 guard size < settings.maximumMapBytes else {
                     throw LedgerError.storeFull(reason: "the map has reached its limit")
@@ -158,17 +162,19 @@ final class LedgerWriter: @unchecked Sendable {
     /// Reads the new entries back from the committed store and hashes them again: what is signed is what is there.
     private func verifiedRoot(from before: ChainState, to after: ChainState) throws -> Digest {
         try environment.read { transaction in
+            var leaves: [Digest] = []
+            let count = Int(after.size - before.size)
+            leaves.reserveCapacity(count)
+            try transaction.forEach(schema.entries, from: before.size, count: count) { index, entry in
+                guard let entry else { throw StoreDamage(index, "the entry just committed is missing") }
+                leaves.append(hasher.leaf(entry))
+            }
             var range = before.range
             var row: [UInt8] = []
-            for index in before.size..<after.size {
-                let leaf = try transaction.withValue(schema.entries, number: index) { hasher.leaf($0) }
-                guard let leaf else { throw StoreDamage(index, "the entry just committed is missing") }
+            try transaction.forEach(schema.tree, from: before.size, count: count) { index, stored in
                 row.removeAll(keepingCapacity: true)
-                range.append(leaf, hasher: &hasher) { _, digest in digest.append(to: &row) }
-                let isStored = try transaction.withValue(schema.tree, number: index) { stored in
-                    stored.elementsEqual(row)
-                }
-                guard isStored == true else {
+                range.append(leaves[Int(index - before.size)], hasher: &hasher) { _, digest in digest.append(to: &row) }
+                guard let stored, row.withUnsafeBytes({ stored.count == $0.count && stored.elementsEqual($0) }) else {
                     throw StoreDamage(index, "the entry just committed does not hash to its tree row")
                 }
             }

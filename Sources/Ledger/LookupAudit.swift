@@ -1,52 +1,84 @@
+import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
 
 /// Compares the look-up index with the entries it was made from, as far as it has followed the log.
-struct LookupAudit {
+final class LookupAudit: Sendable {
+    /// What the entries say the index must have.
+    struct Sums {
+        var requests: UInt64 = 0
+        var typeRows = 0
+        var submitterRows = 0
+
+        mutating func add(_ chunk: AuditChunk) {
+            requests &+= chunk.requestSum
+            typeRows += chunk.typeRows
+            submitterRows += chunk.submitterRows
+        }
+    }
+
     /// Entries the index held when the audit began.
     let indexed: UInt64
     private let index: LookupIndex
-    private let hasher = SHA256Hasher()
-    private let rows: [(name: String, count: Int)]
-    private let documents: Int
+    private let totals: LookupIndex.Totals
     /// Whether document digests can be recomputed: their hash is keyed.
     private let isKeyed: Bool
-    private var seenDocuments = 0
-    private var hasUnreadableClaims = false
 
-    /// Nil where the index is of another ledger or of an earlier incarnation: the daemon makes it anew at its start.
+    /// Nil where the index is of another ledger, an earlier incarnation or another version: the daemon makes it anew at
+    /// its start.
     init?(directory: String, key: [UInt8]?, identity: LedgerIdentity) throws {
         index = try LookupIndex(readOnly: directory, key: key ?? [UInt8](repeating: 0, count: 32))
         isKeyed = key != nil
-        let ledger: [UInt8]
-        (indexed, ledger, rows, documents) = try index.totals()
-        guard ledger == identity.encoded else { return nil }
+        totals = try index.totals()
+        indexed = totals.indexed
+        guard totals.ledger == identity.encoded else { return nil }
     }
 
+    /// Compares a block.
+    ///
+    /// - Parameter hasAllClaims: all claims of the block could be read; without them its documents are not compared.
+    func compare(_ records: [LookupRecord], hasAllClaims: Bool, _ chunk: inout AuditChunk) throws {
+        let block = LookupBlock(records, hash: index.hash)
+        chunk.typeRows = block.types.count
+        chunk.submitterRows = block.submitters.count
+        if try !index.agrees(block, documents: isKeyed && hasAllClaims) { chunk.contradictsLookups = true }
+    }
+
+    /// The sum over the request keys the index holds.
+    func requestSum() throws -> UInt64 { try index.requestSum(below: indexed) }
+
     /// What the index says of an entry that the entry doesn't; nil where they agree.
-    mutating func examine(_ entry: Entry, _ leaf: Digest, _ openings: [Opening]) throws -> String? {
-        guard entry.index < indexed else { return nil }
-        let record = LookupRecord(
-            entry: entry,
-            leaf: leaf,
-            request: RequestReference(entry, hasher),
-            openings: isKeyed ? [openings] : [],
-            hash: index.hash
+    func contradiction(
+        _ entry: Entry,
+        _ transaction: borrowing ReadTransaction,
+        _ schema: StoreSchema,
+        _ claims: inout SealedClaims?
+    ) throws -> String? {
+        var documents = DocumentDigests()
+        if isKeyed {
+            try? claims?.open(entry, transaction, schema) { _, name, _, value in
+                documents.note(name.utf8.span, value)
+            }
+        }
+        return try index.contradiction(
+            LookupRecord(
+                index: entry.index,
+                leaf: try schema.leaf(transaction, entry.index),
+                type: entry.type,
+                submitter: entry.submitter,
+                request: RequestReference(entry, SHA256Hasher()),
+                documents: documents
+            )
         )
-        seenDocuments += Set(record.documents).count
-        if openings.isEmpty, !entry.claims.isEmpty { hasUnreadableClaims = true }
-        return try index.contradiction(record)
     }
 
     /// What is wrong with the index as a whole.
-    func conclude() -> [String] {
-        var findings = rows.filter { UInt64($0.count) != indexed }.map { row in
-            "the look-up index has \(row.count) \(row.name) rows for \(indexed) entries"
+    func conclude(_ sums: Sums) -> [String] {
+        let blocks = Int(indexed / LookupBlock.entries)
+        let derived = [Int(indexed), blocks, blocks, sums.typeRows, sums.submitterRows]
+        return zip(totals.rows, derived).filter { $0.count != $1 }.map { row, derived in
+            "the look-up index has \(row.count) \(row.name) rows where \(indexed) entries need \(derived)"
         }
-        if isKeyed, !hasUnreadableClaims, documents != seenDocuments {
-            findings.append("the look-up index has \(documents) document rows where the entries have \(seenDocuments)")
-        }
-        return findings
     }
 }

@@ -7,35 +7,38 @@ import Synchronization
 /// Look-ups under keys that do not grow with time, in an environment of their own that follows the log and can be
 /// dropped and rebuilt.
 ///
-/// Document and leaf keys are grouped in blocks of 65,536 entries: inside a block they fall at random, but a block is
-/// small enough to stay in memory while it grows, so the follower's cost does not rise with the ledger. A look-up asks
-/// each block.
+/// It holds whole blocks of entries (`LookupBlock`); those after the last whole block are in the tail, in memory. A
+/// look-up asks the tail and each block. Request keys alone have a row each: every append asks for them.
 final class LookupIndex: Sendable {
-    private let environment: Environment
-    private let requests: Database
-    private let documents: Database
-    private let leaves: Database
-    private let types: Database
-    private let submitters: Database
-    private let meta: Database
+    let environment: Environment
+    let requests: Database
+    let documents: Database
+    let leaves: Database
+    let types: Database
+    let submitters: Database
+    let meta: Database
     let tail = LookupTail()
     let hash: KeyedHash
     private static let names = ["requests", "documents", "leaves", "types", "submitters", "meta"]
     private static let indexedKey = Array("indexed".utf8)
-    private static let ledgerKey = Array("ledger".utf8)
-    private static let blockShift: UInt64 = 16
+    static let ledgerKey = Array("ledger".utf8)
+    static let formatKey = Array("format".utf8)
+    static let format = Array("evidenced index 2".utf8)
 
-    /// Opens or creates the index in `directory`. One that belongs to another ledger or incarnation is emptied.
+    /// Opens or creates the index in `directory`. One that belongs to another ledger or incarnation, or has another
+    /// layout, is emptied.
     ///
     /// - Parameter ledger: names the ledger; anything that changes when its history may have.
     init(directory: String, mapBytes: Int, readers: Int, key: [UInt8], ledger: [UInt8]) throws {
         try FileSystem.makeDirectory(directory)
-        environment = try Environment(directory: directory, mapBytes: mapBytes, databases: 6, readers: readers)
-        try LookupIndex.requireWhole(environment)
-        let databases = try environment.databases(
-            LookupIndex.names,
-            create: true
+        environment = try Environment(
+            directory: directory,
+            mapBytes: mapBytes,
+            databases: LookupIndex.names.count,
+            readers: readers
         )
+        try LookupIndex.requireWhole(environment)
+        let databases = try environment.databases(LookupIndex.names, create: true)
         requests = databases[0]
         documents = databases[1]
         leaves = databases[2]
@@ -43,11 +46,16 @@ final class LookupIndex: Sendable {
         submitters = databases[4]
         meta = databases[5]
         hash = KeyedHash(key: key)
-        let known = try environment.read { try $0.get(databases[5], LookupIndex.ledgerKey) }
-        if known != ledger {
+        let meta = meta
+        let isKnown = try environment.read { transaction in
+            try transaction.get(meta, LookupIndex.ledgerKey) == ledger
+                && transaction.get(meta, LookupIndex.formatKey) == LookupIndex.format
+        }
+        if !isKnown {
             try environment.write { transaction in
                 for database in databases { try transaction.clear(database) }
-                try transaction.set(databases[5], LookupIndex.ledgerKey, ledger)
+                try transaction.set(meta, LookupIndex.formatKey, LookupIndex.format)
+                try transaction.set(meta, LookupIndex.ledgerKey, ledger)
             }
         }
     }
@@ -74,12 +82,6 @@ final class LookupIndex: Sendable {
         }
     }
 
-    /// Whether the index has a row of each kind for every entry it claims to hold.
-    func hasAllRows() throws -> Bool {
-        let (indexed, _, rows, _) = try totals()
-        return rows.allSatisfy { UInt64($0.count) == indexed }
-    }
-
     /// Forgets everything, to be filled anew.
     func clear() throws {
         try environment.write { transaction in
@@ -88,34 +90,31 @@ final class LookupIndex: Sendable {
         }
     }
 
-    /// How many entries the environment holds and how many rows say so, of one snapshot.
-    func totals() throws -> (indexed: UInt64, ledger: [UInt8], rows: [(name: String, count: Int)], documents: Int) {
-        try environment.read { transaction in
-            (
-                try transaction.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0,
-                try transaction.get(meta, LookupIndex.ledgerKey) ?? [],
-                [
-                    ("request key", try transaction.count(requests)), ("leaf hash", try transaction.count(leaves)),
-                    ("type", try transaction.count(types)), ("submitter", try transaction.count(submitters)),
-                ],
-                try transaction.count(documents)
-            )
-        }
-    }
-
     /// How many entries the environment holds, the tail apart.
-    func indexed() throws -> UInt64 {
-        try environment.read { try $0.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0 }
+    func indexed() throws -> UInt64 { try environment.read { try indexed($0) } }
+
+    func indexed(_ transaction: borrowing ReadTransaction) throws -> UInt64 {
+        try transaction.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0
     }
 
-    /// Stores records, which must follow those there are, in one durable transaction.
+    // MARK: Filling
+
+    /// Stores the records of a block, which must follow those there are, in one durable transaction.
     func store(_ records: [LookupRecord]) throws {
-        guard let last = records.last else { return }
+        let block = LookupBlock(records, hash: hash)
+        let ordered = records.sorted { $0.request < $1.request }
         while true {
             do {
                 try environment.write { transaction in
-                    try insert(records, transaction)
-                    try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(last.index + 1))
+                    try insert(block, transaction)
+                    var key: [UInt8] = []
+                    for record in ordered {
+                        key.removeAll(keepingCapacity: true)
+                        record.request.append(to: &key)
+                        try transaction.set(requests, key, number: record.index)
+                    }
+                    let end = (UInt64(block.number) + 1) * LookupBlock.entries
+                    try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(end))
                 }
                 return
             } catch let error as LMDBError where error.isMapFull {
@@ -124,59 +123,36 @@ final class LookupIndex: Sendable {
         }
     }
 
-    private func insert(_ records: [LookupRecord], _ transaction: borrowing WriteTransaction) throws {
-        var key: [UInt8] = []
-        key.reserveCapacity(128)
-        for record in records {
-            key.removeAll(keepingCapacity: true)
-            record.request.append(to: &key)
-            try transaction.set(requests, key, StoreKey.number(record.index))
+    private func insert(_ block: LookupBlock, _ transaction: borrowing WriteTransaction) throws {
+        try transaction.append(documents, LookupIndex.key(block.number), block.documents)
+        try transaction.append(leaves, LookupIndex.key(block.number), block.leaves)
+        for (database, rows) in [(types, block.types), (submitters, block.submitters)] {
+            for (name, row) in rows { try transaction.set(database, LookupIndex.key(name, block.number), row) }
         }
-        for (database, name) in [(types, \LookupRecord.type), (submitters, \LookupRecord.submitter)] {
-            for record in records {
-                key.removeAll(keepingCapacity: true)
-                key.append(contentsOf: record[keyPath: name].utf8)
-                key.append(0)
-                withUnsafeBytes(of: record.index.bigEndian) { key.append(contentsOf: $0) }
-                try transaction.set(database, key, [])
-            }
-        }
-        try insert(records.map { (ID128(prefix: $0.leaf), $0.index) }, into: leaves, transaction)
-        try insert(
-            records.flatMap { record in record.documents.map { ($0.value, record.index) } },
-            into: documents,
-            transaction
-        )
     }
 
-    /// Stores keys that fall at random, in order: neighbours then share the pages they dirty.
-    private func insert(
-        _ values: [(value: ID128, index: UInt64)],
-        into database: Database,
-        _ transaction: borrowing WriteTransaction
-    ) throws {
-        let ordered = values.sorted {
-            ($0.index >> LookupIndex.blockShift, $0.value) < ($1.index >> LookupIndex.blockShift, $1.value)
-        }
-        var key: [UInt8] = []
-        key.reserveCapacity(32)
-        for (value, index) in ordered {
-            key.removeAll(keepingCapacity: true)
-            LookupIndex.append(block: index, value, to: &key)
-            withUnsafeBytes(of: index.bigEndian) { key.append(contentsOf: $0) }
-            try transaction.set(database, key, [])
-        }
+    static func key(_ block: UInt32) -> [UInt8] { withUnsafeBytes(of: block.bigEndian) { [UInt8]($0) } }
+
+    static func key(_ name: String, _ block: UInt32) -> [UInt8] {
+        Array(name.utf8) + [0] + key(block)
     }
+
+    // MARK: Looking up
 
     /// The entries that submitters' request keys made, nil where there is none yet.
     func indexes(of references: [RequestReference]) throws -> [UInt64?] {
         // The tail first: a record leaves it only after the environment has it.
         var found = tail.indexes(of: references)
-        guard found.contains(where: { $0 == nil }) else { return found }
+        guard found.contains(where: { $0 == nil }), let first = references.first else { return found }
         try environment.read { transaction in
+            // Keys beyond the submitter's last one, as those of version 7 are, need no look-up of their own.
+            let last = try last(of: first.submitter, transaction)
             var key: [UInt8] = []
             key.reserveCapacity(24)
             for (position, reference) in references.enumerated() where found[position] == nil {
+                if reference.submitter == first.submitter, last.map({ reference.request.value > $0 }) ?? true {
+                    continue
+                }
                 key.removeAll(keepingCapacity: true)
                 reference.append(to: &key)
                 found[position] = try transaction.withValue(requests, key) { StoreKey.readNumber($0) } ?? nil
@@ -185,35 +161,41 @@ final class LookupIndex: Sendable {
         return found
     }
 
+    /// The greatest request key of a submitter, nil where it has none.
+    private func last(of submitter: SubmitterReference, _ transaction: borrowing ReadTransaction) throws -> ID128? {
+        let prefix = StoreKey.number(submitter.value)
+        return try transaction.cursor(requests) { cursor in
+            let row = try cursor.seekBackward(prefix + [UInt8](repeating: 0xFF, count: 16))
+            guard let key = row?.key, key.count == 24, key.starts(with: prefix) else { return nil }
+            return ID128(bytes: key[8...])
+        }
+    }
+
     /// The entries that record a document digest, in ledger order.
-    func indexes(ofDocument digest: String) throws -> [UInt64] {
-        let key = DocumentKey(digest: digest, hash: hash)
-        let recent = tail.records { $0.documents.contains(key) }.map(\.index)
-        return Set(recent).union(try search(documents, key.value)).sorted()
+    func indexes(ofDocument digest: Digest) throws -> [UInt64] {
+        let recent = tail.indexes { $0.documents.contains(digest) }
+        var key: [UInt8] = []
+        DocumentKey(digest, hash).value.append(to: &key)
+        return Set(recent).union(try search(documents, key, width: LookupBlock.documentBytes)).sorted()
     }
 
     /// The entries whose leaf hash begins like `leaf`; the caller compares the rest.
     func candidates(leaf: Digest) throws -> [UInt64] {
-        let recent = tail.records { $0.leaf == leaf }.map(\.index)
-        return Set(recent).union(try search(leaves, ID128(prefix: leaf))).sorted()
+        let recent = tail.indexes { $0.leaf == leaf }
+        let prefix = Array(leaf.bytes.prefix(LookupBlock.leafBytes - 2))
+        return Set(recent).union(try search(leaves, prefix, width: LookupBlock.leafBytes)).sorted()
     }
 
-    private func search(_ database: Database, _ value: ID128) throws -> [UInt64] {
+    private func search(_ database: Database, _ prefix: [UInt8], width: Int) throws -> [UInt64] {
         try environment.read { transaction in
-            let indexed = try transaction.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0
-            guard indexed > 0 else { return [] }
-            return try transaction.cursor(database) { cursor in
-                var found: [UInt64] = []
-                for block in 0...(indexed - 1) >> LookupIndex.blockShift {
-                    let prefix = LookupIndex.key(block: block << LookupIndex.blockShift, value, [])
-                    var item = try cursor.seek(prefix)
-                    while let current = item, current.key.starts(with: prefix) {
-                        if let index = StoreKey.readNumber(current.key.dropFirst(prefix.count)) { found.append(index) }
-                        item = try cursor.next()
-                    }
+            var found: [UInt64] = []
+            for block in 0..<UInt32(truncatingIfNeeded: try indexed(transaction) / LookupBlock.entries) {
+                let offsets = try transaction.withValue(database, LookupIndex.key(block)) { row in
+                    LookupBlock.offsets(row, beginningWith: prefix, width: width)
                 }
-                return found
+                for offset in offsets ?? [] { found.append(UInt64(block) * LookupBlock.entries + UInt64(offset)) }
             }
+            return found
         }
     }
 
@@ -235,52 +217,28 @@ final class LookupIndex: Sendable {
         _ reverse: Bool,
         _ predicate: (LookupRecord) -> Bool
     ) throws -> [UInt64] {
-        let recent = tail.records(matching: predicate).map(\.index).filter { reverse ? $0 <= from : $0 >= from }
-        let prefix = Array(name.utf8) + [0]
+        let recent = tail.indexes(where: predicate)
         let stored = try environment.read { transaction in
             try transaction.cursor(database) { cursor in
                 var found: [UInt64] = []
-                let start = prefix + StoreKey.number(from)
+                let start = LookupIndex.key(name, UInt32(clamping: from / LookupBlock.entries))
+                let prefix = start.dropLast(4)
                 var item = reverse ? try cursor.seekBackward(start) : try cursor.seek(start)
-                while found.count < limit, let current = item, current.key.starts(with: prefix) {
-                    if let index = StoreKey.readNumber(current.key.dropFirst(prefix.count)) { found.append(index) }
+                while found.count < limit, let current = item, current.key.count == start.count,
+                    current.key.starts(with: prefix)
+                {
+                    let block = current.key.suffix(4).reduce(0) { $0 << 8 | UInt64($1) }
+                    let indexes = current.value.withUnsafeBytes { row in
+                        LookupBlock.offsets(row).map { block * LookupBlock.entries + UInt64($0) }
+                    }
+                    found += (reverse ? indexes.reversed() : indexes).filter { reverse ? $0 <= from : $0 >= from }
                     item = reverse ? try cursor.previous() : try cursor.next()
                 }
                 return found
             }
         }
-        let merged = Set(recent).union(stored).sorted()
+        let wanted = recent.filter { reverse ? $0 <= from : $0 >= from }
+        let merged = Set(wanted).union(stored).sorted()
         return Array((reverse ? merged.reversed() : merged).prefix(limit))
-    }
-
-    /// Compares what the environment says of an entry with the entry; nil where it agrees.
-    func contradiction(_ record: LookupRecord) throws -> String? {
-        try environment.read { transaction in
-            let index = StoreKey.number(record.index)
-            var request: [UInt8] = []
-            record.request.append(to: &request)
-            if try transaction.get(requests, request) != index { return "request key" }
-            let leaf = LookupIndex.key(block: record.index, ID128(prefix: record.leaf), index)
-            if try transaction.get(leaves, leaf) == nil { return "leaf hash" }
-            for document in record.documents {
-                let key = LookupIndex.key(block: record.index, document.value, index)
-                if try transaction.get(documents, key) == nil { return "document digest" }
-            }
-            if try transaction.get(types, Array(record.type.utf8) + [0] + index) == nil { return "type" }
-            if try transaction.get(submitters, Array(record.submitter.utf8) + [0] + index) == nil { return "submitter" }
-            return nil
-        }
-    }
-
-    private static func key(block index: UInt64, _ value: ID128, _ suffix: [UInt8]) -> [UInt8] {
-        var key: [UInt8] = []
-        append(block: index, value, to: &key)
-        return key + suffix
-    }
-
-    private static func append(block index: UInt64, _ value: ID128, to key: inout [UInt8]) {
-        let block = UInt32(truncatingIfNeeded: index >> blockShift)
-        withUnsafeBytes(of: block.bigEndian) { key.append(contentsOf: $0) }
-        value.append(to: &key)
     }
 }

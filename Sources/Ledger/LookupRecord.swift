@@ -10,31 +10,35 @@ struct LookupRecord: Sendable {
     let type: String
     let submitter: String
     let request: RequestReference
-    /// Keyed hashes of the document digests among the claims; an entry has at most one of each name.
-    private let sha256: DocumentKey?
-    private let sm3: DocumentKey?
+    /// The document digests among the claims.
+    let documents: DocumentDigests
+}
 
-    var documents: [DocumentKey] { [sha256, sm3].compactMap { $0 } }
+/// The document digests of an entry: of the claims `sha256` and `sm3`, of which an entry has at most one each.
+struct DocumentDigests: Sendable, Hashable {
+    private(set) var sha256: Digest?
+    private(set) var sm3: Digest?
 
-    init(entry: Entry, leaf: Digest, request: RequestReference, openings: [[Opening]], hash: KeyedHash) {
-        index = entry.index
-        self.leaf = leaf
-        type = entry.type
-        submitter = entry.submitter
-        self.request = request
-        var sha256: DocumentKey?
-        var sm3: DocumentKey?
-        for scope in openings {
-            for opening in scope {
-                guard EventCatalogue.digestClaims.contains(opening.name), let digest = opening.value.string else {
-                    continue
-                }
-                let key = DocumentKey(digest: digest, hash: hash)
-                if opening.name == "sm3" { sm3 = key } else { sha256 = key }
-            }
+    /// Notes a claim if it is a document's digest.
+    ///
+    /// - Parameter value: canonical JSON.
+    mutating func note(_ name: Span<UInt8>, _ value: Span<UInt8>) {
+        // Two names, told apart by their lengths, which most other claims do not have.
+        guard value.count == 66, name.count == 6 || name.count == 3 else { return }
+        let digits = value.extracting(1..<65)
+        if "sha256".utf8.isSame(as: name) {
+            sha256 = Digest(hexDigits: digits)
+        } else if "sm3".utf8.isSame(as: name) {
+            sm3 = Digest(hexDigits: digits)
         }
-        self.sha256 = sha256
-        self.sm3 = sm3
+    }
+
+    func contains(_ digest: Digest) -> Bool { sha256 == digest || sm3 == digest }
+
+    /// Calls `body` with each digest there is, once.
+    func forEach(_ body: (Digest) -> Void) {
+        if let sha256 { body(sha256) }
+        if let sm3, sm3 != sha256 { body(sm3) }
     }
 }
 
@@ -43,16 +47,8 @@ struct LookupRecord: Sendable {
 struct DocumentKey: Hashable, Sendable {
     let value: ID128
 
-    /// - Parameter digest: 64 lower-case hex digits.
-    init(digest: String, hash: KeyedHash) {
-        value = ID128(prefix: hash.hash(Array("evidenced/document/v1\n\(digest)".utf8)))
-    }
-}
-
-extension RequestReference {
-    /// The reference that made an entry.
-    init(_ entry: Entry, _ hasher: SHA256Hasher) {
-        self.init(submitter: SubmitterReference(entry.submitter, hasher), request: entry.request)
+    init(_ digest: Digest, _ hash: KeyedHash) {
+        value = ID128(prefix: hash.hash(Array("evidenced/document/v1\n\(digest.hex)".utf8)))
     }
 }
 
@@ -66,6 +62,21 @@ struct RequestReference: Hashable, Sendable {
     func append(to key: inout [UInt8]) {
         withUnsafeBytes(of: submitter.value.bigEndian) { key.append(contentsOf: $0) }
         request.value.append(to: &key)
+    }
+}
+
+extension RequestReference {
+    /// The reference that made an entry.
+    init(_ entry: Entry, _ hasher: SHA256Hasher) {
+        self.init(submitter: SubmitterReference(entry.submitter, hasher), request: entry.request)
+    }
+}
+
+extension RequestReference: Comparable {
+    /// The order of the keys.
+    static func < (left: RequestReference, right: RequestReference) -> Bool {
+        left.submitter == right.submitter
+            ? left.request.value < right.request.value : left.submitter.value < right.submitter.value
     }
 }
 

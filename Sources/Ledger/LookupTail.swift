@@ -28,22 +28,28 @@ final class LookupTail: Sendable {
         state.withLock { state in references.map { state.requests[$0] } }
     }
 
-    func records(matching predicate: (LookupRecord) -> Bool) -> [LookupRecord] {
-        state.withLock { $0.records.filter(predicate) }
-    }
-
-    /// The oldest records below `size`, at most `limit` of them.
-    func oldest(below size: UInt64, limit: Int) -> [LookupRecord] {
+    /// Indexes of the entries whose record passes.
+    func indexes(where predicate: (LookupRecord) -> Bool) -> [UInt64] {
         state.withLock { state in
-            Array(state.records.prefix(limit).prefix { $0.index < size })
+            var found: [UInt64] = []
+            for record in state.records where predicate(record) { found.append(record.index) }
+            return found
         }
     }
 
-    /// Forgets the `count` oldest records, which the index now holds.
-    func dropOldest(_ count: Int) {
+    /// The oldest `count` records, if there are that many and all are below `size`.
+    func oldest(_ count: Int, below size: UInt64) -> [LookupRecord]? {
         state.withLock { state in
-            for record in state.records.prefix(count) { state.requests[record.request] = nil }
-            state.records.removeFirst(count)
+            guard state.records.count >= count, state.records[count - 1].index < size else { return nil }
+            return Array(state.records.prefix(count))
+        }
+    }
+
+    /// Forgets the oldest records, which the index now holds.
+    func drop(_ records: [LookupRecord]) {
+        state.withLock { state in
+            for record in records { state.requests[record.request] = nil }
+            state.records.removeFirst(records.count)
         }
     }
 }

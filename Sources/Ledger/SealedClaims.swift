@@ -7,100 +7,204 @@ import OpenSSL
 /// Claim values and salts at rest: each event's claims under one scope are one AES-256-GCM message under the scope's
 /// data key, which is stored wrapped under the keyring's claims key (`ledger-format.md` section 10).
 struct SealedClaims {
+    private let claimsKey: CipherKey
+    private let random: RandomSupply
+    /// For the claims, and for the data keys, which are all under one key.
+    private let cipher: AuthenticatedCipher
     private let wrapping: AuthenticatedCipher
-    private let state = CipherState()
-    private var writer = JSONWriter(capacity: 1_024)
+    let hasher = SHA256Hasher()
+    /// Room for what is sealed and for what is hashed, kept from event to event.
+    private var plaintext: [UInt8] = []
+    private var preimage: [UInt8] = []
+    private var context: [UInt8] = []
     /// Owned by the thread that uses this value; unwrapped data keys of recently used scopes.
-    private var keys: [StreamID: AuthenticatedCipher] = [:]
+    private var keys: [StreamID: CipherKey] = [:]
     private static let cachedScopes = 4_096
 
     init(claimsKey: [UInt8]) throws {
-        wrapping = try AuthenticatedCipher(key: claimsKey, sharing: state)
+        self.claimsKey = try CipherKey(claimsKey)
+        random = RandomSupply()
+        cipher = try AuthenticatedCipher(random: random)
+        wrapping = try AuthenticatedCipher(random: random)
     }
 
-    /// A fresh salt.
-    func salt() throws -> [UInt8] { try state.random.bytes(FormatLimits.saltBytes) }
-
-    /// Seals openings of one scope for the entry at `index`.
+    /// Salts claims, commits to them and seals them for the entry at `index`.
+    ///
+    /// - Parameters:
+    ///   - isNew: the scope is a stream without entries, so it can have no data key yet.
+    ///   - commitments: takes the commitments, in the claims' order.
+    ///   - freshScopes: takes the scope where it got its data key.
     mutating func seal(
-        _ openings: [Opening],
-        scope: StreamID,
+        _ scope: Submission.Scope,
+        isNew: Bool,
         index: UInt64,
         _ transaction: borrowing WriteTransaction,
-        _ schema: StoreSchema
-    ) throws -> [UInt8] {
-        writer.clear()
-        writer.beginObject()
-        for opening in openings {
-            writer.name(opening.name)
-            writer.beginArray()
-            writer.plainString { text in opening.salt.withUnsafeBytes { Base64.append($0, to: &text) } }
-            writer.value(opening.value)
-            writer.endArray()
+        _ schema: StoreSchema,
+        commitments: inout [Digest],
+        freshScopes: inout [StreamID],
+        to sealed: inout [UInt8]
+    ) throws {
+        // Out of `self` while spans of it are read.
+        var plaintext = SealedClaims.take(&self.plaintext)
+        defer { self.plaintext = plaintext }
+        let text = scope.claims
+        for claim in text.members {
+            let salt = plaintext.count
+            try random.append(FormatLimits.saltBytes, to: &plaintext)
+            plaintext.append(UInt8(claim.value.count >> 8))
+            plaintext.append(UInt8(claim.value.count & 255))
+            plaintext.append(contentsOf: text.bytes[claim.value])
+            preimage.removeAll(keepingCapacity: true)
+            ClaimCommitment.append(
+                salt: plaintext.span.extracting(salt..<salt + FormatLimits.saltBytes),
+                name: text.bytes.span.extracting(claim.name),
+                value: text.bytes.span.extracting(claim.value),
+                to: &preimage
+            )
+            commitments.append(hasher.hash(preimage))
         }
-        writer.endObject()
-        let cipher: AuthenticatedCipher
-        if let known = try key(of: scope, transaction, schema) {
-            cipher = known
+        let key: CipherKey
+        if !isNew, let known = try self.key(of: scope.scope, transaction, schema) {
+            key = known
         } else {
-            let fresh = try state.random.bytes(AuthenticatedCipher.keyBytes)
-            cipher = try AuthenticatedCipher(key: fresh, sharing: state)
-            let wrapped = try wrapping.seal(fresh, context: SealedClaims.keyContext(scope))
-            try transaction.insert(schema.scopes, StoreKey.stream(scope), wrapped)
-            remember(cipher, for: scope)
+            key = try freshKey(of: scope.scope, transaction, schema)
+            freshScopes.append(scope.scope)
         }
-        return try cipher.seal(writer.bytes, context: SealedClaims.context(scope, index))
+        SealedClaims.context(scope.scope, index, in: &context)
+        try cipher.seal(plaintext.span, key: key, context: context.span, to: &sealed)
     }
 
-    /// The openings of one scope of the entry at `index`.
-    ///
-    /// - Throws: `LedgerError.erasedClaims` where the scope's key is gone.
-    mutating func open(
-        _ sealed: [UInt8],
-        scope: StreamID,
-        index: UInt64,
-        _ transaction: borrowing some Readable & ~Copyable,
+    /// Makes the data key of a scope.
+    private mutating func freshKey(
+        of scope: StreamID,
+        _ transaction: borrowing WriteTransaction,
         _ schema: StoreSchema
-    ) throws -> [Opening] {
-        guard let cipher = try key(of: scope, transaction, schema) else {
-            throw LedgerError.erasedClaims(index: index)
+    ) throws -> CipherKey {
+        let key = try CipherKey(random.bytes(AuthenticatedCipher.keyBytes))
+        SealedClaims.keyContext(scope, in: &context)
+        var wrapped: [UInt8] = []
+        wrapped.reserveCapacity(AuthenticatedCipher.keyBytes + AuthenticatedCipher.overhead)
+        try wrapping.seal(key, key: claimsKey, context: context.span, to: &wrapped)
+        try transaction.insert(schema.scopes, StoreKey.stream(scope), wrapped)
+        remember(key, for: scope)
+        return key
+    }
+
+    /// The claims of one scope of the entry at `index`, checked against its commitments.
+    ///
+    /// - Parameters:
+    ///   - plaintext: room for what is opened.
+    ///   - each: takes each claim's name, salt and canonical value, in the entry's order.
+    /// - Throws: `LedgerError.erasedClaims` where the scope's key is gone.
+    private mutating func open(
+        _ sealed: UnsafeRawBufferPointer,
+        _ scope: Entry.Scope,
+        _ key: CipherKey,
+        index: UInt64,
+        _ plaintext: inout [UInt8],
+        each: (String, Span<UInt8>, Span<UInt8>) throws -> Void
+    ) throws {
+        SealedClaims.context(scope.scope, index, in: &context)
+        try cipher.open(sealed, key: key, context: context.span, to: &plaintext)
+        let opened = plaintext.span
+        var position = 0
+        for claim in scope.claims {
+            let valueStart = position + FormatLimits.saltBytes + 2
+            guard opened.count >= valueStart else { throw StoreDamage(index, "the sealed claims are malformed") }
+            let salt = opened.extracting(position..<position + FormatLimits.saltBytes)
+            let valueEnd = valueStart + Int(opened[valueStart - 2]) << 8 + Int(opened[valueStart - 1])
+            guard opened.count >= valueEnd else { throw StoreDamage(index, "the sealed claims are malformed") }
+            let value = opened.extracting(valueStart..<valueEnd)
+            position = valueEnd
+            preimage.removeAll(keepingCapacity: true)
+            ClaimCommitment.append(salt: salt, name: claim.name.utf8.span, value: value, to: &preimage)
+            guard hasher.hash(preimage) == claim.commitment else {
+                throw StoreDamage(index, "the sealed claims are not those the entry commits to")
+            }
+            try each(claim.name, salt, value)
         }
-        let plaintext = try cipher.open(sealed, context: SealedClaims.context(scope, index))
-        guard let members = (try? JSONReader.parse(plaintext))?.object else {
-            throw StoreDamage(index, "the sealed claims are malformed")
-        }
-        return try members.map { member in
-            guard let parts = member.value.array, parts.count == 2,
-                let salt = parts[0].string.flatMap({ Base64.decode($0) })
-            else { throw StoreDamage(index, "the sealed claims are malformed") }
-            return Opening(scope: scope, name: member.name, salt: salt, value: parts[1])
+        guard position == opened.count else { throw StoreDamage(index, "the sealed claims are malformed") }
+    }
+
+    /// Opens all claims of an entry and checks each against its commitment.
+    ///
+    /// - Parameter each: takes each claim's scope, name, salt and canonical value, in the entry's order.
+    /// - Throws: `LedgerError.erasedClaims` where a scope's key is gone.
+    mutating func open(
+        _ entry: Entry,
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ schema: StoreSchema,
+        each: (StreamID, String, Span<UInt8>, Span<UInt8>) throws -> Void
+    ) throws {
+        var plaintext = SealedClaims.take(&self.plaintext)
+        defer { self.plaintext = plaintext }
+        for (ordinal, scope) in entry.claims.enumerated() {
+            let row = StoreKey.sealed(index: entry.index, ordinal: ordinal)
+            guard let key = try key(of: scope.scope, transaction, schema),
+                let opened = try transaction.withValue(
+                    schema.sealed,
+                    row,
+                    { sealed in
+                        Result {
+                            try open(sealed, scope, key, index: entry.index, &plaintext) { name, salt, value in
+                                try each(scope.scope, name, salt, value)
+                            }
+                        }
+                    }
+                )
+            else { throw LedgerError.erasedClaims(index: entry.index) }
+            try opened.get()
         }
     }
 
-    /// All openings of an entry, in the entry's order; each is checked against its commitment.
+    /// All openings of an entry, in the entry's order.
+    ///
+    /// - Throws: as `open` does.
     mutating func openings(
         of entry: Entry,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema
     ) throws -> [Opening] {
         var openings: [Opening] = []
-        let hasher = SHA256Hasher()
-        for (ordinal, scope) in entry.claims.enumerated() {
-            guard let sealed = try transaction.get(schema.sealed, StoreKey.sealed(index: entry.index, ordinal: ordinal))
-            else { throw LedgerError.erasedClaims(index: entry.index) }
-            let opened = try open(sealed, scope: scope.scope, index: entry.index, transaction, schema)
-            let commitments = opened.map { CommittedClaim(name: $0.name, commitment: hasher.hash($0.preimage)) }
-            guard commitments == scope.claims else {
-                throw StoreDamage(entry.index, "the sealed claims are not those the entry commits to")
+        try open(entry, transaction, schema) { scope, name, salt, value in
+            guard let value = try? JSONReader.parse(value.withUnsafeBufferPointer { Array($0) }) else {
+                throw StoreDamage(entry.index, "the sealed claims are malformed")
             }
-            openings += opened
+            openings.append(Opening(scope: scope, name: name, salt: salt.withUnsafeBufferPointer { Array($0) }, value: value))
         }
         return openings
     }
 
     /// Whether a wrapped data key of a scope opens under the claims key.
-    func opens(_ wrapped: [UInt8], scope: StreamID) -> Bool {
-        (try? wrapping.open(wrapped, context: SealedClaims.keyContext(scope))) != nil
+    mutating func opens(_ wrapped: [UInt8], scope: StreamID) -> Bool {
+        (try? wrapped.withUnsafeBytes { try unwrap($0, scope) }) != nil
+    }
+
+    private mutating func unwrap(_ wrapped: UnsafeRawBufferPointer, _ scope: StreamID) throws -> CipherKey {
+        SealedClaims.keyContext(scope, in: &context)
+        var bytes: [UInt8] = []
+        try wrapping.open(wrapped, key: claimsKey, context: context.span, to: &bytes)
+        return try CipherKey(bytes)
+    }
+
+    /// Empties a buffer and hands over its room.
+    private static func take(_ buffer: inout [UInt8]) -> [UInt8] {
+        var taken: [UInt8] = []
+        swap(&taken, &buffer)
+        taken.removeAll(keepingCapacity: true)
+        return taken
+    }
+
+    /// Removes the data keys a refused call gave its scopes: no entry names them.
+    mutating func takeBack(
+        _ scopes: [StreamID],
+        _ transaction: borrowing WriteTransaction,
+        _ schema: StoreSchema
+    ) throws {
+        for scope in scopes {
+            try transaction.remove(schema.scopes, StoreKey.stream(scope))
+            keys[scope] = nil
+        }
     }
 
     /// Forgets keys that an aborted transaction may have made.
@@ -110,36 +214,35 @@ struct SealedClaims {
         of scope: StreamID,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema
-    ) throws -> AuthenticatedCipher? {
+    ) throws -> CipherKey? {
         if let known = keys[scope] { return known }
-        guard let wrapped = try transaction.get(schema.scopes, StoreKey.stream(scope)) else { return nil }
-        let key: [UInt8]
-        do {
-            key = try wrapping.open(wrapped, context: SealedClaims.keyContext(scope))
-        } catch {
+        let opened = try transaction.withValue(schema.scopes, StoreKey.stream(scope)) { wrapped in
+            try? unwrap(wrapped, scope)
+        }
+        guard let opened else { return nil }
+        guard let key = opened else {
             throw StoreDamage(nil, "the data key of \(scope) does not open under the keyring's claims key")
         }
-        let cipher = try AuthenticatedCipher(key: key, sharing: state)
-        remember(cipher, for: scope)
-        return cipher
+        remember(key, for: scope)
+        return key
     }
 
-    private mutating func remember(_ cipher: AuthenticatedCipher, for scope: StreamID) {
+    private mutating func remember(_ key: CipherKey, for scope: StreamID) {
         if keys.count >= SealedClaims.cachedScopes { keys.removeAll(keepingCapacity: true) }
-        keys[scope] = cipher
+        keys[scope] = key
     }
 
-    private static func keyContext(_ scope: StreamID) -> [UInt8] {
-        var context = Array("evidenced/scope-key/v1\n".utf8)
+    private static func keyContext(_ scope: StreamID, in context: inout [UInt8]) {
+        context.removeAll(keepingCapacity: true)
+        context.append(contentsOf: "evidenced/scope-key/v1\n".utf8)
         scope.append(to: &context)
-        return context
     }
 
-    private static func context(_ scope: StreamID, _ index: UInt64) -> [UInt8] {
-        var context = Array("evidenced/sealed-claims/v1\n".utf8)
+    private static func context(_ scope: StreamID, _ index: UInt64, in context: inout [UInt8]) {
+        context.removeAll(keepingCapacity: true)
+        context.append(contentsOf: "evidenced/sealed-claims/v1\n".utf8)
         scope.append(to: &context)
         context.append(0x0A)
-        context.append(contentsOf: String(index).utf8)
-        return context
+        JSONWriter.append(Int64(index), to: &context)
     }
 }

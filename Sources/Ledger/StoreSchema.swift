@@ -23,7 +23,7 @@ struct StoreSchema {
 
     private static let names = ["entries", "tree", "streams", "sealed", "scopes", "checkpoints", "meta"]
     static let formatKey = Array("format".utf8)
-    static let format = Array("evidenced store 1".utf8)
+    static let format = Array("evidenced store 2".utf8)
     static let identityKey = Array("identity".utf8)
 
     /// - Parameter checkPages: has the whole file's structure checked before LMDB follows it; told of the progress.
@@ -86,29 +86,64 @@ enum StoreKey {
     static func stream(_ stream: StreamID) -> [UInt8] {
         var key: [UInt8] = []
         key.reserveCapacity(25)
+        append(stream, to: &key)
+        return key
+    }
+
+    private static func append(_ stream: StreamID, to key: inout [UInt8]) {
         key.append(stream.kind.code)
         stream.id.append(to: &key)
-        return key
+    }
+
+    /// The membership a row of `streams` states: a key of 25 bytes and a value of 8.
+    static func readMembership(
+        _ key: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer
+    ) -> Staging.Membership? {
+        guard key.count == 25, value.count == 8, let kind = StreamKind(code: key[0]) else { return nil }
+        func number(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+        }
+        return Staging.Membership(
+            stream: StreamID(kind: kind, id: ID128(high: number(key, 1), low: number(key, 9))),
+            number: number(key, 17),
+            index: number(value, 0)
+        )
     }
 
     /// The stream of a key of `scopes`.
     static func readStream(_ bytes: [UInt8]) -> StreamID? {
-        guard bytes.count == 17, let kind = StreamKind.allCases.first(where: { $0.code == bytes[0] }),
+        guard bytes.count == 17, let kind = StreamKind(code: bytes[0]),
             let id = ID128(bytes: bytes[1...])
         else { return nil }
         return StreamID(kind: kind, id: id)
     }
 
     static func stream(_ stream: StreamID, number: UInt64) -> [UInt8] {
-        var key = self.stream(stream)
-        withUnsafeBytes(of: number.bigEndian) { key.append(contentsOf: $0) }
+        var key: [UInt8] = []
+        key.reserveCapacity(25)
+        self.stream(stream, number: number, in: &key)
         return key
     }
 
+    /// Replaces `key` by the key of a number of a stream.
+    static func stream(_ stream: StreamID, number: UInt64, in key: inout [UInt8]) {
+        key.removeAll(keepingCapacity: true)
+        append(stream, to: &key)
+        withUnsafeBytes(of: number.bigEndian) { key.append(contentsOf: $0) }
+    }
+
     static func sealed(index: UInt64, ordinal: Int) -> [UInt8] {
-        var key = number(index)
-        key.append(UInt8(truncatingIfNeeded: ordinal))
+        var key: [UInt8] = []
+        sealed(index: index, ordinal: ordinal, in: &key)
         return key
+    }
+
+    /// Replaces `key` by the key of an entry's sealed claims.
+    static func sealed(index: UInt64, ordinal: Int, in key: inout [UInt8]) {
+        key.removeAll(keepingCapacity: true)
+        withUnsafeBytes(of: index.bigEndian) { key.append(contentsOf: $0) }
+        key.append(UInt8(truncatingIfNeeded: ordinal))
     }
 }
 

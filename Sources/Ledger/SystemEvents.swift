@@ -19,7 +19,7 @@ enum SystemEvents {
             request: RequestKey.fresh(now: now),
             actor: .system,
             streams: [stream],
-            body: body.map { JSONMember(name: $0.key, value: $0.value) },
+            body: JSONObjectText(body.map { JSONMember(name: $0.key, value: $0.value) }),
             claims: []
         )
     }

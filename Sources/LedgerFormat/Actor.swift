@@ -1,3 +1,5 @@
+import JSON
+
 /// Who acted, as an opaque reference: the ledger's own system, or a person, organisation, member of staff or vendor
 /// under a stream id.
 public enum Actor: Hashable, Sendable, CustomStringConvertible {
@@ -7,12 +9,12 @@ public enum Actor: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses `system`, `subject/ID`, `staff/ID` or `vendor/ID`.
     public init?(_ text: String) {
-        self.init(utf8: Array(text.utf8)[...])
+        self.init(utf8: text.utf8.span)
     }
 
     /// Parses the text form given as UTF-8.
-    public init?<Bytes: RandomAccessCollection<UInt8>>(utf8 text: Bytes) where Bytes.Index == Int {
-        if text.elementsEqual("system".utf8) {
+    public init?(utf8 text: Span<UInt8>) {
+        if "system".utf8.isSame(as: text) {
             self = .system
         } else if let stream = StreamID(utf8: text), [.subject, .staff, .vendor].contains(stream.kind) {
             self = .party(stream)

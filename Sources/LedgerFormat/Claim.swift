@@ -10,26 +10,24 @@ public import Merkle
 public enum ClaimCommitment {
     public static let tag = "evidenced/claim/v1"
 
-    /// The bytes whose SHA-256 is the commitment.
+    /// Appends the bytes whose SHA-256 is the commitment.
     ///
-    /// - Parameter value: canonical JSON.
-    public static func preimage(salt: [UInt8], name: String, value: [UInt8]) -> [UInt8] {
-        var bytes = head(salt: salt, name: name)
-        bytes.append(contentsOf: value)
-        return bytes
-    }
-
-    /// What stands before the value.
-    static func head(salt: [UInt8], name: String) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(256)
+    /// - Parameters:
+    ///   - salt: 32 bytes.
+    ///   - value: canonical JSON.
+    public static func append(
+        salt: Span<UInt8>,
+        name: Span<UInt8>,
+        value: Span<UInt8>,
+        to bytes: inout [UInt8]
+    ) {
         bytes.append(contentsOf: tag.utf8)
         bytes.append(0x0A)
         salt.withUnsafeBytes { Base64.append($0, to: &bytes) }
         bytes.append(0x0A)
-        bytes.append(contentsOf: name.utf8)
+        name.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
         bytes.append(0x0A)
-        return bytes
+        value.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
     }
 }
 
@@ -51,9 +49,11 @@ public struct Opening: Equatable, Sendable {
 
     /// The bytes whose SHA-256 is the commitment in the entry.
     public var preimage: [UInt8] {
-        var writer = JSONWriter(after: ClaimCommitment.head(salt: salt, name: name))
-        writer.value(value)
-        return writer.bytes
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(256)
+        let value = value.canonicalBytes
+        ClaimCommitment.append(salt: salt.span, name: name.utf8.span, value: value.span, to: &bytes)
+        return bytes
     }
 }
 

@@ -28,7 +28,7 @@ public struct Entry: Equatable, Sendable {
     public static let version: Int64 = 1
 
     public let actor: Actor
-    public let body: [JSONMember]
+    public let body: JSONObjectText
     public let claims: [Scope]
     public let index: UInt64
     /// Leaf hash of the entry before; zero for the first.
@@ -62,53 +62,37 @@ public struct Entry: Equatable, Sendable {
 
     /// The canonical JSON whose leaf hash stands in the tree.
     public var encoded: [UInt8] {
-        var writer = JSONWriter(capacity: 1_024)
-        encode(to: &writer)
-        return writer.bytes
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(1_024)
+        encode(to: &bytes)
+        return bytes
     }
 
-    /// Writes the canonical JSON.
-    public func encode(to writer: inout JSONWriter) {
-        writer.beginObject()
-        writer.name("actor")
-        writer.plainString { actor.append(to: &$0) }
-        writer.name("body")
-        writer.object(body)
-        writer.name("claims")
-        writer.beginObject()
-        for scope in claims {
-            writer.plainName { scope.scope.append(to: &$0) }
-            writer.beginObject()
-            for claim in scope.claims {
-                writer.name(claim.name)
-                writer.plainString { claim.commitment.appendBase64(to: &$0) }
+    /// Appends the canonical JSON.
+    func encode(to bytes: inout [UInt8]) {
+        Entry.encode(
+            Head(index: index, previous: previous, time: time, submitter: submitter),
+            type: type,
+            request: request,
+            actor: actor,
+            body: body,
+            to: &bytes,
+            claims: { bytes in
+                for (position, scope) in claims.enumerated() {
+                    Entry.open(scope.scope, position, &bytes)
+                    for (position, claim) in scope.claims.enumerated() {
+                        if position > 0 { bytes.append(UInt8(ascii: ",")) }
+                        JSONWriter.append(quoted: claim.name, to: &bytes)
+                        Entry.append(claim.commitment, &bytes)
+                    }
+                    bytes.append(UInt8(ascii: "}"))
+                }
+            },
+            streams: { bytes in
+                for (position, membership) in streams.enumerated() {
+                    Entry.append(membership.stream, membership.number, position, &bytes)
+                }
             }
-            writer.endObject()
-        }
-        writer.endObject()
-        writer.name("index")
-        writer.int(Int64(index))
-        writer.name("prev")
-        writer.plainString { previous.appendBase64(to: &$0) }
-        writer.name("request")
-        writer.plainString { request.append(to: &$0) }
-        writer.name("streams")
-        writer.beginArray()
-        for membership in streams {
-            writer.beginArray()
-            writer.plainString { membership.stream.append(to: &$0) }
-            writer.int(membership.number)
-            writer.endArray()
-        }
-        writer.endArray()
-        writer.name("submitter")
-        writer.string(submitter)
-        writer.name("time")
-        writer.plainString { time.append(to: &$0) }
-        writer.name("type")
-        writer.string(type)
-        writer.name("v")
-        writer.int(Entry.version)
-        writer.endObject()
+        )
     }
 }

@@ -21,102 +21,195 @@ extension Entry {
         guard bytes.count <= FormatLimits.entryBytes else {
             throw EntryError(field: "entry", reason: "longer than \(FormatLimits.entryBytes) bytes")
         }
-        let document: JSONValue
+        var fields = EntryFields()
+        var reader = JSONReader(bytes)
         do throws(JSONError) {
-            document = try JSONReader.parse(bytes)
+            try reader.object { (name, reader) throws(JSONError) in try fields.read(name, &reader) }
+            try reader.finish()
         } catch {
-            throw EntryError(field: "entry", reason: error.description)
+            throw fields.failure ?? fields.mismatch(error)
         }
-        guard let members = document.object,
-            members.map(\.name)
-                == [
-                    "actor", "body", "claims", "index", "prev", "request", "streams", "submitter", "time", "type", "v",
-                ]
-        else { throw EntryError(field: "entry", reason: "has not exactly the eleven fields in their order") }
-        guard members[10].value == .int(Entry.version) else { throw EntryError(field: "v", reason: "is not 1") }
-        guard let actor = members[0].value.string.flatMap({ Actor($0) }) else {
-            throw EntryError(field: "actor", reason: "is not an actor")
-        }
-        guard let body = members[1].value.object else { throw EntryError(field: "body", reason: "is not an object") }
-        guard let index = members[3].value.int, index >= 0 else {
-            throw EntryError(field: "index", reason: "is not a whole number")
-        }
-        guard let previous = members[4].value.string.flatMap({ Digest(base64: $0) }) else {
-            throw EntryError(field: "prev", reason: "is not a base64 digest")
-        }
-        guard let request = members[5].value.string.flatMap({ RequestKey($0) }) else {
-            throw EntryError(field: "request", reason: "is not a lower-case UUID")
-        }
-        guard let submitter = members[7].value.string, SubmitterName.isValid(submitter) else {
-            throw EntryError(field: "submitter", reason: "is not a submitter name")
-        }
-        guard let time = members[8].value.string.flatMap({ LedgerTime($0) }) else {
-            throw EntryError(field: "time", reason: "is not RFC 3339 UTC with six fraction digits")
-        }
-        guard let type = members[9].value.string else { throw EntryError(field: "type", reason: "is not a string") }
-        self.actor = actor
-        self.body = body
-        self.index = UInt64(index)
-        self.previous = previous
-        self.request = request
-        self.submitter = submitter
-        self.time = time
-        self.type = type
-        claims = try Entry.readClaims(members[2].value)
-        streams = try Entry.readStreams(members[6].value)
+        if let failure = fields.failure { throw failure }
+        guard fields.isComplete else { throw EntryFields.shape }
+        actor = fields.actor
+        body = fields.body
+        claims = fields.claims
+        index = fields.index
+        previous = fields.previous
+        request = fields.request
+        streams = fields.streams
+        submitter = fields.submitter
+        time = fields.time
+        type = fields.type
         guard claims.allSatisfy({ scope in streams.contains { $0.stream == scope.scope } }) else {
             throw EntryError(field: "claims", reason: "has a scope that is none of the streams")
         }
         guard encoded == bytes else { throw EntryError(field: "entry", reason: "is not canonical JSON (RFC 8785)") }
     }
+}
 
-    private static func readClaims(_ value: JSONValue) throws(EntryError) -> [Scope] {
-        guard let members = value.object else { throw EntryError(field: "claims", reason: "is not an object") }
-        var scopes: [Scope] = []
-        var count = 0
-        for member in members {
-            guard let scope = StreamID(member.name), let names = member.value.object, !names.isEmpty else {
-                throw EntryError(field: "claims", reason: "has a scope that is not a stream with claims")
-            }
-            var claims: [CommittedClaim] = []
-            for name in names {
-                guard let commitment = name.value.string.flatMap({ Digest(base64: $0) }) else {
-                    throw EntryError(field: "claims", reason: "has a commitment that is not a base64 digest")
-                }
-                claims.append(CommittedClaim(name: name.name, commitment: commitment))
-            }
-            guard zip(claims, claims.dropFirst()).allSatisfy({ JSONWriter.precedes($0.name, $1.name) }) else {
-                throw EntryError(field: "claims", reason: "has names out of order")
-            }
-            count += claims.count
-            scopes.append(Scope(scope: scope, claims: claims))
+/// The fields of an entry while they are read, one after the other.
+private struct EntryFields {
+    var actor = Actor.system
+    var body = JSONObjectText.empty
+    var claims: [Entry.Scope] = []
+    var index: UInt64 = 0
+    var previous = Digest.zero
+    var request = RequestKey(value: ID128(high: 0, low: 0))
+    var streams: [Entry.Membership] = []
+    var submitter = ""
+    var time = LedgerTime(microseconds: 0)
+    var type = ""
+    /// The first field that is not what it must be.
+    private(set) var failure: EntryError?
+    /// How many fields were read.
+    private var position = 0
+
+    static let shape = EntryError(field: "entry", reason: "has not exactly the eleven fields in their order")
+
+    /// The fields in their order, and what is said of a value that is not what it must be.
+    private static let rules = [
+        ("actor", "is not an actor"), ("body", "is not an object"), ("claims", "is not an object"),
+        ("index", "is not a whole number"), ("prev", "is not a base64 digest"),
+        ("request", "is not a lower-case UUID"),
+        ("streams", "is not a list of 1 to \(FormatLimits.streamsPerEvent) streams"),
+        ("submitter", "is not a submitter name"), ("time", "is not RFC 3339 UTC with six fraction digits"),
+        ("type", "is not a string"), ("v", "is not 1"),
+    ]
+
+    var isComplete: Bool { position == EntryFields.rules.count }
+
+    /// What a reader's refusal means: a value of another type than its field has, or no JSON at all.
+    func mismatch(_ error: JSONError) -> EntryError {
+        guard error.code == .wrongType, error.offset > 0, !isComplete else {
+            return EntryError(field: "entry", reason: error.description)
         }
-        guard count <= FormatLimits.claimsPerEvent else {
-            throw EntryError(field: "claims", reason: "are more than \(FormatLimits.claimsPerEvent)")
-        }
-        guard Set(scopes.flatMap { $0.claims.map(\.name) }).count == count else {
-            throw EntryError(field: "claims", reason: "has a name under two scopes")
-        }
-        guard zip(scopes, scopes.dropFirst()).allSatisfy({ $0.scope < $1.scope }) else {
-            throw EntryError(field: "claims", reason: "has scopes out of order")
-        }
-        return scopes
+        let (field, reason) = EntryFields.rules[position]
+        return EntryError(field: field, reason: reason)
     }
 
-    private static func readStreams(_ value: JSONValue) throws(EntryError) -> [Membership] {
-        guard let pairs = value.array, 1...FormatLimits.streamsPerEvent ~= pairs.count else {
-            throw EntryError(field: "streams", reason: "is not a list of 1 to \(FormatLimits.streamsPerEvent) streams")
+    /// Reads the value of the next field, which must have this name.
+    mutating func read(_ name: String, _ reader: inout JSONReader) throws(JSONError) {
+        guard !isComplete, name == EntryFields.rules[position].0 else {
+            note(EntryFields.shape)
+            throw JSONError(.wrongType, at: reader.position)
         }
-        var memberships: [Membership] = []
-        for pair in pairs {
-            guard let parts = pair.array, parts.count == 2, let stream = parts[0].string.flatMap({ StreamID($0) }),
-                let number = parts[1].int, number >= 0
-            else { throw EntryError(field: "streams", reason: "has a member that is not [stream, number]") }
-            memberships.append(Membership(stream: stream, number: number))
+        var isValid = true
+        switch position {
+        case 0:
+            let read = try reader.string { Actor(utf8: $0) }
+            if let read { actor = read } else { isValid = false }
+        case 1: body = try reader.objectText()
+        case 2: try readClaims(&reader)
+        case 3:
+            let read = try reader.int()
+            if read >= 0 { index = UInt64(read) } else { isValid = false }
+        case 4:
+            let read = try reader.string { Digest(base64: $0) }
+            if let read { previous = read } else { isValid = false }
+        case 5:
+            let read = try reader.string { RequestKey(utf8: $0) }
+            if let read { request = read } else { isValid = false }
+        case 6: try readStreams(&reader)
+        case 7:
+            submitter = try reader.string()
+            isValid = SubmitterName.isValid(submitter)
+        case 8:
+            let read = try reader.string { LedgerTime(utf8: $0) }
+            if let read { time = read } else { isValid = false }
+        case 9:
+            // The catalogue's own text, where there is one, needs no memory of its own.
+            type = try reader.string { text in
+                EventCatalogue.type(utf8: text)?.name
+                    ?? text.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+            }
+        default: isValid = try reader.int() == Entry.version
         }
-        guard zip(memberships, memberships.dropFirst()).allSatisfy({ $0.stream < $1.stream }) else {
-            throw EntryError(field: "streams", reason: "are not in strict order")
+        if !isValid { note(mismatch(JSONError(.wrongType, at: reader.position))) }
+        position += 1
+    }
+
+    private mutating func note(_ error: EntryError) {
+        if failure == nil { failure = error }
+    }
+
+    private mutating func noteClaims(_ reason: String) { note(EntryError(field: "claims", reason: reason)) }
+
+    private mutating func readClaims(_ reader: inout JSONReader) throws(JSONError) {
+        var scopes: [Entry.Scope] = []
+        var count = 0
+        var isMalformed = false
+        var hasOtherCommitment = false
+        try reader.object { (name, reader) throws(JSONError) in
+            guard let scope = StreamID(utf8: name.utf8.span), try reader.isBeforeObject() else {
+                isMalformed = true
+                _ = try reader.skip()
+                return
+            }
+            var claims: [CommittedClaim] = []
+            try reader.object { (name, reader) throws(JSONError) in
+                if let commitment = try reader.string({ Digest(base64: $0) }) {
+                    claims.append(CommittedClaim(name: name, commitment: commitment))
+                } else {
+                    hasOtherCommitment = true
+                }
+            }
+            if claims.isEmpty, !hasOtherCommitment { isMalformed = true }
+            count += claims.count
+            scopes.append(Entry.Scope(scope: scope, claims: claims))
         }
-        return memberships
+        self.claims = scopes
+        if isMalformed { noteClaims("has a scope that is not a stream with claims") }
+        if hasOtherCommitment { noteClaims("has a commitment that is not a base64 digest") }
+        if count > FormatLimits.claimsPerEvent { return noteClaims("are more than \(FormatLimits.claimsPerEvent)") }
+        for (position, scope) in scopes.enumerated() {
+            if position > 0, scopes[position - 1].scope >= scope.scope { noteClaims("has scopes out of order") }
+            for (place, claim) in scope.claims.enumerated() {
+                if place > 0, !JSONWriter.precedes(scope.claims[place - 1].name, claim.name) {
+                    noteClaims("has names out of order")
+                }
+                for other in scopes[..<position]
+                where other.claims.contains(where: { $0.name.utf8.elementsEqual(claim.name.utf8) }) {
+                    noteClaims("has a name under two scopes")
+                }
+            }
+        }
+    }
+
+    private mutating func readStreams(_ reader: inout JSONReader) throws(JSONError) {
+        var memberships: [Entry.Membership] = []
+        var isMalformed = false
+        try reader.array { (reader) throws(JSONError) in
+            var stream: StreamID?
+            var number: Int64 = -1
+            var parts = 0
+            guard try reader.isBeforeArray() else {
+                isMalformed = true
+                _ = try reader.skip()
+                return
+            }
+            try reader.array { (reader) throws(JSONError) in
+                switch parts {
+                case 0 where try reader.isBeforeString(): stream = try reader.string { StreamID(utf8: $0) }
+                case 1 where try !reader.isBeforeString(): number = try reader.int()
+                default: _ = try reader.skip()
+                }
+                parts += 1
+            }
+            guard parts == 2, let stream, number >= 0 else {
+                isMalformed = true
+                return
+            }
+            memberships.append(Entry.Membership(stream: stream, number: number))
+        }
+        if isMalformed { note(EntryError(field: "streams", reason: "has a member that is not [stream, number]")) }
+        guard 1...FormatLimits.streamsPerEvent ~= memberships.count || isMalformed else {
+            return note(mismatch(JSONError(.wrongType, at: reader.position)))
+        }
+        for position in memberships.indices.dropFirst()
+        where memberships[position - 1].stream >= memberships[position].stream {
+            note(EntryError(field: "streams", reason: "are not in strict order"))
+        }
+        streams = memberships
     }
 }

@@ -11,10 +11,34 @@ public enum EventCatalogue {
     public static let digestClaims: Set<String> = ["sha256", "sm3"]
 
     /// Domains whose events only the daemon itself records.
-    public static let reservedDomains: Set<Substring> = ["ledger", "system", "anchor"]
+    public static let reservedDomains: Set<String> = ["ledger", "system", "anchor"]
 
-    private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+    /// In byte order of the names, for the search by bytes.
+    private static let byName = all.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
 
     /// The type of this name, or nil where there is none.
-    public static func type(named name: String) -> EventType? { byName[name] }
+    public static func type(named name: String) -> EventType? { type(utf8: name.utf8.span) }
+
+    /// The type of this name given as UTF-8, or nil where there is none.
+    public static func type(utf8 name: Span<UInt8>) -> EventType? {
+        var low = 0
+        var high = byName.count
+        while low < high {
+            let middle = (low + high) / 2
+            switch order(name, byName[middle].name.utf8.span) {
+            case 0: return byName[middle]
+            case ..<0: high = middle
+            default: low = middle + 1
+            }
+        }
+        return nil
+    }
+
+    /// Below zero where `left` comes before `right`, zero where they are the same bytes.
+    private static func order(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Int {
+        for position in 0..<min(left.count, right.count) where left[position] != right[position] {
+            return Int(left[position]) - Int(right[position])
+        }
+        return left.count - right.count
+    }
 }

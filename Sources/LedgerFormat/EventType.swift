@@ -1,4 +1,4 @@
-public import JSON
+import JSON
 
 /// One field of an event type's body or claims.
 public struct Field: Sendable, Equatable {
@@ -17,9 +17,11 @@ public struct Field: Sendable, Equatable {
 }
 
 /// An event type of the closed registry: what it means and what it must carry.
-public struct EventType: Sendable, Equatable {
+public final class EventType: Sendable {
     /// `domain.verb`.
     public let name: String
+    /// The part of the name before the dot.
+    public let domain: String
     public let summary: String
     /// The summary in Chinese, for what a court reads.
     public let summaryZH: String
@@ -39,6 +41,7 @@ public struct EventType: Sendable, Equatable {
         claims: [Field] = []
     ) {
         self.name = name
+        domain = String(name.prefix { $0 != "." })
         self.summary = summary
         self.summaryZH = summaryZH
         requiredStreams = streams
@@ -46,54 +49,79 @@ public struct EventType: Sendable, Equatable {
         self.claims = claims
     }
 
-    /// The part of the name before the dot.
-    public var domain: Substring { name.prefix { $0 != "." } }
-
     /// Checks an event of this type.
     ///
     /// - Throws: `EventError` naming the first field that breaks a rule.
-    public func check(
-        body members: [JSONMember],
+    func check(
+        body text: JSONObjectText,
         streams: [StreamID],
-        claims scopes: [(scope: StreamID, members: [JSONMember])]
+        claims scopes: [Submission.Scope]
     ) throws(EventError) {
         for kind in requiredStreams where !streams.contains(where: { $0.kind == kind }) {
             throw EventError(field: "streams", rule: "must name a \(kind.rawValue) stream")
         }
-        try EventType.check(members, body, "body")
-        var all: [JSONMember] = []
-        for scope in scopes {
+        try EventType.check(text, body, "body")
+        for (position, scope) in scopes.enumerated() {
             guard streams.contains(scope.scope) else {
                 throw EventError(field: "claims", rule: "must lie under scopes that are among the event's streams")
             }
-            for member in scope.members {
-                guard !all.contains(where: { $0.name == member.name }) else {
-                    throw EventError(field: "claims.\(member.name)", rule: "must occur under one scope only")
+            for member in scope.claims.members {
+                let name = scope.claims.bytes[member.name]
+                for other in scopes[..<position] {
+                    guard !other.claims.members.contains(where: { other.claims.bytes[$0.name] == name }) else {
+                        let name = scope.claims.name(of: member)
+                        throw EventError(field: "claims.\(name)", rule: "must occur under one scope only")
+                    }
                 }
-                all.append(member)
+            }
+            try EventType.checkValues(scope.claims, claims, "claims")
+        }
+        for field in claims where field.required {
+            guard scopes.contains(where: { $0.claims.has(field.name) }) else {
+                throw EventError(field: "claims.\(field.name)", rule: "must be given")
             }
         }
-        try EventType.check(all, claims, "claims")
     }
 
-    private static func check(_ members: [JSONMember], _ fields: [Field], _ place: String) throws(EventError) {
-        for member in members {
-            guard let field = fields.first(where: { $0.name == member.name }) else {
+    private static func check(_ text: JSONObjectText, _ fields: [Field], _ place: String) throws(EventError) {
+        try checkValues(text, fields, place)
+        for field in fields where field.required && !text.has(field.name) {
+            throw EventError(field: "\(place).\(field.name)", rule: "must be given")
+        }
+    }
+
+    /// Checks that the members are fields of the type and keep their rules.
+    private static func checkValues(
+        _ text: JSONObjectText,
+        _ fields: [Field],
+        _ place: String
+    ) throws(EventError) {
+        let bytes = text.bytes.span
+        for member in text.members {
+            let name = bytes.extracting(member.name)
+            guard let position = fields.firstIndex(where: { $0.name.utf8.isSame(as: name) }) else {
                 // The name is the caller's, so it is repeated only where it can't carry anything personal.
                 let known =
-                    member.name.utf8.count <= 64 && member.name.utf8.allSatisfy { 0x61...0x7A ~= $0 || $0 == 0x5F }
+                    member.name.count <= 64 && text.bytes[member.name].allSatisfy { 0x61...0x7A ~= $0 || $0 == 0x5F }
                 throw EventError(
-                    field: known && place == "body" ? "\(place).\(member.name)" : place,
+                    field: known && place == "body" ? "\(place).\(text.name(of: member))" : place,
                     rule: "must hold only the fields of the type"
                 )
             }
-            guard field.rule.allows(member.value) else {
+            guard fields[position].rule.allows(canonical: bytes.extracting(member.value)) else {
+                let field = fields[position]
                 throw EventError(field: "\(place).\(field.name)", rule: "must be \(field.rule.summary)")
             }
         }
-        for field in fields where field.required && !members.contains(where: { $0.name == field.name }) {
-            throw EventError(field: "\(place).\(field.name)", rule: "must be given")
-        }
+    }
+}
+
+extension JSONObjectText {
+    /// Whether there is a member of this name, which needs no escapes.
+    func has(_ name: String) -> Bool {
+        let span = bytes.span
+        for member in members where name.utf8.isSame(as: span.extracting(member.name)) { return true }
+        return false
     }
 }
 
@@ -108,16 +136,15 @@ extension EventType {
         } catch {
             return "\(error.field) \(error.rule)"
         }
-        let names = entry.claims.flatMap { $0.claims.map(\.name) }
-        for scope in entry.claims where !entry.streams.contains(where: { $0.stream == scope.scope }) {
-            return "has claims under a scope that is not among its streams"
+        for scope in entry.claims {
+            for claim in scope.claims where !claims.contains(where: { $0.name.utf8.elementsEqual(claim.name.utf8) }) {
+                return "has a claim \(claim.name) its type does not know"
+            }
         }
-        if let unknown = names.first(where: { name in !claims.contains { $0.name == name } }) {
-            return "has a claim \(unknown) its type does not know"
-        }
-        if Set(names).count != names.count { return "has a claim under two scopes" }
-        if let missing = claims.first(where: { $0.required && !names.contains($0.name) }) {
-            return "has no claim \(missing.name)"
+        for field in claims where field.required {
+            guard entry.claims.contains(where: { $0.claims.contains { $0.name == field.name } }) else {
+                return "has no claim \(field.name)"
+            }
         }
         return nil
     }

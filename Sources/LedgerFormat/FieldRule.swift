@@ -50,24 +50,44 @@ public enum FieldRule: Sendable, Equatable {
     /// Whether a value keeps the rule.
     public func allows(_ value: JSONValue) -> Bool {
         switch (self, value) {
-        case (.code(let words), .string(let text)): words.contains(text)
+        case (_, .string(let text)): allows(text: text.utf8.span)
         case (.codes(let words), .array(let values)):
             FieldRule.areDistinct(values) && values.allSatisfy { FieldRule.code(words).allows($0) }
-        case (.token(let limit), .string(let text)):
-            1...limit ~= text.utf8.count && text.utf8.allSatisfy(FieldRule.isTokenByte)
         case (.integer(let range), .int(let number)): range.contains(number)
         case (.boolean, .bool): true
-        case (.time, .string(let text)): LedgerTime(text) != nil
         case (.index, .int(let number)): number >= 0
         case (.indexes, .array(let values)):
             FieldRule.areDistinct(values) && values.allSatisfy { FieldRule.index.allows($0) }
-        case (.id, .string(let text)): ID128(text) != nil
         case (.streamList, .array(let values)):
             FieldRule.areDistinct(values) && values.allSatisfy { $0.string.flatMap { StreamID($0) } != nil }
-        case (.digest, .string(let text)): Digest(hex: text) != nil
-        case (.hash, .string(let text)): Digest(base64: text) != nil
-        case (.text(let limit), .string(let text)): 1...limit ~= text.utf8.count
         default: false
+        }
+    }
+
+    /// Whether a value given as canonical JSON keeps the rule.
+    func allows(canonical value: Span<UInt8>) -> Bool {
+        guard value.count >= 2, value[0] == UInt8(ascii: "\"") else { return allowsParsed(value) }
+        let text = value.extracting(1..<value.count - 1)
+        for position in text.indices where text[position] == UInt8(ascii: "\\") { return allowsParsed(value) }
+        return allows(text: text)
+    }
+
+    private func allowsParsed(_ value: Span<UInt8>) -> Bool {
+        let bytes = value.withUnsafeBufferPointer { Array($0) }
+        return (try? JSONReader.parse(bytes)).map { allows($0) } ?? false
+    }
+
+    /// Whether a text, without quotes and escapes, keeps the rule.
+    private func allows(text: Span<UInt8>) -> Bool {
+        switch self {
+        case .code(let words): words.contains { $0.utf8.isSame(as: text) }
+        case .token(let limit): 1...limit ~= text.count && FieldRule.isToken(text)
+        case .time: LedgerTime(utf8: text) != nil
+        case .id: ID128(digits: text) != nil
+        case .digest: Digest(hexDigits: text) != nil
+        case .hash: Digest(base64: text) != nil
+        case .text(let limit): 1...limit ~= text.count
+        case .codes, .integer, .boolean, .index, .indexes, .streamList: false
         }
     }
 
@@ -76,11 +96,13 @@ public enum FieldRule: Sendable, Equatable {
         return values.indices.allSatisfy { position in !values[..<position].contains(values[position]) }
     }
 
-    private static func isTokenByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-        case 0x2E, 0x5F, 0x3A, 0x2F, 0x2B, 0x40, 0x2D: true
-        default: false
+    private static func isToken(_ text: Span<UInt8>) -> Bool {
+        for position in text.indices {
+            switch text[position] {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2E, 0x5F, 0x3A, 0x2F, 0x2B, 0x40, 0x2D: continue
+            default: return false
+            }
         }
+        return true
     }
 }

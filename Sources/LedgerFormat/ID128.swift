@@ -1,3 +1,5 @@
+import Merkle
+
 /// An opaque 128-bit identifier: 48 bits of Unix milliseconds, then 80 random bits, so that ids handed out later sort
 /// later and say nothing else. Text form: 32 lower-case hex digits.
 public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
@@ -17,38 +19,24 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// Parses exactly 32 lower-case hex digits.
     public init?(_ text: some StringProtocol) {
-        self.init(digits: text.utf8)
+        let digits = Array(text.utf8)
+        self.init(digits: digits.span)
     }
 
     /// Parses exactly 32 lower-case hex digits given as ASCII.
-    public init?(digits: some Sequence<UInt8>) {
-        var words: (UInt64, UInt64) = (0, 0)
-        var count = 0
-        for byte in digits {
-            let digit: UInt8
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte &- UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte &- UInt8(ascii: "a") &+ 10
-            default: return nil
-            }
-            guard count < 32 else { return nil }
-            if count < 16 { words.0 = words.0 << 4 | UInt64(digit) } else { words.1 = words.1 << 4 | UInt64(digit) }
-            count += 1
-        }
-        guard count == 32 else { return nil }
-        high = words.0
-        low = words.1
+    public init?(digits: Span<UInt8>) {
+        guard digits.count == 32, let high = UInt64(hexDigits: digits.extracting(first: 16)),
+            let low = UInt64(hexDigits: digits.extracting(last: 16))
+        else { return nil }
+        self.high = high
+        self.low = low
     }
 
     /// Big-endian bytes, 16 of them.
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 16 else { return nil }
-        var words: (UInt64, UInt64) = (0, 0)
-        for (offset, byte) in bytes.enumerated() {
-            if offset < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
-        }
-        high = words.0
-        low = words.1
+        high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     /// Appends the 16 big-endian bytes.
@@ -62,8 +50,7 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { digits in
             for position in 0..<32 {
                 let word = position < 16 ? high : low
-                let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (position & 15)) & 15)
-                digits[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+                digits[position] = Hex.digit(of: UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (position & 15)) & 15))
             }
             text.append(contentsOf: digits)
         }
@@ -78,5 +65,17 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     public static func < (left: ID128, right: ID128) -> Bool {
         (left.high, left.low) < (right.high, right.low)
+    }
+}
+
+extension UInt64 {
+    /// Reads up to 16 lower-case hex digits given as ASCII.
+    init?(hexDigits digits: Span<UInt8>) {
+        self = 0
+        for position in digits.indices {
+            let value = Hex.value(of: digits[position])
+            guard value < 16 else { return nil }
+            self = self << 4 | UInt64(value)
+        }
     }
 }

@@ -13,26 +13,34 @@ public struct LedgerTime: Hashable, Sendable, Comparable, CustomStringConvertibl
     /// Parses exactly 27 characters; any other form, an impossible date or a year before 1970 gives nil.
     public init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
-        guard bytes.count == 27 else { return nil }
-        for (offset, separator) in zip([4, 7, 10, 13, 16, 19, 26], "--T::.Z".utf8) where bytes[offset] != separator {
-            return nil
-        }
-        func number(_ range: Range<Int>) -> Int64? {
-            var value: Int64 = 0
-            for byte in bytes[range] {
-                guard byte >= 0x30, byte <= 0x39 else { return nil }
-                value = value * 10 + Int64(byte - 0x30)
-            }
-            return value
-        }
-        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
-            let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
-            let fraction = number(20..<26), year >= 1970, 1...12 ~= month, day >= 1, hour < 24, minute < 60,
-            second < 60,
-            day <= LedgerTime.days(inMonth: month, of: year)
+        self.init(utf8: bytes.span)
+    }
+
+    /// The same, given as ASCII.
+    public init?(utf8 text: Span<UInt8>) {
+        guard text.count == 27, text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
+            text[10] == UInt8(ascii: "T"), text[13] == UInt8(ascii: ":"), text[16] == UInt8(ascii: ":"),
+            text[19] == UInt8(ascii: "."), text[26] == UInt8(ascii: "Z"),
+            let year = LedgerTime.number(text.extracting(0..<4)),
+            let month = LedgerTime.number(text.extracting(5..<7)), let day = LedgerTime.number(text.extracting(8..<10)),
+            let hour = LedgerTime.number(text.extracting(11..<13)),
+            let minute = LedgerTime.number(text.extracting(14..<16)),
+            let second = LedgerTime.number(text.extracting(17..<19)),
+            let fraction = LedgerTime.number(text.extracting(20..<26)), year >= 1970, 1...12 ~= month, day >= 1,
+            hour < 24, minute < 60, second < 60, day <= LedgerTime.days(inMonth: month, of: year)
         else { return nil }
         let days = LedgerTime.daysSinceEpoch(year: year, month: month, day: day)
         microseconds = (days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000_000 + fraction
+    }
+
+    private static func number(_ digits: Span<UInt8>) -> Int64? {
+        var value: Int64 = 0
+        for position in digits.indices {
+            let digit = digits[position] &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            value = value * 10 + Int64(digit)
+        }
+        return value
     }
 
     public var description: String {

@@ -1,3 +1,5 @@
+import JSON
+
 /// What kind of story a stream tells. The list is closed; `code` is its byte in store keys.
 public enum StreamKind: String, CaseIterable, Sendable {
     case subject, contract, object, request, session, policy, purpose, cert, issuance, disclosure, vendor, staff
@@ -25,9 +27,15 @@ public enum StreamKind: String, CaseIterable, Sendable {
 }
 
 extension StreamKind {
+    /// The kind of this code.
+    public init?(code: UInt8) {
+        guard let kind = StreamKind.allCases.first(where: { $0.code == code }) else { return nil }
+        self = kind
+    }
+
     /// The kind of this name.
-    init?(utf8 name: some Collection<UInt8>) {
-        guard let kind = StreamKind.allCases.first(where: { name.elementsEqual($0.rawValue.utf8) }) else { return nil }
+    init?(utf8 name: Span<UInt8>) {
+        guard let kind = StreamKind.allCases.first(where: { $0.rawValue.utf8.isSame(as: name) }) else { return nil }
         self = kind
     }
 }
@@ -44,16 +52,17 @@ public struct StreamID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
     /// Parses `kind/32hex`.
     public init?(_ text: some StringProtocol) {
-        self.init(utf8: Array(text.utf8)[...])
+        let bytes = Array(text.utf8)
+        self.init(utf8: bytes.span)
     }
 
     /// Parses `kind/32hex` given as UTF-8.
-    public init?<Bytes: RandomAccessCollection<UInt8>>(utf8 text: Bytes) where Bytes.Index == Int {
+    public init?(utf8 text: Span<UInt8>) {
         let digits = 32
         guard text.count > digits + 1, text.count <= digits + 16 else { return nil }
-        let slash = text.endIndex - digits - 1
-        guard text[slash] == UInt8(ascii: "/"), let kind = StreamKind(utf8: text[..<slash]),
-            let id = ID128(digits: text[(slash + 1)...])
+        let slash = text.count - digits - 1
+        guard text[slash] == UInt8(ascii: "/"), let kind = StreamKind(utf8: text.extracting(0..<slash)),
+            let id = ID128(digits: text.extracting(last: digits))
         else { return nil }
         self.kind = kind
         self.id = id

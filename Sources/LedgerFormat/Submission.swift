@@ -6,13 +6,12 @@ public struct Submission: Equatable, Sendable {
     /// Claims in clear under one scope.
     public struct Scope: Equatable, Sendable {
         public let scope: StreamID
-        /// In name order.
-        public let claims: [JSONMember]
+        /// Claim names and values.
+        public let claims: JSONObjectText
 
-        public init(scope: StreamID, claims: [JSONMember]) {
+        public init(scope: StreamID, claims: JSONObjectText) {
             self.scope = scope
-            let isSorted = zip(claims, claims.dropFirst()).allSatisfy { JSONWriter.precedes($0.name, $1.name) }
-            self.claims = isSorted ? claims : claims.sorted { JSONWriter.precedes($0.name, $1.name) }
+            self.claims = claims
         }
     }
 
@@ -21,7 +20,7 @@ public struct Submission: Equatable, Sendable {
     public let actor: Actor
     /// In text order, each once.
     public let streams: [StreamID]
-    public let body: [JSONMember]
+    public let body: JSONObjectText
     /// In scope order.
     public let claims: [Scope]
 
@@ -33,50 +32,52 @@ public struct Submission: Equatable, Sendable {
         request: RequestKey,
         actor: Actor,
         streams: [StreamID],
-        body: [JSONMember],
+        body: JSONObjectText,
         claims: [Scope]
     ) throws(EventError) {
         guard 1...FormatLimits.streamsPerEvent ~= streams.count else {
             throw EventError(field: "streams", rule: "must hold 1 to \(FormatLimits.streamsPerEvent) streams")
         }
-        let sorted = streams.sorted()
+        let sorted = Submission.sorted(streams) { $0 < $1 }
         guard zip(sorted, sorted.dropFirst()).allSatisfy({ $0 != $1 }) else {
             throw EventError(field: "streams", rule: "must name each stream once")
         }
-        guard claims.reduce(0, { $0 + $1.claims.count }) <= FormatLimits.claimsPerEvent else {
+        guard claims.reduce(0, { $0 + $1.claims.members.count }) <= FormatLimits.claimsPerEvent else {
             throw EventError(field: "claims", rule: "must be at most \(FormatLimits.claimsPerEvent)")
         }
         for scope in claims {
-            guard !scope.claims.isEmpty else {
+            guard !scope.claims.members.isEmpty else {
                 throw EventError(field: "claims", rule: "must hold at least one claim under each scope")
             }
-            for claim in scope.claims where Submission.isTooLong(claim.value) {
+            for claim in scope.claims.members where claim.value.count > FormatLimits.claimValueBytes {
                 throw EventError(
-                    field: "claims.\(claim.name)",
+                    field: "claims.\(scope.claims.name(of: claim))",
                     rule: "must be at most \(FormatLimits.claimValueBytes) bytes of canonical JSON"
                 )
             }
         }
-        try type.check(body: body, streams: sorted, claims: claims.map { ($0.scope, $0.claims) })
+        try type.check(body: body, streams: sorted, claims: claims)
         self.type = type
         self.request = request
         self.actor = actor
         self.streams = sorted
         self.body = body
-        self.claims = claims.sorted { $0.scope < $1.scope }
+        self.claims = Submission.sorted(claims) { $0.scope < $1.scope }
     }
 
-    /// Whether a value's canonical JSON exceeds the limit. An escape takes at most six bytes, so most texts need no
-    /// encoding to tell.
-    private static func isTooLong(_ value: JSONValue) -> Bool {
-        if case .string(let text) = value, text.utf8.count <= (FormatLimits.claimValueBytes - 2) / 6 { return false }
-        if case .int = value { return false }
-        return value.canonicalBytes.count > FormatLimits.claimValueBytes
+    /// Most lists have one element or are in order already.
+    private static func sorted<Element>(
+        _ elements: [Element],
+        _ precedes: (Element, Element) -> Bool
+    ) -> [Element] {
+        for position in elements.indices.dropFirst() where !precedes(elements[position - 1], elements[position]) {
+            return elements.sorted(by: precedes)
+        }
+        return elements
     }
 
     public static func == (left: Submission, right: Submission) -> Bool {
-        left.type.name == right.type.name && left.request == right.request && left.actor == right.actor
-            && left.streams == right.streams && left.claims == right.claims
-            && JSONValue.object(left.body).canonicalBytes == JSONValue.object(right.body).canonicalBytes
+        left.type === right.type && left.request == right.request && left.actor == right.actor
+            && left.streams == right.streams && left.claims == right.claims && left.body == right.body
     }
 }

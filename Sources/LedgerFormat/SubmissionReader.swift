@@ -10,13 +10,14 @@ extension Submission {
         var actor: Actor??
         var streams: [StreamID]?
         var hasMalformedStream = false
-        var body: [JSONMember] = []
-        var claims: [JSONMember] = []
+        var body = JSONObjectText.empty
+        var scopes: [Scope] = []
+        var hasMalformedScope = false
         var unknown: String?
         do throws(JSONError) {
             try reader.object { (name, reader) throws(JSONError) in
                 switch name {
-                case "type": type = .some(EventCatalogue.type(named: try reader.string()))
+                case "type": type = .some(try reader.string { EventCatalogue.type(utf8: $0) })
                 case "request": request = .some(try reader.string { RequestKey(utf8: $0) })
                 case "actor": actor = .some(try reader.string { Actor(utf8: $0) })
                 case "streams":
@@ -29,8 +30,17 @@ extension Submission {
                         }
                     }
                     streams = ids
-                case "body": body = try Submission.members(&reader)
-                case "claims": claims = try Submission.members(&reader)
+                case "body": if try !reader.null() { body = try reader.objectText() }
+                case "claims":
+                    guard try !reader.null() else { return }
+                    try reader.object { (name, reader) throws(JSONError) in
+                        guard let scope = StreamID(utf8: name.utf8.span), try reader.isBeforeObject() else {
+                            hasMalformedScope = true
+                            _ = try reader.skip()
+                            return
+                        }
+                        scopes.append(Scope(scope: scope, claims: try reader.objectText()))
+                    }
                 default:
                     unknown = unknown ?? name
                     _ = try reader.skip()
@@ -57,12 +67,8 @@ extension Submission {
         guard !hasMalformedStream else {
             throw EventError(field: "streams", rule: "must hold kind/ID with 32 lower-case hex digits")
         }
-        var scopes: [Scope] = []
-        for member in claims {
-            guard let scope = StreamID(member.name), let values = member.value.object else {
-                throw EventError(field: "claims", rule: "must map scopes, each a stream, to objects of claims")
-            }
-            scopes.append(Scope(scope: scope, claims: values))
+        guard !hasMalformedScope else {
+            throw EventError(field: "claims", rule: "must map scopes, each a stream, to objects of claims")
         }
         try self.init(
             type: eventType,
@@ -72,12 +78,5 @@ extension Submission {
             body: body,
             claims: scopes
         )
-    }
-
-    private static func members(_ reader: inout JSONReader) throws(JSONError) -> [JSONMember] {
-        if try reader.null() { return [] }
-        let start = reader.position
-        guard let members = try reader.value().object else { throw JSONError(.wrongType, at: start) }
-        return members
     }
 }

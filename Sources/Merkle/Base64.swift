@@ -1,11 +1,18 @@
 /// Base64 of RFC 4648 section 4: the standard alphabet, with padding.
 public enum Base64 {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    private static let values: [UInt8] = {
-        var table = [UInt8](repeating: 0xFF, count: 256)
-        for (value, character) in alphabet.enumerated() { table[Int(character)] = UInt8(value) }
-        return table
-    }()
+    /// What a character stands for; 64 and more for one outside the alphabet.
+    static func value(of character: UInt8) -> UInt8 {
+        switch character {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): character - UInt8(ascii: "A")
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): character - UInt8(ascii: "a") + 26
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0") + 52
+        case UInt8(ascii: "+"): 62
+        case UInt8(ascii: "/"): 63
+        default: 0xFF
+        }
+    }
+
+    private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
     public static func encode(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
@@ -15,31 +22,27 @@ public enum Base64 {
 
     /// Appends the base64 of `bytes`.
     public static func append(_ bytes: UnsafeRawBufferPointer, to text: inout [UInt8]) {
-        let count = (bytes.count + 2) / 3 * 4
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { output in
-            alphabet.withUnsafeBufferPointer { encode(bytes, to: output, $0) }
-            text.append(contentsOf: output)
-        }
-    }
-
-    private static func encode(
-        _ bytes: UnsafeRawBufferPointer,
-        to output: UnsafeMutableBufferPointer<UInt8>,
-        _ alphabet: UnsafeBufferPointer<UInt8>
-    ) {
-        var position = 0
-        var written = 0
-        while position < bytes.count {
-            let left = bytes.count - position
-            let group =
-                UInt32(bytes[position]) << 16 | (left > 1 ? UInt32(bytes[position + 1]) << 8 : 0)
-                | (left > 2 ? UInt32(bytes[position + 2]) : 0)
-            output[written] = alphabet[Int(group >> 18)]
-            output[written + 1] = alphabet[Int(group >> 12 & 63)]
-            output[written + 2] = left > 1 ? alphabet[Int(group >> 6 & 63)] : UInt8(ascii: "=")
-            output[written + 3] = left > 2 ? alphabet[Int(group & 63)] : UInt8(ascii: "=")
-            position += 3
-            written += 4
+        let start = text.count
+        text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: (bytes.count + 2) / 3 * 4))
+        let alphabet = alphabet.utf8Start
+        text.withUnsafeMutableBufferPointer { text in
+            var written = start
+            var position = 0
+            while position + 3 <= bytes.count {
+                let group = Int(bytes[position]) << 16 | Int(bytes[position + 1]) << 8 | Int(bytes[position + 2])
+                text[written] = alphabet[group >> 18]
+                text[written + 1] = alphabet[group >> 12 & 63]
+                text[written + 2] = alphabet[group >> 6 & 63]
+                text[written + 3] = alphabet[group & 63]
+                position += 3
+                written += 4
+            }
+            guard position < bytes.count else { return }
+            let second = position + 1 < bytes.count ? Int(bytes[position + 1]) : 0
+            let group = Int(bytes[position]) << 16 | second << 8
+            text[written] = alphabet[group >> 18]
+            text[written + 1] = alphabet[group >> 12 & 63]
+            if position + 1 < bytes.count { text[written + 2] = alphabet[group >> 6 & 63] }
         }
     }
 
@@ -56,7 +59,7 @@ public enum Base64 {
         bytes.reserveCapacity(characters.count / 4 * 3)
         var group: UInt32 = 0
         for (position, character) in characters.dropLast(padding).enumerated() {
-            let value = values[Int(character)]
+            let value = value(of: character)
             guard value < 64 else { return nil }
             group = group << 6 | UInt32(value)
             if position % 4 == 3 {

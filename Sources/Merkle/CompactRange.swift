@@ -26,14 +26,27 @@ public struct CompactRange: Sendable, Equatable {
         hasher: inout some TreeHasher,
         completed: (UInt8, Digest) -> Void
     ) {
-        completed(0, leaf)
-        var digest = leaf
-        for level in 0..<UInt8(size.trailingOnes) {
+        append(subtree: leaf, level: 0, hasher: &hasher, completed: completed)
+    }
+
+    /// Appends a complete subtree of 2^`level` leaves and tells of every subtree it completes, itself first.
+    ///
+    /// - Precondition: the size is a multiple of 2^`level`.
+    public mutating func append(
+        subtree: Digest,
+        level: UInt8,
+        hasher: inout some TreeHasher,
+        completed: (UInt8, Digest) -> Void
+    ) {
+        precondition(size.trailingZeroBitCount >= level || size == 0)
+        completed(level, subtree)
+        var digest = subtree
+        for above in 0..<UInt8((size >> UInt64(level)).trailingOnes) {
             digest = hasher.node(peaks.removeLast(), digest)
-            completed(level + 1, digest)
+            completed(level + above + 1, digest)
         }
         peaks.append(digest)
-        size += 1
+        size += 1 << UInt64(level)
     }
 
     /// The root: the peaks folded from the right.

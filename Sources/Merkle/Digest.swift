@@ -21,46 +21,53 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
     /// Exactly 64 hex digits of lower case.
     public init?(hex: some StringProtocol) {
-        self.init(hexDigits: hex.utf8)
+        let digits = Array(hex.utf8)
+        self.init(hexDigits: digits.span)
     }
 
     /// Exactly 64 hex digits of lower case given as ASCII.
-    public init?(hexDigits: some Sequence<UInt8>) {
-        // Most callers hold the digits in one piece; walking a string's view byte by byte costs ten times as much.
-        let isRead = hexDigits.withContiguousStorageIfAvailable { digits in
-            Digest.read(digits, into: &words)
-        }
-        if let isRead {
-            guard isRead else { return nil }
-            return
-        }
-        let digits = Array(hexDigits)
-        guard digits.withUnsafeBufferPointer({ Digest.read($0, into: &words) }) else { return nil }
-    }
-
-    private static func read(
-        _ digits: UnsafeBufferPointer<UInt8>,
-        into words: inout (UInt64, UInt64, UInt64, UInt64)
-    ) -> Bool {
-        guard digits.count == 64 else { return false }
-        return withUnsafeMutableBytes(of: &words) { bytes in
-            for (position, digit) in digits.enumerated() {
-                let value: UInt8
-                switch digit {
-                case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit &- UInt8(ascii: "0")
-                case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit &- UInt8(ascii: "a") &+ 10
-                default: return false
-                }
-                bytes[position >> 1] = bytes[position >> 1] << 4 | value
+    public init?(hexDigits digits: Span<UInt8>) {
+        guard digits.count == 64 else { return nil }
+        let isRead = withUnsafeMutableBytes(of: &words) { bytes in
+            for position in 0..<32 {
+                let high = Hex.value(of: digits[2 * position])
+                let low = Hex.value(of: digits[2 * position + 1])
+                guard high | low < 16 else { return false }
+                bytes[position] = high << 4 | low
             }
             return true
         }
+        guard isRead else { return nil }
     }
 
     /// Exactly 44 characters of canonical base64 (RFC 4648 section 4).
     public init?(base64: some StringProtocol) {
-        guard let bytes = Base64.decode(base64) else { return nil }
-        self.init(bytes)
+        let characters = Array(base64.utf8)
+        self.init(base64: characters.span)
+    }
+
+    /// Exactly 44 characters of canonical base64 given as ASCII.
+    public init?(base64 characters: Span<UInt8>) {
+        // 32 bytes are ten groups of three and two bytes more, which leave two bits that must be zero.
+        guard characters.count == 44, characters[43] == UInt8(ascii: "=") else { return nil }
+        let isRead = withUnsafeMutableBytes(of: &words) { bytes in
+            var group: UInt32 = 0
+            for position in 0..<43 {
+                let value = Base64.value(of: characters[position])
+                guard value < 64 else { return false }
+                group = group << 6 | UInt32(value)
+                if position % 4 == 3 {
+                    let start = position / 4 * 3
+                    bytes[start] = UInt8(truncatingIfNeeded: group >> 16)
+                    bytes[start + 1] = UInt8(truncatingIfNeeded: group >> 8)
+                    bytes[start + 2] = UInt8(truncatingIfNeeded: group)
+                }
+            }
+            bytes[30] = UInt8(truncatingIfNeeded: group >> 10)
+            bytes[31] = UInt8(truncatingIfNeeded: group >> 2)
+            return group & 3 == 0
+        }
+        guard isRead else { return nil }
     }
 
     /// The 32 bytes from `offset` on; nil where there are fewer.

@@ -17,12 +17,8 @@ public enum Hex {
         var bytes: [UInt8] = []
         var high: UInt8?
         for character in text.utf8 {
-            let value: UInt8
-            switch character {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = character - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = character - UInt8(ascii: "a") + 10
-            default: return nil
-            }
+            let value = value(of: character)
+            guard value < 16 else { return nil }
             if let first = high {
                 bytes.append(first << 4 | value)
                 high = nil
@@ -31,5 +27,20 @@ public enum Hex {
             }
         }
         return high == nil ? bytes : nil
+    }
+
+    /// What a digit stands for; 16 and more for anything but a lower-case digit.
+    @inlinable
+    public static func value(of character: UInt8) -> UInt8 {
+        let digit = character &- UInt8(ascii: "0")
+        if digit < 10 { return digit }
+        let letter = character &- UInt8(ascii: "a")
+        return letter < 6 ? letter + 10 : 0xFF
+    }
+
+    /// The digit of a value below 16.
+    @inlinable
+    public static func digit(of value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
     }
 }

@@ -23,9 +23,7 @@ extension LedgerService {
 
     func findByDigest(_ bytes: [UInt8]) throws -> [UInt8] {
         let parameters = try CallParameters(bytes, known: ["digest"])
-        let digest = try parameters.required("digest", "must be 64 lower-case hex digits") { text in
-            Digest(hex: text).map { _ in text }
-        }
+        let digest = try parameters.required("digest", "must be 64 lower-case hex digits") { Digest(hex: $0) }
         return LedgerReplies.entries(try ledger.find(document: digest))
     }
 

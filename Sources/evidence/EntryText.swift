@@ -25,7 +25,7 @@ enum EntryText {
         table.add(["submitter", entry.submitter])
         table.add(["request", entry.request.description])
         for stream in entry.streams { table.add(["stream", "\(stream.stream), number \(stream.number)"]) }
-        for member in entry.body { table.add(["body.\(member.name)", plain(member.value)]) }
+        for member in entry.body.values { table.add(["body.\(member.name)", plain(member.value)]) }
         for scope in entry.claims {
             for claim in scope.claims { table.add(["claim.\(claim.name)", "sealed under \(scope.scope)"]) }
         }

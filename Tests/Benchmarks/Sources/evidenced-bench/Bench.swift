@@ -37,6 +37,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Seconds per measurement, without its first second.")
     var seconds = 5.0
 
+    @Option(parsing: .upToNextOption, help: "Measure only these parts: rest, proofs, single, batches.")
+    var only: [Scenario.Part] = Scenario.Part.allCases
+
     @Option(help: "Most values the raw baseline is filled with.")
     var rawLimit = 10_000_000
 
@@ -72,7 +75,7 @@ struct Bench: ParsableCommand {
             let folder = "\(workspace.path)/\(size)"
             mkdir(folder, 0o700)
             let daemon = try Daemon(binaries: binaries, directory: folder)
-            try Scenario(daemon: daemon, size: size, window: Window(seconds: seconds), report: report)
+            try Scenario(daemon: daemon, size: size, window: Window(seconds: seconds), report: report, parts: only)
                 .run(rawDirectory: folder + "/raw", rawLimit: rawLimit)
             Workspace.remove(folder)
         }

@@ -33,7 +33,7 @@ struct RawBaseline {
     private mutating func commit(_ batch: Int) throws {
         let end = next + UInt64(batch)
         try environment.write { transaction in
-            for index in next..<end { try transaction.append(database, number: index, value) }
+            for index in next..<end { try transaction.append(database, number: index, value.span) }
         }
         next = end
     }

@@ -1,9 +1,22 @@
+import ArgumentParser
+
 /// All measurements on a ledger of one size: first what must find the ledger at that size, then what adds to it.
 struct Scenario {
+    /// What can be measured alone.
+    enum Part: String, CaseIterable, ExpressibleByArgument {
+        /// Disk, audit, start and memory.
+        case rest
+        case proofs
+        /// One submitter, and with it 64 calls in flight.
+        case single
+        case batches
+    }
+
     let daemon: Daemon
     let size: Int
     let window: Window
     let report: Report
+    let parts: [Part]
 
     /// - Parameters:
     ///   - rawDirectory: takes the raw baseline; on the disk that the ledger is on.
@@ -15,12 +28,14 @@ struct Scenario {
         let entryBytes = try entryBytes()
         var raw = try RawBaseline(directory: rawDirectory, valueBytes: Int(entryBytes.rounded()))
         let hashed = try fillRaw(&raw, limit: rawLimit)
-        try atRest(entryBytes, hashed: hashed)
-        try proofs()
-        let single = try single(&raw)
-        try inFlight(single, &raw)
-        try batches(&raw)
-        try afterwards()
+        if parts.contains(.rest) { try atRest(entryBytes, hashed: hashed) }
+        if parts.contains(.proofs) { try proofs() }
+        if parts.contains(.single) {
+            let single = try single(&raw)
+            try inFlight(single, &raw)
+        }
+        if parts.contains(.batches) { try batches(&raw) }
+        if parts.contains(.rest) { try afterwards() }
     }
 
     /// Adds a figure.

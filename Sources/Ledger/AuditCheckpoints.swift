@@ -1,0 +1,69 @@
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+/// The signed checkpoints of an audit. Their roots are made of tree rows that were compared with the entries before.
+struct AuditCheckpoints: Sendable {
+    /// Sizes that one thread verifies at once.
+    static let chunk = 512
+    private let environment: Environment
+    private let schema: StoreSchema
+    private let identities: [LedgerIdentity]
+    /// The sizes with a row, ascending.
+    let sizes: [UInt64]
+
+    /// - Parameter uncounted: the size whose row came after the totals were taken; 0 where there is none.
+    init(
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        _ identities: [LedgerIdentity],
+        size: UInt64,
+        uncounted: UInt64
+    ) throws {
+        self.environment = environment
+        self.schema = schema
+        self.identities = identities
+        let schema = schema
+        sizes = try environment.read { transaction in
+            var sizes: [UInt64] = []
+            try transaction.forEach(schema.checkpoints) { key, _ in
+                guard let found = StoreKey.readNumber(key), 1...size ~= found, found != uncounted else { return }
+                sizes.append(found)
+            }
+            return sizes
+        }
+    }
+
+    /// Verifies some of the sizes.
+    func examine(_ part: ArraySlice<UInt64>) throws -> [AuditFinding] {
+        var hasher = SHA256Hasher()
+        return try environment.read { transaction in
+            var findings: [AuditFinding] = []
+            for size in part {
+                do {
+                    let root = try schema.compactRange(transaction, size: size).root(&hasher)
+                    guard let note = try schema.note(transaction, size: size, root: root) else { continue }
+                    try AuditCheckpoints.verify(note, identities)
+                } catch {
+                    findings.append(
+                        AuditFinding(
+                            index: size - 1,
+                            what: "the checkpoint signed at size \(size) does not hold: \(error)"
+                        )
+                    )
+                }
+            }
+            return findings
+        }
+    }
+
+    /// Checks a note against the key its origin had.
+    static func verify(_ note: SignedNote, _ identities: [LedgerIdentity]) throws {
+        let checkpoint = try Checkpoint(parsing: note.text)
+        guard let identity = identities.last(where: { $0.origin == checkpoint.origin }) else {
+            throw NoteError(.malformedCheckpoint, "its origin is not one of this ledger's incarnations")
+        }
+        try note.verify([CheckpointVerifier(vkey: identity.vkey)])
+    }
+}

@@ -1,0 +1,51 @@
+import LMDB
+import LedgerFormat
+import OpenSSL
+
+/// Goes through the entries once more where sums showed that rows are wrong, to say which.
+struct AuditRecheck {
+    let schema: StoreSchema
+    let lookups: LookupAudit?
+    let streams: Bool
+    private(set) var findings: [AuditFinding] = []
+
+    init(schema: StoreSchema, lookups: LookupAudit?, streams: Bool) {
+        self.schema = schema
+        self.lookups = lookups
+        self.streams = streams
+    }
+
+    mutating func examine(
+        _ index: UInt64,
+        _ transaction: borrowing ReadTransaction,
+        _ claims: inout SealedClaims?
+    ) throws {
+        guard let entry = try? Entry(schema.entry(transaction, index)) else { return }
+        if streams { try examineStreams(entry, transaction) }
+        if let lookups, index < lookups.indexed {
+            let contradiction = try lookups.contradiction(entry, transaction, schema, &claims)
+            if let contradiction { found(index, "the look-up index disagrees about its \(contradiction)") }
+        }
+    }
+
+    /// Number n of a stream is this entry's, and number n − 1 an earlier one's: by induction no number is missing.
+    private mutating func examineStreams(_ entry: Entry, _ transaction: borrowing ReadTransaction) throws {
+        for membership in entry.streams {
+            let number = UInt64(membership.number)
+            let own = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number))
+            if own != StoreKey.number(entry.index) {
+                found(entry.index, "is not number \(number) of \(membership.stream)")
+            }
+            guard number > 0 else { continue }
+            let before = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number - 1))
+            guard let index = before.flatMap({ StoreKey.readNumber($0) }), index < entry.index else {
+                found(entry.index, "number \(number - 1) of \(membership.stream) is not an earlier entry")
+                continue
+            }
+        }
+    }
+
+    private mutating func found(_ index: UInt64, _ what: String) {
+        findings.append(AuditFinding(index: index, what: what))
+    }
+}
