@@ -149,11 +149,11 @@ public enum LedgerAudit {
         _ keyring: Keyring?,
         _ lookups: LookupAudit?
     ) throws {
-        guard walk.isStreamsSuspect || walk.isLookupSuspect else { return }
+        guard walk.isStreamsSuspect || walk.isLookupSuspect || walk.isLookupPartial else { return }
         var claims = try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) }
         var recheck = AuditRecheck(
             schema: schema,
-            lookups: walk.isLookupSuspect ? lookups : nil,
+            lookups: walk.isLookupSuspect || walk.isLookupPartial ? lookups : nil,
             streams: walk.isStreamsSuspect
         )
         var next: UInt64 = 0
