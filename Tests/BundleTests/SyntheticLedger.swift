@@ -59,8 +59,8 @@ struct SyntheticLedger {
             request: RequestKey(value: ID128(high: 0x0197_0000_0000_7000, low: 0x8000_0000_0000_0000 | index)),
             actor: .system,
             streams: streams.sorted(),
-            body: body.map { JSONMember(name: $0.key, value: $0.value) },
-            claims: claims.isEmpty ? [] : [Submission.Scope(scope: scope, claims: claims)]
+            body: JSONObjectText(body.map { JSONMember(name: $0.key, value: $0.value) }),
+            claims: claims.isEmpty ? [] : [Submission.Scope(scope: scope, claims: JSONObjectText(claims))]
         )
         let entry = Entry(
             index: index,

@@ -22,6 +22,16 @@ func refusalPassingOver(_ document: some Sequence<UInt8>) -> JSONError? {
     }
 }
 
+/// Why a document is refused as an object of canonical text, or nil where it is read.
+func refusalAsText(_ document: [UInt8]) -> JSONError? {
+    do throws(JSONError) {
+        _ = try JSONObjectText(parsing: document)
+        return nil
+    } catch {
+        return error
+    }
+}
+
 /// The canonical form of a document. Compared as bytes: to `String`, texts that differ in normalisation are equal.
 func canonical(_ document: some Sequence<UInt8>) throws -> [UInt8] {
     try JSONReader.parse(Array(document)).canonicalBytes

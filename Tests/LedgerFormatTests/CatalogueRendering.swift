@@ -10,7 +10,7 @@ enum CatalogueRendering {
             "rows below it are its fields: where the field stands, and its rule. Fields are required where nothing else",
             "is said.",
         ]
-        var domain: Substring = ""
+        var domain = ""
         for type in EventCatalogue.all {
             if type.domain != domain {
                 domain = type.domain

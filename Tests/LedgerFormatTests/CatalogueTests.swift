@@ -1,6 +1,7 @@
 import JSON
-import LedgerFormat
 import Testing
+
+@testable import LedgerFormat
 
 @Suite("The event catalogue")
 struct CatalogueTests {
@@ -41,7 +42,7 @@ struct CatalogueTests {
         #expect(Set(EventCatalogue.all.map(\.name)) == Set(names))
         #expect(EventCatalogue.all.count == names.count)
         for type in EventCatalogue.all {
-            #expect(EventCatalogue.type(named: type.name) == type)
+            #expect(EventCatalogue.type(named: type.name) === type)
             #expect(type.name.hasPrefix(type.domain + "."))
             #expect(!type.summary.isEmpty && !type.summaryZH.isEmpty && !type.requiredStreams.isEmpty, "\(type.name)")
         }
@@ -111,9 +112,14 @@ struct CatalogueTests {
                 #expect(TypedEvent(type, body: field.name, value).refusal() == nil, "\(field.name) = \(value)")
             }
             for value in samples.refused {
+                #expect(!field.rule.allows(value))
+                // What no reader takes for JSON is in no event.
+                let isReadable = value.int.map { JSONValue.maximumInteger >= $0.magnitude } ?? true
                 #expect(
                     TypedEvent(type, body: field.name, value).refusal()
-                        == EventError(field: "body.\(field.name)", rule: "must be \(field.rule.summary)"),
+                        == (isReadable
+                            ? EventError(field: "body.\(field.name)", rule: "must be \(field.rule.summary)")
+                            : TypedEvent.unreadable),
                     "\(field.name) = \(value)"
                 )
             }
@@ -124,9 +130,13 @@ struct CatalogueTests {
                 #expect(TypedEvent(type, claim: field.name, value).refusal() == nil, "\(field.name) = \(value)")
             }
             for value in samples.refused {
+                #expect(!field.rule.allows(value))
+                let isReadable = value.int.map { JSONValue.maximumInteger >= $0.magnitude } ?? true
                 #expect(
                     TypedEvent(type, claim: field.name, value).refusal()
-                        == EventError(field: "claims.\(field.name)", rule: "must be \(field.rule.summary)"),
+                        == (isReadable
+                            ? EventError(field: "claims.\(field.name)", rule: "must be \(field.rule.summary)")
+                            : TypedEvent.unreadable),
                     "\(field.name) = \(value)"
                 )
             }
@@ -141,7 +151,13 @@ struct CatalogueTests {
         let other = try #require(StreamID("object/ffffffffffffffffffffffffffffffff"))
 
         func refusal(_ scopes: [(scope: StreamID, members: [JSONMember])], _ streams: [StreamID]) -> EventError? {
-            refusalOf { try type.check(body: event.body, streams: streams, claims: scopes) }
+            refusalOf {
+                try type.check(
+                    body: JSONObjectText(event.body),
+                    streams: streams,
+                    claims: scopes.map { Submission.Scope(scope: $0.scope, claims: try JSONObjectText($0.members)) }
+                )
+            }
         }
         #expect(refusal([(own, event.claims)], [own, other]) == nil)
         #expect(refusal([(other, event.claims)], [own])?.field == "claims")
@@ -170,6 +186,9 @@ private struct TypedEvent {
     var body: [JSONMember]
     var claims: [JSONMember]
 
+    /// Stands for a refusal by the JSON reader.
+    static let unreadable = EventError(field: "", rule: "must be JSON")
+
     init(_ type: EventType) {
         self.type = type
         streams = type.requiredStreams.map { StreamID(kind: $0, id: ID128(high: 1, low: 2)) }
@@ -196,9 +215,10 @@ private struct TypedEvent {
     func refusal() -> EventError? {
         refusalOf {
             try type.check(
-                body: body,
+                body: JSONObjectText(body),
                 streams: streams,
-                claims: claims.isEmpty || streams.isEmpty ? [] : [(streams[0], claims)]
+                claims: claims.isEmpty || streams.isEmpty
+                    ? [] : [Submission.Scope(scope: streams[0], claims: JSONObjectText(claims))]
             )
         }
     }
@@ -209,6 +229,6 @@ private func refusalOf(_ body: () throws -> Void) -> EventError? {
         try body()
         return nil
     } catch {
-        return error as? EventError
+        return error is JSONError ? TypedEvent.unreadable : error as? EventError
     }
 }

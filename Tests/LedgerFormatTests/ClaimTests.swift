@@ -36,11 +36,32 @@ struct ClaimTests {
         for salt in [salt, [UInt8](repeating: 2, count: 32)] {
             for name in ["name", "names", "nam"] {
                 for value in values {
-                    preimages.insert(ClaimCommitment.preimage(salt: salt, name: name, value: value.canonicalBytes))
+                    preimages.insert(ClaimTests.preimage(salt, name, value))
                 }
             }
         }
         #expect(preimages.count == 2 * 3 * values.count)
         for preimage in preimages { #expect(preimage.filter { $0 == 0x0A }.count == 3) }
+    }
+
+    @Test("have their preimage put behind what is there")
+    func appending() throws {
+        let salt = Array(UInt8(0)...31)
+        let scope = try #require(StreamID("subject/0123456789abcdef0123456789abcdef"))
+        let opening = Opening(scope: scope, name: "name", salt: salt, value: .string("é\n"))
+        #expect(opening.preimage == ClaimTests.preimage(salt, "name", .string("é\n")))
+        let own = "evidenced/claim/v1\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\nname\n\"é\\n\""
+        #expect(opening.preimage == Array(own.utf8))
+        var bytes = Array("head".utf8)
+        let (name, value) = ("a", "1")
+        ClaimCommitment.append(salt: salt.span, name: name.utf8.span, value: value.utf8.span, to: &bytes)
+        #expect(bytes == Array("head".utf8) + ClaimTests.preimage(salt, "a", .int(1)))
+    }
+
+    private static func preimage(_ salt: [UInt8], _ name: String, _ value: JSONValue) -> [UInt8] {
+        var bytes: [UInt8] = []
+        let value = value.canonicalBytes
+        ClaimCommitment.append(salt: salt.span, name: name.utf8.span, value: value.span, to: &bytes)
+        return bytes
     }
 }

@@ -36,7 +36,7 @@ struct EntryTests {
         #expect(String(decoding: entry.encoded, as: UTF8.self) == EntryTests.text())
         #expect(try Entry(entry.encoded) == entry)
         #expect(entry.actor.description == EntryTests.subject)
-        #expect(entry.body == [JSONMember(name: "product", value: .string("deposit"))])
+        #expect(entry.body.values == [JSONMember(name: "product", value: .string("deposit"))])
         #expect(entry.claims.map(\.scope.description) == [EntryTests.object, EntryTests.subject])
         #expect(entry.claims.map { $0.claims.map(\.name) } == [["sha256", "size"], ["name"]])
         #expect(entry.index == 7)

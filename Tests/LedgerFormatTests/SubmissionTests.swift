@@ -54,7 +54,7 @@ struct SubmissionTests {
         #expect(submission.actor.description == subject)
         #expect(submission.streams.map(\.description) == [SubmissionTests.object, subject])
         #expect(submission.claims.map(\.scope) == submission.streams)
-        #expect(submission.claims.map { $0.claims.map(\.name) } == [["sha256", "sm3"], ["size"]])
+        #expect(submission.claims.map { $0.claims.values.map(\.name) } == [["sha256", "sm3"], ["size"]])
     }
 
     @Test("are equal where they differ only in order, and only there")
@@ -119,8 +119,8 @@ struct SubmissionTests {
                     request: #require(RequestKey("019b76da-4c0c-7000-8000-000000000002")),
                     actor: .system,
                     streams: [scope],
-                    body: JSONReader.parse(Array(SubmissionTests.body.utf8)).object ?? [],
-                    claims: [Submission.Scope(scope: scope, claims: claims)]
+                    body: JSONObjectText(parsing: Array(SubmissionTests.body.utf8)),
+                    claims: [Submission.Scope(scope: scope, claims: JSONObjectText(claims))]
                 )
                 return nil
             } catch {

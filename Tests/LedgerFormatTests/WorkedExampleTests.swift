@@ -82,15 +82,15 @@ struct WorkedExampleTests {
             request: #require(RequestKey("019b76da-4c0c-7000-8000-000000000002")),
             actor: .system,
             streams: [object],
-            body: [
+            body: JSONObjectText([
                 JSONMember(name: "product", value: .string("deposit")),
                 JSONMember(name: "channel", value: .string("api")),
                 JSONMember(name: "media_type", value: .string("text/plain")),
-            ],
+            ]),
             claims: [
                 Submission.Scope(
                     scope: object,
-                    claims: openings.map { JSONMember(name: $0.name, value: $0.value) }
+                    claims: JSONObjectText(openings.map { JSONMember(name: $0.name, value: $0.value) })
                 )
             ]
         )

@@ -36,7 +36,7 @@ import Testing
         let digest = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
         try fixture.whileOpen { ledger in
             _ = try ledger.submit((0..<20).map { _ in try Sample.deposit(digest: digest, fileName: secret) })
-            #expect(try ledger.find(document: digest).count == 20)
+            #expect(try ledger.find(document: #require(Digest(hex: digest))).count == 20)
         }
         let raw = try #require(Hex.decode(digest))
         for directory in [fixture.locations.store, fixture.locations.index, fixture.directory + "/lock"] {
@@ -74,7 +74,7 @@ import Testing
         try fixture.whileOpen { ledger in
             #expect(throws: LedgerError.erasedClaims(index: index)) { try ledger.open(index, names: nil) }
             #expect(try ledger.open(other, names: nil).count == 2)
-            #expect(try ledger.find(document: digest).map(\.index) == [other])
+            #expect(try ledger.find(document: #require(Digest(hex: digest))).map(\.index) == [other])
             _ = try ledger.proveInclusion(of: index)
             // A retry still finds its receipt.
             #expect(try ledger.submit([submission]).receipts[0].index == index)

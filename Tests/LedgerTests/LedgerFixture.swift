@@ -125,10 +125,12 @@ final class Answer: @unchecked Sendable {
         sem_post(semaphore)
     }
 
-    func wait() throws -> AppendOutcome {
+    func wait() throws -> AppendOutcome { try result().get() }
+
+    func result() throws -> Result<AppendOutcome, LedgerError> {
         while sem_wait(semaphore) != 0 {}
         guard let value else { throw Unexpected("no answer") }
-        return try value.get()
+        return value
     }
 }
 
@@ -150,7 +152,7 @@ enum Sample {
             request: request ?? Sample.request(),
             actor: .system,
             streams: streams,
-            body: body.map { JSONMember(name: $0.key, value: $0.value) },
+            body: JSONObjectText(body.map { JSONMember(name: $0.key, value: $0.value) }),
             claims: claims
         )
     }
@@ -171,10 +173,10 @@ enum Sample {
             claims: [
                 Submission.Scope(
                     scope: object,
-                    claims: [
+                    claims: JSONObjectText([
                         JSONMember(name: "sha256", value: .string(digest)),
                         JSONMember(name: "file_name", value: .string(fileName)),
-                    ]
+                    ])
                 )
             ]
         )

@@ -56,64 +56,19 @@ import Testing
 
     @Test func documentsAreFoundAtOnceAndAfterRestart() throws {
         let fixture = try LedgerFixture()
-        let digest = String(repeating: "e1", count: 32)
+        let hex = String(repeating: "e1", count: 32)
+        let digest = try #require(Digest(hex: hex))
         let indexes = try fixture.whileOpen { ledger in
-            let first = try ledger.submit([Sample.deposit(digest: digest)]).receipts[0].index
+            let first = try ledger.submit([Sample.deposit(digest: hex)]).receipts[0].index
             #expect(try ledger.find(document: digest).map(\.index) == [first])
-            let second = try ledger.submit([Sample.deposit(), Sample.deposit(digest: digest)]).receipts[1].index
+            let second = try ledger.submit([Sample.deposit(), Sample.deposit(digest: hex)]).receipts[1].index
             #expect(try ledger.find(document: digest).map(\.index) == [first, second])
-            #expect(try ledger.find(document: String(repeating: "e2", count: 32)).isEmpty)
+            #expect(try ledger.find(document: .zero).isEmpty)
             return [first, second]
         }
         #expect(try fixture.whileOpen { try $0.find(document: digest).map(\.index) } == indexes)
         removeTree(fixture.locations.index)
         #expect(try fixture.whileOpen { try $0.find(document: digest).map(\.index) } == indexes)
-    }
-
-    /// Look-ups go block by block; equal keys in several blocks are all found.
-    @Test func lookupsReachOverBlocks() throws {
-        let fixture = try LedgerFixture()
-        let index = try LookupIndex(
-            directory: fixture.locations.index,
-            mapBytes: 64 << 20,
-            readers: 8,
-            key: [UInt8](repeating: 7, count: 32),
-            ledger: [1]
-        )
-        let digest = String(repeating: "0f", count: 32)
-        let positions: [UInt64] = [0, 65_535, 65_536, 131_071, 131_072, 200_000]
-        let submitter = SubmitterReference("shop", SHA256Hasher())
-        let scope = StreamID(kind: .object, id: try Sample.id())
-        let opening = Opening(scope: scope, name: "sha256", salt: [], value: .string(digest))
-        let records = try positions.map { position in
-            let entry = Entry(
-                index: position,
-                previous: .zero,
-                time: LedgerTime(microseconds: Int64(position)),
-                submitter: "shop",
-                submission: try Sample.deposit(),
-                streams: [],
-                claims: []
-            )
-            return LookupRecord(
-                entry: entry,
-                leaf: .zero,
-                request: RequestReference(submitter: submitter, request: entry.request),
-                openings: [[opening]],
-                hash: index.hash
-            )
-        }
-        try index.store(records)
-        #expect(try index.indexes(ofDocument: digest) == positions)
-        #expect(try index.candidates(leaf: .zero) == positions)
-        #expect(try index.indexed() == 200_001)
-        let upward = try index.indexes(ofType: "evidence.deposited", from: 65_536, limit: 2, reverse: false)
-        #expect(upward == [65_536, 131_071])
-        let downward = try index.indexes(ofSubmitter: "shop", from: 65_536, limit: 2, reverse: true)
-        #expect(downward == [65_536, 65_535])
-        #expect(try index.indexes(of: records.map(\.request)) == positions)
-        let unknown = RequestReference(submitter: submitter, request: try Sample.request())
-        #expect(try index.indexes(of: [unknown]) == [nil])
     }
 
     @Test func watchersHearOfEveryCheckpoint() throws {

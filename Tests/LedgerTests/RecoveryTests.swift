@@ -29,7 +29,7 @@ import Testing
         let ledger = try fixture.open(keyring: keyring)
         #expect(ledger.origin == "test.example/ledger/incarnation/2" && ledger.incarnation == 2)
         let recovered = try ledger.list(EntryFilter(type: "system.recovered"), from: nil, limit: 10, reverse: false)
-        let body = try JSONValue.object(Entry(#require(recovered.entries.first).bytes).body)
+        let body = try Entry(#require(recovered.entries.first).bytes).body
         #expect(body["lock_size"]?.int.map { $0 >= Int64(lost.checkpoint.size) } == true)
         #expect(body["size"]?.int.map { $0 < Int64(lost.checkpoint.size) } == true)
         // What was signed before the backup is still a prefix, under the old key.

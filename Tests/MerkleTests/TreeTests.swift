@@ -29,6 +29,50 @@ struct TreeTests {
         }
     }
 
+    @Test("Appending subtree by subtree gives what appending leaf by leaf gives")
+    func appendingSubtrees() throws {
+        let tree = ReferenceTree(distinct: 300)
+        var hasher = SHA256Hasher()
+        for level: UInt8 in 0...6 {
+            let width = UInt64(1) << UInt64(level)
+            var byLeaves = CompactRange()
+            var bySubtrees = CompactRange()
+            for number in 0..<(300 / width) {
+                var above: [Digest] = []
+                for index in number * width..<(number + 1) * width {
+                    // What the last leaf completes ends with the subtree itself and those above it.
+                    above = []
+                    byLeaves.append(tree.leaf(index), hasher: &hasher) { if $0 >= level { above.append($1) } }
+                }
+                let subtree = tree.root(from: number * width, count: width)
+                var completed: [(level: UInt8, hash: Digest)] = []
+                bySubtrees.append(subtree: subtree, level: level, hasher: &hasher) { completed.append(($0, $1)) }
+                #expect(bySubtrees == byLeaves && bySubtrees.size == (number + 1) * width)
+                #expect(completed.map(\.hash) == above, "level \(level), number \(number)")
+                let levels = (0...UInt8((number + 1).trailingZeroBitCount)).map { level + $0 }
+                #expect(completed.map(\.level) == levels)
+            }
+        }
+    }
+
+    @Test("Subtrees of falling size make the tree of all their leaves")
+    func joinedSubtrees() {
+        let tree = ReferenceTree(distinct: 300)
+        var hasher = SHA256Hasher()
+        var joined = CompactRange()
+        // A tree of whole chunks of 64 leaves and one that is not whole, as chunks of a ledger are joined.
+        for (start, count) in [(0, 64), (64, 64), (128, 64), (192, 45)] as [(UInt64, UInt64)] {
+            var first = start
+            for peak in ProofBuilder.peaks(size: count) {
+                let width = UInt64(1) << UInt64(peak.level)
+                let subtree = tree.root(from: first, count: width)
+                joined.append(subtree: subtree, level: peak.level, hasher: &hasher) { _, _ in }
+                first += width
+            }
+        }
+        #expect(joined.size == 237 && joined.root(&hasher) == tree.root(count: 237))
+    }
+
     @Test("Roots are folded from complete subtrees")
     func roots() throws {
         let tree = ReferenceTree(distinct: 300)

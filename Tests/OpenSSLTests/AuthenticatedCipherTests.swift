@@ -45,50 +45,101 @@ struct AuthenticatedCipherTests {
 
     @Test("opens what the specification sealed", arguments: vectors)
     func specification(vector: Vector) throws {
-        let cipher = try AuthenticatedCipher(key: #require(Hex.decode(vector.key)))
+        let key = try CipherKey(#require(Hex.decode(vector.key)))
         let sealed = try #require(Hex.decode(vector.nonce + vector.ciphertext + vector.tag))
         let context = try #require(Hex.decode(vector.context))
-        #expect(try Hex.encode(cipher.open(sealed, context: context)) == vector.plaintext)
+        #expect(try Hex.encode(AuthenticatedCipher().opened(sealed, key, context)) == vector.plaintext)
     }
 
     @Test("opens what it sealed", arguments: [0, 1, 15, 16, 17, 1_000, 100_000])
     func roundTrip(count: Int) throws {
-        let cipher = try AuthenticatedCipher(key: SecureRandom.bytes(32))
+        let cipher = try AuthenticatedCipher()
+        let key = try CipherKey(SecureRandom.bytes(32))
         let plaintext = try SecureRandom.bytes(count)
         for context in [[], Array("context".utf8)] {
-            let sealed = try cipher.seal(plaintext, context: context)
+            let sealed = try cipher.sealed(plaintext, key, context)
             #expect(sealed.count == count + AuthenticatedCipher.overhead)
-            #expect(try cipher.open(sealed, context: context) == plaintext)
+            #expect(try cipher.opened(sealed, key, context) == plaintext)
             // Another nonce each time.
-            #expect(try cipher.seal(plaintext, context: context).prefix(12) != sealed.prefix(12))
+            #expect(try cipher.sealed(plaintext, key, context).prefix(12) != sealed.prefix(12))
         }
     }
 
     @Test("refuses what was changed in any bit, cut, bound to another context or sealed under another key")
     func refusals() throws {
-        let cipher = try AuthenticatedCipher(key: SecureRandom.bytes(32))
+        let cipher = try AuthenticatedCipher()
+        let key = try CipherKey(SecureRandom.bytes(32))
         let context = Array("context".utf8)
-        let sealed = try cipher.seal(Array("a plaintext".utf8), context: context)
+        let sealed = try cipher.sealed(Array("a plaintext".utf8), key, context)
         for bit in 0..<(sealed.count * 8) {
             var changed = sealed
             changed[bit / 8] ^= 1 << UInt8(bit % 8)
-            #expect(throws: OpenSSLError.self, "bit \(bit)") { try cipher.open(changed, context: context) }
+            #expect(throws: OpenSSLError.self, "bit \(bit)") { try cipher.opened(changed, key, context) }
         }
         for count in 0..<sealed.count {
-            #expect(throws: OpenSSLError.self) { try cipher.open(Array(sealed.prefix(count)), context: context) }
+            #expect(throws: OpenSSLError.self) { try cipher.opened(Array(sealed.prefix(count)), key, context) }
         }
         for other in [[], Array("contexu".utf8), context + [0]] {
-            #expect(throws: OpenSSLError.self) { try cipher.open(sealed, context: other) }
+            #expect(throws: OpenSSLError.self) { try cipher.opened(sealed, key, other) }
         }
         #expect(throws: OpenSSLError.self) {
-            try AuthenticatedCipher(key: SecureRandom.bytes(32)).open(sealed, context: context)
+            try cipher.opened(sealed, CipherKey(SecureRandom.bytes(32)), context)
         }
+        // A refusal spoils nothing for what comes after.
+        #expect(try cipher.opened(sealed, key, context) == Array("a plaintext".utf8))
+    }
+
+    /// The contexts keep the last key they had; each message must get its own all the same.
+    @Test("seals and opens under keys that change from message to message")
+    func changingKeys() throws {
+        let cipher = try AuthenticatedCipher()
+        let keys = try (0..<3).map { _ in try CipherKey(SecureRandom.bytes(32)) }
+        let order = [0, 0, 1, 0, 1, 1, 2, 0, 2, 2, 1]
+        let sealed = try order.map { try cipher.sealed([UInt8($0)], keys[$0], []) }
+        for (position, owner) in order.enumerated() {
+            // One that knows no key yet opens the same.
+            #expect(try AuthenticatedCipher().opened(sealed[position], keys[owner], []) == [UInt8(owner)])
+            #expect(try cipher.opened(sealed[position], keys[owner], []) == [UInt8(owner)])
+            #expect(throws: OpenSSLError.self) { try cipher.opened(sealed[position], keys[(owner + 1) % 3], []) }
+        }
+    }
+
+    @Test("seals another key as the 32 bytes it is")
+    func wrappedKeys() throws {
+        let cipher = try AuthenticatedCipher()
+        let bytes = try SecureRandom.bytes(32)
+        let key = try CipherKey(SecureRandom.bytes(32))
+        let context = Array("key".utf8)
+        var sealed: [UInt8] = []
+        try cipher.seal(CipherKey(bytes), key: key, context: context.span, to: &sealed)
+        #expect(sealed.count == 60)
+        #expect(try cipher.opened(sealed, key, context) == bytes)
+    }
+
+    @Test("appends what it seals, and puts what it opens in place of what there was")
+    func buffers() throws {
+        let cipher = try AuthenticatedCipher()
+        let key = try CipherKey(SecureRandom.bytes(32))
+        let texts: [[UInt8]] = [[1, 2, 3], [4], []]
+        let context = texts[2]
+        var sealed = Array("head".utf8)
+        for text in texts { try cipher.seal(text.span, key: key, context: context.span, to: &sealed) }
+        #expect(sealed.starts(with: "head".utf8))
+        var opened = Array("something longer than what is opened".utf8)
+        var rest = sealed[4...]
+        for text in texts {
+            let message = rest.prefix(text.count + AuthenticatedCipher.overhead)
+            rest = rest.dropFirst(message.count)
+            try message.withUnsafeBytes { try cipher.open($0, key: key, context: context.span, to: &opened) }
+            #expect(opened == text)
+        }
+        #expect(rest.isEmpty)
     }
 
     @Test("takes keys of 32 bytes only")
     func keys() {
         for count in [0, 16, 24, 31, 33] {
-            #expect(throws: OpenSSLError.self) { try AuthenticatedCipher(key: [UInt8](repeating: 1, count: count)) }
+            #expect(throws: OpenSSLError.self) { try CipherKey([UInt8](repeating: 1, count: count)) }
         }
     }
 
@@ -96,5 +147,36 @@ struct AuthenticatedCipherTests {
     func random() throws {
         for count in [0, 1, 32, 1_000] { #expect(try SecureRandom.bytes(count).count == count) }
         #expect(try Set((0..<1_000).map { _ in try SecureRandom.bytes(16) }).count == 1_000)
+    }
+
+    @Test("random bytes drawn in blocks come in the number asked for and never twice")
+    func supply() throws {
+        let supply = RandomSupply()
+        // Several blocks, with draws that do not fit into what is left of one.
+        let draws = try (0..<5_000).map { _ in try supply.bytes(12) } + (0..<300).map { _ in try supply.bytes(32) }
+        #expect(draws.map(\.count) == Array(repeating: 12, count: 5_000) + Array(repeating: 32, count: 300))
+        #expect(Set(draws.map { $0.prefix(12) }).count == draws.count)
+        #expect(!draws.contains { $0.allSatisfy { $0 == 0 } })
+        for count in [0, 1, 4_095, 4_096, 4_096] { #expect(try supply.bytes(count).count == count) }
+        var bytes: [UInt8] = [7]
+        try supply.append(16, to: &bytes)
+        #expect(bytes.count == 17 && bytes[0] == 7)
+        // Bits are as often set as not; eleven deviations of 508,800 coins.
+        let set = draws.reduce(0) { $0 + $1.prefix(12).reduce(0) { $0 + $1.nonzeroBitCount } }
+        #expect(abs(Double(set) / Double(draws.count * 96) - 0.5) < 0.008)
+    }
+}
+
+extension AuthenticatedCipher {
+    fileprivate func sealed(_ plaintext: [UInt8], _ key: CipherKey, _ context: [UInt8]) throws -> [UInt8] {
+        var sealed: [UInt8] = []
+        try seal(plaintext.span, key: key, context: context.span, to: &sealed)
+        return sealed
+    }
+
+    fileprivate func opened(_ sealed: [UInt8], _ key: CipherKey, _ context: [UInt8]) throws -> [UInt8] {
+        var plaintext: [UInt8] = []
+        try sealed.withUnsafeBytes { try open($0, key: key, context: context.span, to: &plaintext) }
+        return plaintext
     }
 }

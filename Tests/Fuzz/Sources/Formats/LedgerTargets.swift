@@ -24,11 +24,20 @@ import OpenSSL
         claims: submission.claims.map { scope in
             Entry.Scope(
                 scope: scope.scope,
-                claims: scope.claims.map { CommittedClaim(name: $0.name, commitment: .zero) }
+                claims: scope.claims.values.map { CommittedClaim(name: $0.name, commitment: .zero) }
             )
         }
     )
     let encoded = entry.encoded
+    var written: [UInt8] = []
+    Entry.encode(
+        submission,
+        Entry.Head(index: 0, previous: .zero, time: .maximum, submitter: "fuzz"),
+        numbers: submission.streams.map { _ in 0 },
+        commitments: submission.claims.flatMap { $0.claims.members.map { _ in Digest.zero } },
+        to: &written
+    )
+    check(written == encoded, "a submission makes two entries")
     guard encoded.count <= FormatLimits.entryBytes else { return }
     do {
         let read = try Entry(encoded)

@@ -10,9 +10,23 @@ import Merkle
         check(again.canonicalBytes == canonical, "the canonical form has another one")
         check(again == value || canonical != bytes, "the canonical form is read as another value")
         check(refusalPassingOver(bytes) == nil, "what is read is not passed over")
+        if let members = value.object { checkObjectText(bytes, members) }
     } catch {
         check(0...bytes.count ~= error.offset, "refused at a place beyond the text")
         check(refusalPassingOver(bytes) == error, "passing over is not as strict as reading")
+        check((try? JSONObjectText(parsing: bytes)) == nil, "reading as text is not as strict as reading")
+    }
+}
+
+/// Read as text, an object has the canonical form its tree has, and its members stand where it says.
+private func checkObjectText(_ bytes: [UInt8], _ members: [JSONMember]) {
+    guard let text = try? JSONObjectText(parsing: bytes) else { fatalError("an object is not read as text") }
+    check(text.bytes == JSONValue.object(members).canonicalBytes, "an object has two canonical forms")
+    let sorted = members.sorted { JSONWriter.precedes($0.name, $1.name) }
+    check(text.members.count == sorted.count)
+    for (member, expected) in zip(text.members, sorted) {
+        check(text.bytes[member.value].elementsEqual(expected.value.canonicalBytes), "a value stands elsewhere")
+        check(text.name(of: member).utf8.elementsEqual(expected.name.utf8), "a name stands elsewhere")
     }
 }
 

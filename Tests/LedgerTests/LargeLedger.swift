@@ -1,0 +1,89 @@
+import Glibc
+import JSON
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Testing
+
+@testable import Ledger
+
+/// A stopped ledger of two whole chunks and the beginning of a third, and what it takes to damage it again and again.
+struct LargeLedger {
+    let fixture: LedgerFixture
+    let contracts: [StreamID]
+    let digests: [String]
+    /// Deposits of the first, the second and the third chunk, of different submitters.
+    let deposits: [Deposit]
+    let size: UInt64
+
+    struct Deposit {
+        let index: UInt64
+        let submission: Submission
+        let submitter: String
+
+        /// The key of its row in the look-up index.
+        var requestKey: [UInt8] {
+            let submitter = SubmitterReference(submitter, SHA256Hasher())
+            var key: [UInt8] = []
+            RequestReference(submitter: submitter, request: submission.request).append(to: &key)
+            return key
+        }
+    }
+
+    init() throws {
+        let fixture = try LedgerFixture()
+        let contracts = try (0..<3).map { _ in StreamID(kind: .contract, id: try Sample.id()) }
+        let subjects = try (0..<20).map { _ in StreamID(kind: .subject, id: try Sample.id()) }
+        let digests = (0..<5).map { String(repeating: "0\($0)", count: 32) }
+        var deposits: [Deposit] = []
+        size = try fixture.whileOpen { ledger in
+            for call in 0..<66 {
+                var submissions = try (0..<500).map { number in
+                    try Sample.viewed(contract: contracts[number % 3], subject: subjects[number % 20])
+                }
+                submissions[77] = try Sample.deposit(digest: digests[call % 5])
+                submissions[377] = try Sample.deposit(digest: digests[(call + 2) % 5])
+                let submitter = ["one", "two"][call % 2]
+                let index = try ledger.submit(submissions, as: submitter).receipts[77].index
+                if [3, 40, 65].contains(call) {
+                    deposits.append(Deposit(index: index, submission: submissions[77], submitter: submitter))
+                }
+            }
+            return ledger.checkpoint.size
+        } + 1
+        self.fixture = fixture
+        self.contracts = contracts
+        self.digests = digests
+        self.deposits = deposits
+        for (name, path) in files { try copyFile(path, fixture.directory + "/kept-" + name) }
+    }
+
+    private var files: [(name: String, path: String)] {
+        [("store", fixture.locations.store + "/data.mdb"), ("index", fixture.locations.index + "/data.mdb")]
+    }
+
+    /// Undoes every damage.
+    func restore() throws {
+        for (name, path) in files { try copyFile(fixture.directory + "/kept-" + name, path) }
+    }
+
+    /// Changes a database of the look-up index.
+    func tamperIndex(_ name: String, _ body: (borrowing WriteTransaction, Database) throws -> Void) throws {
+        let environment = try Environment(directory: fixture.locations.index, mapBytes: 64 << 20, databases: 6)
+        let database = try environment.databases([name], create: false)[0]
+        try environment.write { try body($0, database) }
+    }
+}
+
+extension [UInt8] {
+    /// With one byte changed.
+    func changed(at position: Int, by mask: UInt8 = 1) -> [UInt8] {
+        var bytes = self
+        bytes[position] ^= mask
+        return bytes
+    }
+
+    /// The number of the two bytes at a place.
+    func offset(at position: Int) -> UInt64 { UInt64(self[position]) << 8 | UInt64(self[position + 1]) }
+}

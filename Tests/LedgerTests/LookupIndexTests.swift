@@ -1,0 +1,172 @@
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Testing
+
+@testable import Ledger
+
+@Suite struct LookupIndexTests {
+    private static func open(_ fixture: LedgerFixture, ledger: [UInt8] = [1]) throws -> LookupIndex {
+        try LookupIndex(
+            directory: fixture.locations.index,
+            // Small, so that it has to grow.
+            mapBytes: 1 << 18,
+            readers: 8,
+            key: [UInt8](repeating: 7, count: 32),
+            ledger: ledger
+        )
+    }
+
+    /// Every question, answered from two blocks and a tail, against going through all records.
+    @Test func answersAreThoseOfGoingThroughAll() throws {
+        let fixture = try LedgerFixture()
+        let records = SyntheticRecords(2 * Int(LookupBlock.entries) + 700, seed: 3)
+        let index = try LookupIndexTests.open(fixture)
+        // Entries come into the tail; from there whole blocks move into the environment. At no stage may a record be
+        // missing or be there twice.
+        try expect(index, SyntheticRecords(0, seed: 3))
+        index.tail.add(records.all)
+        try expect(index, records)
+        for block in records.blocks {
+            let oldest = try #require(index.tail.oldest(Int(LookupBlock.entries), below: records.all.last?.index ?? 0))
+            #expect(oldest.map(\.index) == block.map(\.index))
+            try index.store(oldest)
+            // In both for a moment, and found once all the same.
+            try expect(index, records)
+            index.tail.drop(oldest)
+        }
+        try expect(index, records)
+        #expect(index.tail.oldest(Int(LookupBlock.entries), below: .max) == nil)
+        #expect(index.tail.count == 700)
+        #expect(try index.indexed() == 2 * LookupBlock.entries)
+        for record in [0, 9_999, 16_383, 16_384, 32_767].map({ records.all[$0] }) {
+            #expect(try index.contradiction(record) == nil)
+        }
+        for block in records.blocks {
+            #expect(try index.agrees(LookupBlock(block, hash: index.hash), documents: true))
+        }
+    }
+
+    private func expect(_ index: LookupIndex, _ records: SyntheticRecords) throws {
+        for digest in records.documents.prefix(5) + [.zero] {
+            #expect(try index.indexes(ofDocument: digest) == records.indexes { $0.documents.contains(digest) })
+        }
+        for record in stride(from: 0, to: records.all.count, by: 4_001).map({ records.all[$0] }) {
+            let candidates = try index.candidates(leaf: record.leaf)
+            let alike = records.indexes { $0.leaf.bytes.prefix(8) == record.leaf.bytes.prefix(8) }
+            #expect(candidates.contains(record.index) && Set(candidates).isSubset(of: alike))
+        }
+        #expect(try index.candidates(leaf: .zero).isEmpty)
+        let references = records.all.map(\.request)
+        #expect(try index.indexes(of: references) == records.all.map(\.index))
+        let unknown = RequestKey(value: ID128(high: 1 << 63, low: 5))
+        for name in SyntheticRecords.submitters + ["nobody"] {
+            let reference = RequestReference(submitter: SubmitterReference(name, SHA256Hasher()), request: unknown)
+            #expect(try index.indexes(of: [reference]) == [nil])
+        }
+        let types = Dictionary(grouping: records.all, by: \.type).mapValues { $0.map(\.index) }
+        let submitters = Dictionary(grouping: records.all, by: \.submitter).mapValues { $0.map(\.index) }
+        for from in [0, 16_383, 16_384, 20_000, 32_768, UInt64.max] {
+            for reverse in [false, true] {
+                func page(_ all: [UInt64]?, _ limit: Int) -> [UInt64] {
+                    let wanted = (all ?? []).filter { reverse ? $0 <= from : $0 >= from }
+                    return Array((reverse ? wanted.reversed() : wanted).prefix(limit))
+                }
+                for name in SyntheticRecords.types + ["evidence.deposite"] {
+                    for limit in [1, 100_000] {
+                        let found = try index.indexes(ofType: name, from: from, limit: limit, reverse: reverse)
+                        #expect(found == page(types[name], limit), "\(name) from \(from)")
+                    }
+                }
+                for name in SyntheticRecords.submitters + ["twoo"] {
+                    let found = try index.indexes(ofSubmitter: name, from: from, limit: 700, reverse: reverse)
+                    #expect(found == page(submitters[name], 700), "\(name) from \(from)")
+                }
+            }
+        }
+    }
+
+    @Test func recordsThatDifferAreContradictions() throws {
+        let fixture = try LedgerFixture()
+        let records = SyntheticRecords(Int(LookupBlock.entries), seed: 4).all
+        let index = try LookupIndexTests.open(fixture)
+        try index.store(records)
+        let known = try #require(records.first { $0.documents.sha256 != nil && $0.index > 5_000 })
+        var strange = DocumentDigests()
+        strange.note("sha256", .zero)
+        let other = records[Int(known.index) - 1].request
+        func record(
+            leaf: Digest? = nil,
+            type: String? = nil,
+            submitter: String? = nil,
+            request: RequestReference? = nil,
+            documents: DocumentDigests? = nil
+        ) -> LookupRecord {
+            LookupRecord(
+                index: known.index,
+                leaf: leaf ?? known.leaf,
+                type: type ?? known.type,
+                submitter: submitter ?? known.submitter,
+                request: request ?? known.request,
+                documents: documents ?? known.documents
+            )
+        }
+        for (changed, name) in [
+            (record(), nil), (record(leaf: .zero), "leaf hash"), (record(type: "evidence.destroyed"), "type"),
+            (record(submitter: "nobody"), "submitter"), (record(request: other), "request key"),
+            (record(documents: strange), "document digest"),
+            // Claims that cannot be read any more say nothing.
+            (record(documents: DocumentDigests()), nil),
+        ] {
+            #expect(try index.contradiction(changed) == name)
+            var block = records
+            block[Int(known.index)] = changed
+            let isRequestOrNothing = name == nil || name == "request key"
+            let agrees = try index.agrees(LookupBlock(block, hash: index.hash), documents: name == "document digest")
+            #expect(agrees == isRequestOrNothing)
+        }
+    }
+
+    @Test func whatIsStoredStaysAcrossARestartOfTheSameLedger() throws {
+        let fixture = try LedgerFixture()
+        let records = SyntheticRecords(Int(LookupBlock.entries), seed: 5)
+        do {
+            let index = try LookupIndexTests.open(fixture)
+            #expect(try index.indexed() == 0 && index.totals().areWhole)
+            try index.store(records.all)
+        }
+        do {
+            let index = try LookupIndexTests.open(fixture)
+            #expect(try index.indexed() == LookupBlock.entries && index.totals().areWhole)
+            try expect(index, records)
+            try index.environment.resizeMap(bytes: 64 << 20)
+            try index.environment.write { try $0.set(index.meta, LookupIndex.formatKey, Array("other".utf8)) }
+            #expect(try index.totals().ledger == nil)
+        }
+        // Another layout, and another ledger, are emptied.
+        for ledger: [UInt8] in [[1], [2]] {
+            let index = try LookupIndexTests.open(fixture, ledger: ledger)
+            #expect(try index.indexed() == 0)
+            #expect(try index.totals().rows.allSatisfy { $0.count == 0 })
+            #expect(try index.totals().ledger == ledger)
+            try index.store(records.all)
+            try expect(index, records)
+            try index.clear()
+            #expect(try index.indexed() == 0)
+            try index.store(records.all)
+        }
+    }
+
+    /// Blocks are only ever added in their order.
+    @Test func aBlockIsStoredOnce() throws {
+        let fixture = try LedgerFixture()
+        let index = try LookupIndexTests.open(fixture)
+        let blocks = SyntheticRecords(2 * Int(LookupBlock.entries), seed: 6).blocks
+        try index.store(blocks[0])
+        #expect(throws: LMDBError.self) { try index.store(blocks[0]) }
+        try index.store(blocks[1])
+        #expect(throws: LMDBError.self) { try index.store(blocks[0]) }
+        #expect(try index.indexed() == 2 * LookupBlock.entries)
+    }
+}
