@@ -73,7 +73,9 @@ struct BatchBuilder {
         let submitter = SubmitterReference(call.submitter, memory.hasher)
         let references = call.submissions.map { RequestReference(submitter: submitter, request: $0.request) }
         let recorded = try index.indexes(of: references)
+        var claims = ClaimsPosition()
         for (position, submission) in call.submissions.enumerated() {
+            defer { claims.pass(submission) }
             let reference = references[position]
             if let known = recorded[position] ?? requests[reference] {
                 if known >= state.size {
@@ -97,7 +99,7 @@ struct BatchBuilder {
                 }
                 continue
             }
-            try stage(submission, at: position, by: call.submitter, reference, &draft, transaction, &memory)
+            try stage(call, position, claims, reference, &draft, transaction, &memory)
             guard let event = memory.staging.events.last, event.entry.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
@@ -117,29 +119,30 @@ struct BatchBuilder {
     // MARK: One event
 
     private func stage(
-        _ submission: Submission,
-        at position: Int,
-        by submitter: String,
+        _ call: PendingAppend,
+        _ position: Int,
+        _ claims: ClaimsPosition,
         _ reference: RequestReference,
         _ draft: inout ChainState,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws {
+        let submission = call.submissions[position]
         let index = draft.size
         let time = draft.nextTime(now)
-        memory.staging.clearEvent()
+        memory.staging.numbers.removeAll(keepingCapacity: true)
         for stream in submission.streams {
             let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }
-        try seal(submission, index, transaction, &memory)
+        try seal(submission, call.claims, claims, index, transaction, &memory)
         let start = memory.staging.bytes.count
         Entry.encode(
             submission,
-            Entry.Head(index: index, previous: draft.previous, time: time, submitter: submitter),
+            Entry.Head(index: index, previous: draft.previous, time: time, submitter: call.submitter),
             numbers: memory.staging.numbers,
-            commitments: memory.staging.commitments,
+            commitments: call.claims.commitments[claims.claim...],
             to: &memory.staging.bytes
         )
         let end = memory.staging.bytes.count
@@ -156,7 +159,6 @@ struct BatchBuilder {
                 index: index,
                 time: time,
                 leaf: leaf,
-                documents: DocumentDigests(submission),
                 entry: start..<end,
                 row: end..<memory.staging.bytes.count
             )
@@ -165,6 +167,8 @@ struct BatchBuilder {
 
     private func seal(
         _ submission: Submission,
+        _ prepared: PreparedClaims,
+        _ claims: ClaimsPosition,
         _ index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
@@ -174,12 +178,12 @@ struct BatchBuilder {
             let number = submission.streams.firstIndex(of: scope.scope).map { memory.staging.numbers[$0] }
             let start = memory.staging.bytes.count
             try memory.claims.seal(
-                scope,
+                prepared.plaintext.span.extracting(prepared.scopes[claims.scope + ordinal]),
+                scope: scope.scope,
                 isNew: number == 0,
                 index: index,
                 transaction,
                 schema,
-                commitments: &memory.staging.commitments,
                 freshScopes: &memory.staging.freshScopes,
                 to: &memory.staging.bytes
             )
@@ -222,7 +226,7 @@ struct BatchBuilder {
                     type: call.submissions[event.position].type.name,
                     submitter: call.submitter,
                     request: event.reference,
-                    documents: event.documents
+                    documents: call.claims.documents[event.position]
                 )
             )
         }
@@ -272,13 +276,14 @@ struct BatchBuilder {
     }
 }
 
-extension DocumentDigests {
-    /// Those among the claims of a submission.
-    fileprivate init(_ submission: Submission) {
-        self.init()
-        for scope in submission.claims {
-            let text = scope.claims.bytes.span
-            for claim in scope.claims.members { note(text.extracting(claim.name), text.extracting(claim.value)) }
-        }
+/// Where an event's claims begin among those of its call.
+private struct ClaimsPosition {
+    private(set) var scope = 0
+    private(set) var claim = 0
+
+    /// Goes on to the next event.
+    mutating func pass(_ submission: Submission) {
+        scope += submission.claims.count
+        for scope in submission.claims { claim += scope.claims.members.count }
     }
 }

@@ -28,50 +28,31 @@ struct SealedClaims {
         wrapping = try AuthenticatedCipher(random: random)
     }
 
-    /// Salts claims, commits to them and seals them for the entry at `index`.
+    /// Seals claims of one scope for the entry at `index` and appends the message.
     ///
     /// - Parameters:
+    ///   - plaintext: as `PreparedClaims` makes it.
     ///   - isNew: the scope is a stream without entries, so it can have no data key yet.
-    ///   - commitments: takes the commitments, in the claims' order.
     ///   - freshScopes: takes the scope where it got its data key.
     mutating func seal(
-        _ scope: Submission.Scope,
+        _ plaintext: Span<UInt8>,
+        scope: StreamID,
         isNew: Bool,
         index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ schema: StoreSchema,
-        commitments: inout [Digest],
         freshScopes: inout [StreamID],
         to sealed: inout [UInt8]
     ) throws {
-        // Out of `self` while spans of it are read.
-        var plaintext = SealedClaims.take(&self.plaintext)
-        defer { self.plaintext = plaintext }
-        let text = scope.claims
-        for claim in text.members {
-            let salt = plaintext.count
-            try random.append(FormatLimits.saltBytes, to: &plaintext)
-            plaintext.append(UInt8(claim.value.count >> 8))
-            plaintext.append(UInt8(claim.value.count & 255))
-            plaintext.append(contentsOf: text.bytes[claim.value])
-            preimage.removeAll(keepingCapacity: true)
-            ClaimCommitment.append(
-                salt: plaintext.span.extracting(salt..<salt + FormatLimits.saltBytes),
-                name: text.bytes.span.extracting(claim.name),
-                value: text.bytes.span.extracting(claim.value),
-                to: &preimage
-            )
-            commitments.append(hasher.hash(preimage))
-        }
         let key: CipherKey
-        if !isNew, let known = try self.key(of: scope.scope, transaction, schema) {
+        if !isNew, let known = try self.key(of: scope, transaction, schema) {
             key = known
         } else {
-            key = try freshKey(of: scope.scope, transaction, schema)
-            freshScopes.append(scope.scope)
+            key = try freshKey(of: scope, transaction, schema)
+            freshScopes.append(scope)
         }
-        SealedClaims.context(scope.scope, index, in: &context)
-        try cipher.seal(plaintext.span, key: key, context: context.span, to: &sealed)
+        SealedClaims.context(scope, index, in: &context)
+        try cipher.seal(plaintext, key: key, context: context.span, to: &sealed)
     }
 
     /// Makes the data key of a scope.
