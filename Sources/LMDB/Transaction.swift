@@ -64,6 +64,18 @@ extension Readable where Self: ~Copyable {
         return body(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
     }
 
+    /// Calls `body` with a cursor for look-ups of numbers that lie near one another.
+    public func numbers<Result>(
+        in database: Database,
+        _ body: (borrowing NumberCursor) throws -> Result
+    ) throws -> Result {
+        var opened: OpaquePointer?
+        try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
+        guard let opened else { throw LMDBError(code: MDB_PANIC, operation: "opening a cursor") }
+        defer { mdb_cursor_close(opened) }
+        return try body(NumberCursor(pointer: opened))
+    }
+
     /// Calls `body` with the values under `count` numbers that follow one another, where they lie in the map. Much
     /// cheaper than a look-up for each.
     ///
@@ -211,6 +223,27 @@ extension WriteTransaction {
         var key = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
         var value = MDB_val(mv_size: value.count, mv_data: UnsafeMutableRawPointer(mutating: value.baseAddress))
         return mdb_put(handle.pointer, database.identifier, &key, &value, UInt32(flags))
+    }
+}
+
+/// Look-ups under the eight big-endian bytes of numbers; cheaper than others where a number is near the one before.
+public struct NumberCursor: ~Copyable {
+    let pointer: OpaquePointer
+
+    /// Calls `body` with the value of a number where it lies in the map; nil where there is none.
+    public func withValue<Result>(
+        _ number: UInt64,
+        _ body: (UnsafeRawBufferPointer) -> Result
+    ) throws(LMDBError) -> Result? {
+        var value = MDB_val()
+        var bigEndian = number.bigEndian
+        let code = withUnsafeMutableBytes(of: &bigEndian) { bytes in
+            var key = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+            return mdb_cursor_get(pointer, &key, &value, MDB_SET_KEY)
+        }
+        if code == MDB_NOTFOUND { return nil }
+        try check(code, "looking a number up")
+        return body(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
     }
 }
 

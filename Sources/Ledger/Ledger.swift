@@ -17,6 +17,7 @@ public final class Ledger: Sendable {
     private let claimsKey: [UInt8]
     private let queue: AppendQueue
     private let salts = SaltSupplies()
+    let nodes = NodeCache()
     private let writer: LedgerWriter
     private let follower: LookupFollower
     private let published: Mutex<SignedCheckpoint>

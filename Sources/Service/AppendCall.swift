@@ -61,7 +61,7 @@ extension LedgerService {
     private func receiptsWithProofs(_ outcome: AppendOutcome) throws(VarlinkError) -> [UInt8] {
         do {
             let proofs = try ledger.proofs(of: outcome.receipts.map(\.index), in: outcome.checkpoint)
-            return LedgerReplies.receipts(outcome, proofs: proofs.map(\.encoded))
+            return LedgerReplies.receipts(outcome, proofs: proofs)
         } catch {
             log("Append was recorded, but its proofs failed: \(error)")
             throw LedgerErrors.failure(error)

@@ -12,6 +12,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private let peer: PeerCredentials
     private let mailbox: Mailbox
     private let queue: CallQueue
+    var isInBurst = false
     private var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
@@ -193,6 +194,9 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             if context.channel.isWritable { pump?.pull() }
         }
     }
+
+    /// An HTTP connection has one call at a time, whose answer goes out whole.
+    func endBurst() {}
 
     private func take(_ step: StreamStep, _ context: ChannelHandlerContext) {
         switch step {

@@ -32,6 +32,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     /// Whether `deadline` is that of the message in `pending`, which more bytes of it do not put off.
     private var isTimingMessage = false
     private var peerIsDone = false
+    var isInBurst = false
     /// Bytes of answers taken from workers and not yet reported back to `queue`.
     private var answeredBytes = 0
 
@@ -229,6 +230,10 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         case .resource: return
         }
         proceed(context)
+    }
+
+    func endBurst() {
+        guard let context else { return }
         context.flush()
         if answeredBytes > 0 {
             queue.sent(answeredBytes, isWritable: context.channel.isWritable)
