@@ -16,9 +16,10 @@ public struct JSONReader: Sendable {
     /// Names of the members of the objects that are open, innermost last.
     private var names: [String] = []
 
-    public init(_ bytes: [UInt8]) {
+    /// - Parameter position: offset to begin at.
+    public init(_ bytes: [UInt8], at position: Int = 0) {
         self.bytes = bytes
-        position = 0
+        self.position = position
     }
 
     /// Reads a whole document: one value and nothing after it but whitespace.

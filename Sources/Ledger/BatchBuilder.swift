@@ -9,7 +9,7 @@ struct BatchMemory {
     var claims: SealedClaims
     var lengths = StreamLengths()
     var staging = Staging()
-    fileprivate var hasher = SHA256Hasher()
+    var hasher = SHA256Hasher()
 
     init(claims: SealedClaims) { self.claims = claims }
 
@@ -30,24 +30,50 @@ struct BatchBuilder {
     /// The request keys of this transaction's entries; those of the call at hand are at `state.size` and above.
     private var requests: [RequestReference: UInt64] = [:]
     private let schema: StoreSchema
-    private let index: LookupIndex
     private let now: Int64
+    /// The references of all events of the calls, one after the other, and which entry they made before this
+    /// transaction; looked up together, for a look-up of its own for each call costs more than the call.
+    private let references: [RequestReference]
+    private let recorded: [UInt64?]
+    /// Where the events of the call at hand begin.
+    private var first = 0
 
-    init(state: ChainState, schema: StoreSchema, index: LookupIndex, now: Int64, events: Int) {
+    init(
+        _ calls: [PendingAppend],
+        state: ChainState,
+        schema: StoreSchema,
+        index: LookupIndex,
+        now: Int64,
+        _ hasher: SHA256Hasher
+    ) throws {
         self.state = state
         self.schema = schema
-        self.index = index
         self.now = now
-        records.reserveCapacity(events)
-        requests.reserveCapacity(events)
+        var references: [RequestReference] = []
+        references.reserveCapacity(calls.reduce(0) { $0 + $1.submissions.count })
+        var submitter: (name: String, reference: SubmitterReference)?
+        for call in calls {
+            if submitter?.name != call.submitter {
+                submitter = (call.submitter, SubmitterReference(call.submitter, hasher))
+            }
+            guard let reference = submitter?.reference else { continue }
+            for submission in call.submissions {
+                references.append(RequestReference(submitter: reference, request: submission.request))
+            }
+        }
+        self.references = references
+        recorded = try index.indexes(of: references)
+        records.reserveCapacity(references.count)
+        requests.reserveCapacity(references.count)
     }
 
-    /// Records all of a call's events or none.
+    /// Records all events of the next call or none.
     mutating func record(
         _ call: PendingAppend,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws -> Result<[Receipt], LedgerError> {
+        defer { first += call.submissions.count }
         memory.staging.clear()
         let result = try stage(call, transaction, &memory)
         switch result {
@@ -70,14 +96,11 @@ struct BatchBuilder {
         var draft = state
         var receipts: [Receipt] = []
         receipts.reserveCapacity(call.submissions.count)
-        let submitter = SubmitterReference(call.submitter, memory.hasher)
-        let references = call.submissions.map { RequestReference(submitter: submitter, request: $0.request) }
-        let recorded = try index.indexes(of: references)
         var claims = ClaimsPosition()
         for (position, submission) in call.submissions.enumerated() {
             defer { claims.pass(submission) }
-            let reference = references[position]
-            if let known = recorded[position] ?? requests[reference] {
+            let reference = references[first + position]
+            if let known = recorded[first + position] ?? requests[reference] {
                 if known >= state.size {
                     // An event of this very call is not written yet, so its content is compared where it stands.
                     let first = memory.staging.events[Int(known - state.size)]

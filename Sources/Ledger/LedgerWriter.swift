@@ -136,12 +136,13 @@ final class LedgerWriter: @unchecked Sendable {
                 results.reserveCapacity(calls.count)
                 let now = clock.now
                 let builder = try environment.write { transaction in
-                    var builder = BatchBuilder(
+                    var builder = try BatchBuilder(
+                        calls,
                         state: state,
                         schema: schema,
                         index: index,
                         now: now,
-                        events: calls.reduce(0) { $0 + $1.submissions.count }
+                        memory.hasher
                     )
                     for call in calls { results.append(try builder.record(call, transaction, &memory)) }
                     if let unsaved, builder.state.size > state.size {
