@@ -179,23 +179,30 @@ extension WriteTransaction {
         try check(put(database, key, number: number, MDB_NOOVERWRITE), "inserting a key")
     }
 
+    /// Stores rows under keys that must not exist, given in ascending order. Those behind all keys there are fill their
+    /// pages to the end, where LMDB would leave half of each empty.
+    ///
+    /// - Parameter row: puts the key of the row at a position into the first array and its value into the second.
+    public func insert(
+        _ database: Database,
+        ascending count: Int,
+        _ row: (Int, inout [UInt8], inout [UInt8]) -> Void
+    ) throws {
+        let last = try cursor(database) { try $0.last() }?.key
+        var isBehindAll = last == nil
+        var key: [UInt8] = []
+        var value: [UInt8] = []
+        for position in 0..<count {
+            row(position, &key, &value)
+            if !isBehindAll, let last { isBehindAll = last.lexicographicallyPrecedes(key) }
+            let flags = isBehindAll ? MDB_APPEND : MDB_NOOVERWRITE
+            try check(put(database, key.span, value.span, flags), "inserting a key")
+        }
+    }
+
     /// Stores a value under a key, replacing what was there.
     public func set(_ database: Database, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
         try check(put(database, key.span, value.span, 0), "setting a key")
-    }
-
-    /// Stores the eight big-endian bytes of a number under a key, replacing what was there.
-    public func set(_ database: Database, _ key: [UInt8], number: UInt64) throws(LMDBError) {
-        try check(put(database, key, number: number, 0), "setting a key")
-    }
-
-    /// Removes a key, which must exist.
-    public func remove(_ database: Database, _ key: [UInt8]) throws(LMDBError) {
-        let code = key.withUnsafeBytes { bytes in
-            var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
-            return mdb_del(handle.pointer, database.identifier, &key, nil)
-        }
-        try check(code, "removing a key")
     }
 
     /// Removes every key of the database.

@@ -29,6 +29,8 @@ struct BatchBuilder {
     private(set) var records: [LookupRecord] = []
     /// The request keys of this transaction's entries; those of the call at hand are at `state.size` and above.
     private var requests: [RequestReference: UInt64] = [:]
+    /// Those of the calls recorded so far, not written yet.
+    private var memberships: [Staging.Membership] = []
     private let schema: StoreSchema
     private let now: Int64
     /// The references of all events of the calls, one after the other, and which entry they made before this
@@ -82,7 +84,7 @@ struct BatchBuilder {
             memory.lengths.keep()
         case .failure:
             for event in memory.staging.events { requests[event.reference] = nil }
-            try memory.claims.takeBack(memory.staging.freshScopes, transaction, schema)
+            memory.claims.takeBack(memory.staging.freshScopes)
             memory.lengths.takeBack()
         }
         return result
@@ -237,10 +239,7 @@ struct BatchBuilder {
             StoreKey.sealed(index: sealed.index, ordinal: sealed.ordinal, in: &key)
             try transaction.append(schema.sealed, key.span, bytes.extracting(sealed.bytes))
         }
-        for membership in memory.staging.memberships {
-            StoreKey.stream(membership.stream, number: membership.number, in: &key)
-            try transaction.insert(schema.streams, key, number: membership.index)
-        }
+        memberships += memory.staging.memberships
         for event in memory.staging.events {
             records.append(
                 LookupRecord(
@@ -253,6 +252,23 @@ struct BatchBuilder {
                 )
             )
         }
+    }
+
+    /// Writes what stands under keys that do not follow the order of the entries, sorted, once all calls are recorded.
+    mutating func finish(_ transaction: borrowing WriteTransaction, _ memory: inout BatchMemory) throws {
+        memberships.sort { left, right in
+            if left.stream.kind.code != right.stream.kind.code {
+                return left.stream.kind.code < right.stream.kind.code
+            }
+            return (left.stream.id, left.number) < (right.stream.id, right.number)
+        }
+        try transaction.insert(schema.streams, ascending: memberships.count) { position, key, value in
+            let membership = memberships[position]
+            StoreKey.stream(membership.stream, number: membership.number, in: &key)
+            StoreKey.number(membership.index, in: &value)
+        }
+        try memory.claims.writeFreshKeys(transaction, schema)
+        memory.lengths.trim()
     }
 
     // MARK: Duplicates

@@ -145,6 +145,7 @@ final class LedgerWriter: @unchecked Sendable {
                         memory.hasher
                     )
                     for call in calls { results.append(try builder.record(call, transaction, &memory)) }
+                    try builder.finish(transaction, &memory)
                     if let unsaved, builder.state.size > state.size {
                         try store(unsaved, transaction)
                     }

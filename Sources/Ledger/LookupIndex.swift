@@ -107,11 +107,10 @@ final class LookupIndex: Sendable {
             do {
                 try environment.write { transaction in
                     try insert(block, transaction)
-                    var key: [UInt8] = []
-                    for record in ordered {
+                    try transaction.insert(requests, ascending: ordered.count) { position, key, value in
                         key.removeAll(keepingCapacity: true)
-                        record.request.append(to: &key)
-                        try transaction.set(requests, key, number: record.index)
+                        ordered[position].request.append(to: &key)
+                        StoreKey.number(ordered[position].index, in: &value)
                     }
                     let end = (UInt64(block.number) + 1) * LookupBlock.entries
                     try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(end))

@@ -19,6 +19,8 @@ struct SealedClaims {
     private var context: [UInt8] = []
     /// Owned by the thread that uses this value; unwrapped data keys of recently used scopes.
     private var keys: [StreamID: CipherKey] = [:]
+    /// Keys made in the transaction at hand, which are not stored yet.
+    private var fresh: [StreamID: (key: CipherKey, wrapped: [UInt8])] = [:]
     private static let cachedScopes = 4_096
 
     init(claimsKey: [UInt8]) throws {
@@ -48,27 +50,34 @@ struct SealedClaims {
         if !isNew, let known = try self.key(of: scope, transaction, schema) {
             key = known
         } else {
-            key = try freshKey(of: scope, transaction, schema)
+            key = try freshKey(of: scope)
             freshScopes.append(scope)
         }
         SealedClaims.context(scope, index, in: &context)
         try cipher.seal(plaintext, key: key, context: context.span, to: &sealed)
     }
 
-    /// Makes the data key of a scope.
-    private mutating func freshKey(
-        of scope: StreamID,
-        _ transaction: borrowing WriteTransaction,
-        _ schema: StoreSchema
-    ) throws -> CipherKey {
+    /// Makes the data key of a scope; `writeFreshKeys` stores it.
+    private mutating func freshKey(of scope: StreamID) throws -> CipherKey {
         let key = try CipherKey(random.bytes(AuthenticatedCipher.keyBytes))
         SealedClaims.keyContext(scope, in: &context)
         var wrapped: [UInt8] = []
         wrapped.reserveCapacity(AuthenticatedCipher.keyBytes + AuthenticatedCipher.overhead)
         try wrapping.seal(key, key: claimsKey, context: context.span, to: &wrapped)
-        try transaction.insert(schema.scopes, StoreKey.stream(scope), wrapped)
-        remember(key, for: scope)
+        fresh[scope] = (key, wrapped)
         return key
+    }
+
+    /// Stores the data keys made since the last time.
+    mutating func writeFreshKeys(_ transaction: borrowing WriteTransaction, _ schema: StoreSchema) throws {
+        let rows = fresh.map { (key: StoreKey.stream($0.key), wrapped: $0.value.wrapped) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        try transaction.insert(schema.scopes, ascending: rows.count) { position, key, value in
+            key = rows[position].key
+            value = rows[position].wrapped
+        }
+        for (scope, made) in fresh { remember(made.key, for: scope) }
+        fresh.removeAll(keepingCapacity: true)
     }
 
     /// The claims of one scope of the entry at `index`, checked against its commitments.
@@ -176,27 +185,23 @@ struct SealedClaims {
         return taken
     }
 
-    /// Removes the data keys a refused call gave its scopes: no entry names them.
-    mutating func takeBack(
-        _ scopes: [StreamID],
-        _ transaction: borrowing WriteTransaction,
-        _ schema: StoreSchema
-    ) throws {
-        for scope in scopes {
-            try transaction.remove(schema.scopes, StoreKey.stream(scope))
-            keys[scope] = nil
-        }
+    /// Forgets the data keys a refused call gave its scopes: no entry names them.
+    mutating func takeBack(_ scopes: [StreamID]) {
+        for scope in scopes { fresh[scope] = nil }
     }
 
     /// Forgets keys that an aborted transaction may have made.
-    mutating func forgetKeys() { keys.removeAll(keepingCapacity: true) }
+    mutating func forgetKeys() {
+        keys.removeAll(keepingCapacity: true)
+        fresh.removeAll(keepingCapacity: true)
+    }
 
     private mutating func key(
         of scope: StreamID,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema
     ) throws -> CipherKey? {
-        if let known = keys[scope] { return known }
+        if let known = keys[scope] ?? fresh[scope]?.key { return known }
         let opened = try transaction.withValue(schema.scopes, StoreKey.stream(scope)) { wrapped in
             try? unwrap(wrapped, scope)
         }

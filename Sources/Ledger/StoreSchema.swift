@@ -79,6 +79,12 @@ enum StoreKey {
         withUnsafeBytes(of: value.bigEndian) { [UInt8]($0) }
     }
 
+    /// Replaces `bytes` by those of a number.
+    static func number(_ value: UInt64, in bytes: inout [UInt8]) {
+        bytes.removeAll(keepingCapacity: true)
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+
     static func readNumber(_ bytes: some Collection<UInt8>) -> UInt64? {
         bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : nil
     }
