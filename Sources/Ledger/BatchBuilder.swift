@@ -257,10 +257,7 @@ struct BatchBuilder {
     /// Writes what stands under keys that do not follow the order of the entries, sorted, once all calls are recorded.
     mutating func finish(_ transaction: borrowing WriteTransaction, _ memory: inout BatchMemory) throws {
         memberships.sort { left, right in
-            if left.stream.kind.code != right.stream.kind.code {
-                return left.stream.kind.code < right.stream.kind.code
-            }
-            return (left.stream.id, left.number) < (right.stream.id, right.number)
+            (left.stream.id, left.stream.kind.code, left.number) < (right.stream.id, right.stream.kind.code, right.number)
         }
         try transaction.insert(schema.streams, ascending: memberships.count) { position, key, value in
             let membership = memberships[position]
