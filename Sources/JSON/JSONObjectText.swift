@@ -6,6 +6,14 @@ public struct JSONObjectText: Sendable, Equatable {
         /// The name as it is written, without its quotes.
         public let name: Range<Int>
         public let value: Range<Int>
+
+        /// The same member in a text where it begins so much later.
+        func moved(by distance: Int) -> Member {
+            Member(
+                name: name.lowerBound + distance..<name.upperBound + distance,
+                value: value.lowerBound + distance..<value.upperBound + distance
+            )
+        }
     }
 
     /// The canonical text.

@@ -107,32 +107,22 @@ extension JSONReader {
         in text: inout [UInt8],
         objectAt start: Int
     ) throws(JSONError) {
-        let unsorted = text
         guard let first = members.first else { return }
-        text.removeSubrange((first.name.lowerBound - 1)...)
-        members.sort { JSONReader.precedes(unsorted, $0.name, $1.name) }
-        for position in members.indices {
-            let member = members[position]
-            if position > 0 {
-                guard unsorted[members[position - 1].name] != unsorted[member.name] else {
-                    throw JSONError(.duplicateName, at: start)
-                }
-            }
+        // The members alone are copied: a list of many objects would else be copied for each of them.
+        let begin = first.name.lowerBound - 1
+        let unsorted = Array(text[begin...])
+        text.removeSubrange(begin...)
+        var rest = members.map { $0.moved(by: -begin) }
+        rest.sort { JSONReader.precedes(unsorted, $0.name, $1.name) }
+        for (member, next) in zip(rest, rest.dropFirst()) where unsorted[member.name] == unsorted[next.name] {
+            throw JSONError(.duplicateName, at: start)
         }
-        var sorted: [JSONObjectText.Member] = []
-        sorted.reserveCapacity(members.count)
-        for member in members {
-            if !sorted.isEmpty { text.append(UInt8(ascii: ",")) }
-            let shift = text.count + 1 - member.name.lowerBound
+        members.removeAll(keepingCapacity: true)
+        for member in rest {
+            if !members.isEmpty { text.append(UInt8(ascii: ",")) }
+            members.append(member.moved(by: text.count + 1 - member.name.lowerBound))
             text.append(contentsOf: unsorted[member.name.lowerBound - 1..<member.value.upperBound])
-            sorted.append(
-                JSONObjectText.Member(
-                    name: member.name.lowerBound + shift..<member.name.upperBound + shift,
-                    value: member.value.lowerBound + shift..<member.value.upperBound + shift
-                )
-            )
         }
-        members = sorted
     }
 
     /// Whether one name comes strictly before another in the order of RFC 8785; both are canonical text.

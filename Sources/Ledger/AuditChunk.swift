@@ -40,6 +40,8 @@ struct AuditChunk {
     var submitterRows = 0
     /// Whether the look-up index says something else of the block.
     var contradictsLookups = false
+    /// Whether it could not be compared as a block, because entries cannot be read.
+    var lacksEntries = false
 
     init(first: UInt64) { self.first = first }
 

@@ -8,6 +8,7 @@ struct AuditRecheck {
     let lookups: LookupAudit?
     let streams: Bool
     private(set) var findings: [AuditFinding] = []
+    private var hasher = SHA256Hasher()
 
     init(schema: StoreSchema, lookups: LookupAudit?, streams: Bool) {
         self.schema = schema
@@ -20,26 +21,32 @@ struct AuditRecheck {
         _ transaction: borrowing ReadTransaction,
         _ claims: inout SealedClaims?
     ) throws {
-        guard let entry = try? Entry(schema.entry(transaction, index)) else { return }
-        if streams { try examineStreams(entry, transaction) }
+        guard let bytes = try? schema.entry(transaction, index), let entry = try? Entry(bytes) else { return }
+        if streams { try examineStreams(entry, at: index, transaction) }
         if let lookups, index < lookups.indexed {
-            let contradiction = try lookups.contradiction(entry, transaction, schema, &claims)
+            // As the walk does, with the hash stored for a changed entry.
+            let leaf = (try? schema.leaf(transaction, index)) ?? hasher.leaf(bytes)
+            let contradiction = try lookups.contradiction(entry, at: index, leaf, transaction, schema, &claims)
             if let contradiction { found(index, "the look-up index disagrees about its \(contradiction)") }
         }
     }
 
     /// Number n of a stream is this entry's, and number n − 1 an earlier one's: by induction no number is missing.
-    private mutating func examineStreams(_ entry: Entry, _ transaction: borrowing ReadTransaction) throws {
+    private mutating func examineStreams(
+        _ entry: Entry,
+        at position: UInt64,
+        _ transaction: borrowing ReadTransaction
+    ) throws {
         for membership in entry.streams {
             let number = UInt64(membership.number)
             let own = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number))
-            if own != StoreKey.number(entry.index) {
-                found(entry.index, "is not number \(number) of \(membership.stream)")
+            if own != StoreKey.number(position) {
+                found(position, "is not number \(number) of \(membership.stream)")
             }
             guard number > 0 else { continue }
             let before = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number - 1))
-            guard let index = before.flatMap({ StoreKey.readNumber($0) }), index < entry.index else {
-                found(entry.index, "number \(number - 1) of \(membership.stream) is not an earlier entry")
+            guard let index = before.flatMap({ StoreKey.readNumber($0) }), index < position else {
+                found(position, "number \(number - 1) of \(membership.stream) is not an earlier entry")
                 continue
             }
         }

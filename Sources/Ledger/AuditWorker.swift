@@ -35,21 +35,23 @@ final class AuditWorker: @unchecked Sendable {
                 leaves.reserveCapacity(count)
                 let entries = try self.entries(from: first, count, &leaves, &chunk, transaction)
                 try examineTree(&leaves, &chunk, transaction)
-                for (position, entry) in entries.enumerated() where entry != nil {
+                for (position, entry) in entries.enumerated() {
                     guard let entry else { continue }
+                    // Its place, whatever a damaged entry says of itself.
+                    let index = first + UInt64(position)
                     examineChain(entry, position, leaves, &chunk)
-                    examineType(entry, &chunk)
-                    examineStreams(entry, &chunk)
-                    let documents = examineClaims(entry, &chunk, transaction)
+                    examineType(entry, index, &chunk)
+                    examineStreams(entry, index, &chunk)
+                    let documents = examineClaims(entry, index, &chunk, transaction)
                     if documents == nil { hasAllClaims = false }
                     if isIndexed {
                         let request = RequestReference(entry, hasher)
                         key.removeAll(keepingCapacity: true)
                         request.append(to: &key)
-                        chunk.requestSum &+= AuditSum.request(key, index: entry.index)
+                        chunk.requestSum &+= AuditSum.request(key, index: index)
                         records.append(
                             LookupRecord(
-                                index: entry.index,
+                                index: index,
                                 leaf: leaves[position],
                                 type: entry.type,
                                 submitter: entry.submitter,
@@ -143,20 +145,20 @@ final class AuditWorker: @unchecked Sendable {
         if index == 0 || entry.type == "system.recovered" { chunk.establishing.append(entry) }
     }
 
-    private func examineType(_ entry: Entry, _ chunk: inout AuditChunk) {
+    private func examineType(_ entry: Entry, _ index: UInt64, _ chunk: inout AuditChunk) {
         guard let type = EventCatalogue.type(named: entry.type) else {
-            return chunk.found(entry.index, "its type is not in the event catalogue")
+            return chunk.found(index, "its type is not in the event catalogue")
         }
-        if let broken = type.contradiction(entry) { chunk.found(entry.index, broken) }
+        if let broken = type.contradiction(entry) { chunk.found(index, broken) }
     }
 
-    private func examineStreams(_ entry: Entry, _ chunk: inout AuditChunk) {
+    private func examineStreams(_ entry: Entry, _ index: UInt64, _ chunk: inout AuditChunk) {
         for membership in entry.streams {
             chunk.memberships += 1
             chunk.streamSum &+= AuditSum.membership(
                 membership.stream,
                 number: UInt64(membership.number),
-                index: entry.index
+                index: index
             )
         }
     }
@@ -164,16 +166,18 @@ final class AuditWorker: @unchecked Sendable {
     /// Opens the claims and gives the document digests among them; nil where they can't be read.
     private func examineClaims(
         _ entry: Entry,
+        _ index: UInt64,
         _ chunk: inout AuditChunk,
         _ transaction: borrowing ReadTransaction
     ) -> DocumentDigests? {
         guard !entry.claims.isEmpty else { return DocumentDigests() }
         for ordinal in entry.claims.indices {
-            StoreKey.sealed(index: entry.index, ordinal: ordinal, in: &key)
+            StoreKey.sealed(index: index, ordinal: ordinal, in: &key)
             let isThere = try? transaction.withValue(schema.sealed, key) { !$0.isEmpty }
             if isThere == true { chunk.sealedRows += 1 }
         }
-        guard claims != nil else { return nil }
+        // Claims are sealed for the index; they would not open for another.
+        guard claims != nil, entry.index == index else { return nil }
         var documents = DocumentDigests()
         var opened = 0
         do {
@@ -186,9 +190,9 @@ final class AuditWorker: @unchecked Sendable {
         } catch LedgerError.erasedClaims {
             chunk.erasedClaims += entry.claims.reduce(0) { $0 + $1.claims.count }
         } catch let damage as StoreDamage {
-            chunk.found(entry.index, damage.what)
+            chunk.found(index, damage.what)
         } catch {
-            chunk.found(entry.index, "its sealed claims cannot be opened: \(error)")
+            chunk.found(index, "its sealed claims cannot be opened: \(error)")
         }
         return nil
     }

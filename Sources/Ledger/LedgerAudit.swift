@@ -72,11 +72,9 @@ public enum LedgerAudit {
                 checkPages: progress
             )
         }
-        let (totals, identity) = try environment.read { transaction in
+        let identity = try environment.read { transaction in
             try LedgerOpening.requireFormat(transaction, schema)
-            return (
-                try AuditTotals(transaction, schema), try? LedgerOpening.identity(transaction, schema)
-            )
+            return try? LedgerOpening.identity(transaction, schema)
         }
         var walk = AuditWalk()
         var lookups: LookupAudit?
@@ -87,6 +85,8 @@ public enum LedgerAudit {
                 walk.found(nil, "the look-up index cannot be read: \(error)")
             }
         }
+        // The look-up index before what it follows: beside the daemon it would else hold entries the audit knows not of.
+        let totals = try environment.read { try AuditTotals($0, schema) }
         try examineEntries(&walk, environment, schema, totals, keyring, lookups, progress)
         if !walk.isFull {
             try environment.read { transaction in
@@ -149,11 +149,11 @@ public enum LedgerAudit {
         _ keyring: Keyring?,
         _ lookups: LookupAudit?
     ) throws {
-        guard walk.isStreamsSuspect || walk.isLookupSuspect else { return }
+        guard walk.isStreamsSuspect || walk.isLookupSuspect || walk.isLookupPartial else { return }
         var claims = try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) }
         var recheck = AuditRecheck(
             schema: schema,
-            lookups: walk.isLookupSuspect ? lookups : nil,
+            lookups: walk.isLookupSuspect || walk.isLookupPartial ? lookups : nil,
             streams: walk.isStreamsSuspect
         )
         var next: UInt64 = 0

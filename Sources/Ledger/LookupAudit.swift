@@ -10,8 +10,11 @@ final class LookupAudit: Sendable {
         var requests: UInt64 = 0
         var typeRows = 0
         var submitterRows = 0
+        /// Whether entries could not be read, so that what they made is not in the sums.
+        var lackEntries = false
 
         mutating func add(_ chunk: AuditChunk) {
+            lackEntries = lackEntries || chunk.lacksEntries
             requests &+= chunk.requestSum
             typeRows += chunk.typeRows
             submitterRows += chunk.submitterRows
@@ -39,6 +42,10 @@ final class LookupAudit: Sendable {
     ///
     /// - Parameter hasAllClaims: all claims of the block could be read; without them its documents are not compared.
     func compare(_ records: [LookupRecord], hasAllClaims: Bool, _ chunk: inout AuditChunk) throws {
+        guard UInt64(records.count) == LookupBlock.entries else {
+            chunk.lacksEntries = true
+            return
+        }
         let block = LookupBlock(records, hash: index.hash)
         chunk.typeRows = block.types.count
         chunk.submitterRows = block.submitters.count
@@ -49,8 +56,14 @@ final class LookupAudit: Sendable {
     func requestSum() throws -> UInt64 { try index.requestSum(below: indexed) }
 
     /// What the index says of an entry that the entry doesn't; nil where they agree.
+    ///
+    /// - Parameters:
+    ///   - index: where the entry stands.
+    ///   - leaf: its leaf hash.
     func contradiction(
         _ entry: Entry,
+        at index: UInt64,
+        _ leaf: Digest,
         _ transaction: borrowing ReadTransaction,
         _ schema: StoreSchema,
         _ claims: inout SealedClaims?
@@ -61,10 +74,10 @@ final class LookupAudit: Sendable {
                 documents.note(name.utf8.span, value)
             }
         }
-        return try index.contradiction(
+        return try self.index.contradiction(
             LookupRecord(
-                index: entry.index,
-                leaf: try schema.leaf(transaction, entry.index),
+                index: index,
+                leaf: leaf,
                 type: entry.type,
                 submitter: entry.submitter,
                 request: RequestReference(entry, SHA256Hasher()),
@@ -76,7 +89,7 @@ final class LookupAudit: Sendable {
     /// What is wrong with the index as a whole.
     func conclude(_ sums: Sums) -> [String] {
         let blocks = Int(indexed / LookupBlock.entries)
-        let derived = [Int(indexed), blocks, blocks, sums.typeRows, sums.submitterRows]
+        let derived = [Int(indexed), blocks, blocks] + (sums.lackEntries ? [] : [sums.typeRows, sums.submitterRows])
         return zip(totals.rows, derived).filter { $0.count != $1 }.map { row, derived in
             "the look-up index has \(row.count) \(row.name) rows where \(indexed) entries need \(derived)"
         }

@@ -105,9 +105,11 @@ extension LookupIndex {
                 }
                 if found?.contains(offset) != true { return "document digest" }
             }
+            // These rows ascend too, and may hold the whole block: going through one for each entry would take hours.
+            let own = [UInt8(offset >> 8), UInt8(offset & 255)]
             for (name, database, value) in [("type", types, record.type), ("submitter", submitters, record.submitter)] {
                 let offsets = try transaction.withValue(database, LookupIndex.key(value, block)) {
-                    LookupBlock.offsets($0)
+                    LookupBlock.offsets($0, beginningWith: own, width: 2)
                 }
                 if offsets?.contains(offset) != true { return name }
             }

@@ -52,7 +52,7 @@ final class LookupIndex: Sendable {
                 && transaction.get(meta, LookupIndex.formatKey) == LookupIndex.format
         }
         if !isKnown {
-            try environment.write { transaction in
+            try write { transaction in
                 for database in databases { try transaction.clear(database) }
                 try transaction.set(meta, LookupIndex.formatKey, LookupIndex.format)
                 try transaction.set(meta, LookupIndex.ledgerKey, ledger)
@@ -84,7 +84,7 @@ final class LookupIndex: Sendable {
 
     /// Forgets everything, to be filled anew.
     func clear() throws {
-        try environment.write { transaction in
+        try write { transaction in
             for database in [requests, documents, leaves, types, submitters] { try transaction.clear(database) }
             try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(0))
         }
@@ -103,19 +103,24 @@ final class LookupIndex: Sendable {
     func store(_ records: [LookupRecord]) throws {
         let block = LookupBlock(records, hash: hash)
         let ordered = records.sorted { $0.request < $1.request }
+        try write { transaction in
+            try insert(block, transaction)
+            try transaction.insert(requests, ascending: ordered.count) { position, key, value in
+                key.removeAll(keepingCapacity: true)
+                ordered[position].request.append(to: &key)
+                StoreKey.number(ordered[position].index, in: &value)
+            }
+            let end = (UInt64(block.number) + 1) * LookupBlock.entries
+            try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(end))
+        }
+    }
+
+    /// Writes in one durable transaction, and makes the map larger where it is too small for that. Even emptying an
+    /// index takes pages, and the map it is opened with may be no larger than what it holds.
+    private func write(_ body: (borrowing WriteTransaction) throws -> Void) throws {
         while true {
             do {
-                try environment.write { transaction in
-                    try insert(block, transaction)
-                    try transaction.insert(requests, ascending: ordered.count) { position, key, value in
-                        key.removeAll(keepingCapacity: true)
-                        ordered[position].request.append(to: &key)
-                        StoreKey.number(ordered[position].index, in: &value)
-                    }
-                    let end = (UInt64(block.number) + 1) * LookupBlock.entries
-                    try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(end))
-                }
-                return
+                return try environment.write { try body($0) }
             } catch let error as LMDBError where error.isMapFull {
                 try environment.resizeMap(bytes: environment.sizes.map * 2)
             }

@@ -139,6 +139,8 @@ public final class AuthenticatedCipher {
         }
         guard worked else {
             decryptingKey = nil
+            // What was decrypted before the tag showed that it is not what was sealed.
+            plaintext.removeAll(keepingCapacity: true)
             throw OpenSSLError("opening: the key, the context or a byte is another")
         }
         plaintext.removeLast()
