@@ -261,7 +261,7 @@ extension Environment {
             let isChecked = try read { transaction in
                 try PageWalk.check(
                     descriptor: descriptor,
-                    transactionID: UInt64(mdb_txn_id(transaction.handle.pointer)),
+                    transactionID: UInt64(UInt(bitPattern: mdb_txn_id(transaction.handle.pointer))),
                     progress: progress
                 )
             }
