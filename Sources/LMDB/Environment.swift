@@ -42,6 +42,7 @@ public final class Environment: @unchecked Sendable {
             }
             try check(mdb_env_set_maxdbs(created, UInt32(databases)), "setting the number of databases")
             try check(mdb_env_set_maxreaders(created, UInt32(readers)), "setting the number of readers")
+            try MetaPages.check(directory: directory)
             let flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD) | (readOnly ? UInt32(MDB_RDONLY) : 0)
             try check(mdb_env_open(created, directory, flags, 0o600), "opening \(directory)")
         } catch {
@@ -97,10 +98,15 @@ public final class Environment: @unchecked Sendable {
         var begun = beginReading()
         // Another process, the daemon, gave the file more room than this one maps; who reads follows.
         while begun.code == MDB_MAP_RESIZED {
+            let before = sizes.map
             pthread_rwlock_unlock(gate)
             let adopted = adoptMap()
             pthread_rwlock_rdlock(gate)
             try check(adopted, "following the file's size")
+            // A sound file never has more pages than it states room for.
+            guard sizes.map > before else {
+                throw LMDBError(code: MDB_CORRUPTED, operation: "following the file's size")
+            }
             begun = beginReading()
         }
         try check(begun.code, "beginning a reader")
