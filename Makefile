@@ -38,7 +38,7 @@ if (($${#missing[@]})); then \
 fi
 endef
 
-.PHONY: help deps build-deps demo-deps swift-version build test demo bench fuzz soak lint install uninstall clean
+.PHONY: help deps build-deps demo-deps swift-version build test demo bench fuzz tsan asan soak lint install uninstall clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -82,6 +82,12 @@ bench: build ## measurements beside raw baselines of the same run (BENCH="--long
 
 fuzz: build-deps ## fuzz every parser, FUZZ=SECONDS for each
 	Tests/Fuzz/run.sh $(or $(FUZZ),60)
+
+tsan: build-deps ## unit tests under ThreadSanitizer
+	Tests/Sanitizers/run.sh thread
+
+asan: build-deps ## unit tests under AddressSanitizer
+	Tests/Sanitizers/run.sh address
 
 soak: build $(VENV)/stamp ## mixed load with kills, MINUTES=30
 	EVIDENCED_BIN="$$(swift build $(RELEASE) --show-bin-path)" $(VENV)/bin/python Tests/Integration/soak.py \

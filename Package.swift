@@ -19,9 +19,12 @@ let package = Package(
                 "Service", "Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB", "Zip",
             ]
         ),
-        // For the fuzz targets: what parses, without the event loops.
-        .library(name: "EvidencedFormats", targets: ["LedgerFormat", "Merkle", "JSON", "OpenSSL"]),
-        .library(name: "EvidencedDaemon", targets: ["Daemon"]),
+        // For the fuzz targets: what parses, without the event loops, and what has them.
+        .library(
+            name: "EvidencedFormats",
+            targets: ["Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "Zip"]
+        ),
+        .library(name: "EvidencedDaemon", targets: ["Daemon", "Varlink"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),

@@ -51,7 +51,8 @@ public struct BundleVerifier {
 
     private mutating func run(path: String, key: String?) {
         checkArchive(path)
-        guard !texts.isEmpty else {
+        // An archive that can be read and holds no text is no bundle: the checks of what must be there say so.
+        guard !texts.isEmpty || report.hasPassed else {
             for kind in BundleCheckKind.allCases where kind != .archive {
                 note(kind, .unchecked, nil, Words("the archive can't be read", "归档文件无法读取"))
             }

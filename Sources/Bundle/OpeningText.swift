@@ -28,8 +28,11 @@ public struct OpeningText: Equatable, Sendable {
         guard lines[3].count <= FormatLimits.claimValueBytes else {
             throw BundleFormatError("has a value longer than 8,192 bytes", "值超过 8192 字节")
         }
+        guard let name = String(validating: lines[2], as: UTF8.self) else {
+            throw BundleFormatError("has a name that is not UTF-8", "名称不是 UTF-8 文本")
+        }
         self.salt = salt
-        name = String(decoding: lines[2], as: UTF8.self)
+        self.name = name
         self.value = value
     }
 }

@@ -11,12 +11,15 @@ public struct JSONReader: Sendable {
     /// Offset of the next unread byte.
     public internal(set) var position: Int
     var depth = 0
+    /// Whether the innermost object or array that is read step by step was just entered.
+    var isAtStart = false
     /// Names of the members of the objects that are open, innermost last.
     private var names: [String] = []
 
-    public init(_ bytes: [UInt8]) {
+    /// - Parameter position: offset to begin at.
+    public init(_ bytes: [UInt8], at position: Int = 0) {
         self.bytes = bytes
-        position = 0
+        self.position = position
     }
 
     /// Reads a whole document: one value and nothing after it but whitespace.
@@ -199,17 +202,7 @@ public struct JSONReader: Sendable {
     mutating func plainString() throws(JSONError) -> Range<Int>? {
         guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.wrongType, at: position) }
         let start = position + 1
-        let (end, isASCII) = bytes.withUnsafeBufferPointer { text in
-            var end = start
-            var seen: UInt8 = 0
-            while end < text.count {
-                let byte = text[end]
-                if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { break }
-                seen |= byte
-                end += 1
-            }
-            return (end, seen < 0x80)
-        }
+        let (end, isASCII) = bytes.withUnsafeBytes { JSONReader.endOfPlain($0, from: start) }
         guard end < bytes.count else { throw JSONError(.unexpectedEnd, at: end) }
         switch bytes[end] {
         case UInt8(ascii: "\""): break
@@ -221,6 +214,35 @@ public struct JSONReader: Sendable {
         }
         position = end + 1
         return start..<end
+    }
+
+    /// The first byte from `start` on that is a quote, a backslash or a control character, and whether all before it are
+    /// ASCII.
+    private static func endOfPlain(_ text: UnsafeRawBufferPointer, from start: Int) -> (end: Int, isASCII: Bool) {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        var end = start
+        var seen: UInt64 = 0
+        // Eight bytes at once: x − 1 borrows into the high bit of a byte that is zero, x − 32 into that of a control
+        // character. What is no such byte may be found as well, but none is missed.
+        while end + 8 <= text.count {
+            let word = text.loadUnaligned(fromByteOffset: end, as: UInt64.self)
+            let quote = word ^ (ones * UInt64(UInt8(ascii: "\"")))
+            let backslash = word ^ (ones * UInt64(UInt8(ascii: "\\")))
+            let stops =
+                (quote &- ones) & ~quote | (backslash &- ones) & ~backslash | (word &- ones &* 0x20) & ~word
+            if stops & highs != 0 { break }
+            seen |= word
+            end += 8
+        }
+        var tail: UInt8 = 0
+        while end < text.count {
+            let byte = text[end]
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { break }
+            tail |= byte
+            end += 1
+        }
+        return (end, (seen & highs) == 0 && tail < 0x80)
     }
 
     /// Whether two names have the same bytes; those that fit into a small string compare at once.
@@ -330,7 +352,9 @@ public struct JSONReader: Sendable {
         return bytes[position]
     }
 
+    @inline(__always)
     mutating func skipWhitespace() {
+        if position < bytes.count, bytes[position] > 0x20 { return }
         while position < bytes.count {
             switch bytes[position] {
             case 0x20, 0x09, 0x0A, 0x0D: position += 1

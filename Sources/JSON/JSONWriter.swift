@@ -50,6 +50,12 @@ public struct JSONWriter: Sendable {
         quoted(value)
     }
 
+    /// Writes a string given as UTF-8.
+    public mutating func string(utf8 value: Span<UInt8>) {
+        separate()
+        JSONWriter.append(quoted: value, to: &bytes)
+    }
+
     /// Writes a string whose text `append` adds; the text must need no escapes, as ids, times and base64 don't.
     public mutating func plainString(_ append: (inout [UInt8]) -> Void) {
         separate()
@@ -144,18 +150,22 @@ public struct JSONWriter: Sendable {
 
     /// Appends a string as JSON, between its quotes.
     public static func append(quoted value: String, to bytes: inout [UInt8]) {
+        append(quoted: value.utf8.span, to: &bytes)
+    }
+
+    /// Appends a string given as UTF-8.
+    public static func append(quoted text: Span<UInt8>, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
-        var text = value
-        text.withUTF8 { utf8 in
+        text.withUnsafeBufferPointer { text in
             var run = 0
-            for position in 0..<utf8.count {
-                let byte = utf8[position]
+            for position in 0..<text.count {
+                let byte = text[position]
                 guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
-                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[run..<position]))
+                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[run..<position]))
                 append(escaped: byte, to: &bytes)
                 run = position + 1
             }
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[run...]))
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[run...]))
         }
         bytes.append(UInt8(ascii: "\""))
     }

@@ -42,6 +42,7 @@ public final class Environment: @unchecked Sendable {
             }
             try check(mdb_env_set_maxdbs(created, UInt32(databases)), "setting the number of databases")
             try check(mdb_env_set_maxreaders(created, UInt32(readers)), "setting the number of readers")
+            try MetaPages.check(directory: directory)
             let flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD) | (readOnly ? UInt32(MDB_RDONLY) : 0)
             try check(mdb_env_open(created, directory, flags, 0o600), "opening \(directory)")
         } catch {
@@ -97,10 +98,15 @@ public final class Environment: @unchecked Sendable {
         var begun = beginReading()
         // Another process, the daemon, gave the file more room than this one maps; who reads follows.
         while begun.code == MDB_MAP_RESIZED {
+            let before = sizes.map
             pthread_rwlock_unlock(gate)
             let adopted = adoptMap()
             pthread_rwlock_rdlock(gate)
             try check(adopted, "following the file's size")
+            // A sound file never has more pages than it states room for.
+            guard sizes.map > before else {
+                throw LMDBError(code: MDB_CORRUPTED, operation: "following the file's size")
+            }
             begun = beginReading()
         }
         try check(begun.code, "beginning a reader")
@@ -194,27 +200,41 @@ public final class Environment: @unchecked Sendable {
         try check(mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)), "copying the environment")
     }
 
-    /// Makes the data file at least `bytes` long with real, written blocks, so that commits neither allocate nor run
-    /// out of disk. Only the thread that writes transactions may call this: LMDB itself writes past the end.
+    /// Makes the data file at least `bytes` long with blocks of its own, so that commits do not run out of disk. What
+    /// is written is not touched.
     ///
-    /// - Throws: `LMDBError` with the errno of the failed write, and the file is as usable as before; `CommitError` where
-    ///   the sync failed: what reached the disk is unknown then.
-    public func extendFile(to bytes: Int) throws {
+    /// - Throws: `LMDBError` with the errno of the failed call, and the file is as usable as before.
+    public func reserveFile(to bytes: Int) throws(LMDBError) {
+        let descriptor = try descriptor()
+        let length = fileBytes
+        guard length < bytes else { return }
+        var code = posix_fallocate(descriptor, off_t(length), off_t(bytes - length))
+        while code == EINTR { code = posix_fallocate(descriptor, off_t(length), off_t(bytes - length)) }
+        guard code == 0 else { throw LMDBError(code: code, operation: "extending the data file") }
+    }
+
+    /// Writes zeros over a part of the file behind all pages in use: a commit into blocks that were written before
+    /// needs no journal of the file system. Only the thread that writes transactions may call this, and not within one:
+    /// LMDB itself writes there.
+    public func prewrite(from offset: Int, count: Int) throws(LMDBError) {
+        precondition(offset >= sizes.used)
+        let descriptor = try descriptor()
+        let zeros = [UInt8](repeating: 0, count: count)
+        var written = 0
+        while written < count {
+            let code = zeros.withUnsafeBytes { bytes in
+                pwrite(descriptor, bytes.baseAddress.map { $0 + written }, count - written, off_t(offset + written))
+            }
+            if code < 0, errno == EINTR { continue }
+            guard code > 0 else { throw LMDBError(code: errno, operation: "writing ahead in the data file") }
+            written += code
+        }
+    }
+
+    private func descriptor() throws(LMDBError) -> Int32 {
         var descriptor: mdb_filehandle_t = -1
         try check(mdb_env_get_fd(handle, &descriptor), "finding the data file")
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "sizing the data file") }
-        var offset = Int(status.st_size)
-        let zeros = [UInt8](repeating: 0, count: 1 << 20)
-        while offset < bytes {
-            let count = pwrite(descriptor, zeros, min(zeros.count, bytes - offset), off_t(offset))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw LMDBError(code: errno, operation: "extending the data file") }
-            offset += count
-        }
-        guard fdatasync(descriptor) == 0 else {
-            throw CommitError(cause: LMDBError(code: errno, operation: "syncing the data file"))
-        }
+        return descriptor
     }
 
     /// Bytes of the data file, unused tail included.

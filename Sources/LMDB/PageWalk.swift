@@ -42,12 +42,14 @@ struct PageWalk {
     private var free: [UInt64] = []
     /// Of the tree at hand.
     private var counts = Counts()
+    /// How many trees it is in, itself among them: named databases stand in the main tree and nowhere else.
+    private var nesting = 0
     private let progress: (UInt64, UInt64) -> Void
 
     /// Checks the snapshot of a transaction.
     ///
     /// - Parameter progress: pages done and pages in all.
-    /// - Returns: false where neither meta page is of the transaction: its own was written over since it began.
+    /// - Returns: false where the meta page is not of the transaction: it was written over since it began.
     /// - Throws: `PageDamage` naming the first damaged page, or `LMDBError` with the errno of a failed read.
     static func check(
         descriptor: Int32,
@@ -55,12 +57,9 @@ struct PageWalk {
         progress: @escaping (UInt64, UInt64) -> Void
     ) throws -> Bool {
         let pageBytes = Environment.pageBytes
-        var meta: [UInt8]?
-        for number in 0..<2 {
-            let page = try read(descriptor, number, pageBytes)
-            if page.word(at: 144) == transactionID { meta = page }
-        }
-        guard let meta else { return false }
+        // Of the two pages LMDB takes the one that has the turn of the transaction, whatever the other says.
+        let meta = try read(descriptor, Int(transactionID % 2), pageBytes)
+        guard meta.word(at: 144) == transactionID else { return false }
         let (pages, isTooMuch) = meta.word(at: 136).addingReportingOverflow(1)
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "sizing the file") }
@@ -102,7 +101,11 @@ struct PageWalk {
             entries: description.word(at: 32)
         )
         let outer = counts
-        defer { counts = outer }
+        nesting += 1
+        defer {
+            counts = outer
+            nesting -= 1
+        }
         counts = Counts()
         if root != PageWalk.noPage {
             let depth = Int(description.half(at: 6))
@@ -172,6 +175,9 @@ struct PageWalk {
         if flags & NodeFlags.database != 0 {
             guard size == PageWalk.databaseBytes else {
                 throw PageDamage(page: number, what: "a database is described by too few or too many bytes")
+            }
+            guard nesting == 1, !holdsFreePages else {
+                throw PageDamage(page: number, what: "a database stands in a tree that has none")
             }
             return try tree(page[value..<value + size], holdsFreePages: false)
         }
@@ -255,7 +261,7 @@ extension Environment {
             let isChecked = try read { transaction in
                 try PageWalk.check(
                     descriptor: descriptor,
-                    transactionID: UInt64(mdb_txn_id(transaction.handle.pointer)),
+                    transactionID: UInt64(UInt(bitPattern: mdb_txn_id(transaction.handle.pointer))),
                     progress: progress
                 )
             }
@@ -266,14 +272,4 @@ extension Environment {
 
     /// How often a busy writer may write over the meta page before it is read.
     private static let metaAttempts = 32
-}
-
-extension [UInt8] {
-    fileprivate func half(at offset: Int) -> UInt16 { load(offset) }
-    fileprivate func word32(at offset: Int) -> UInt32 { load(offset) }
-    fileprivate func word(at offset: Int) -> UInt64 { load(offset) }
-
-    private func load<Value: FixedWidthInteger>(_ offset: Int) -> Value {
-        withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Value.self)) }
-    }
 }

@@ -64,6 +64,18 @@ extension Readable where Self: ~Copyable {
         return body(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
     }
 
+    /// Calls `body` with a cursor for look-ups of numbers that lie near one another.
+    public func numbers<Result>(
+        in database: Database,
+        _ body: (borrowing NumberCursor) throws -> Result
+    ) throws -> Result {
+        var opened: OpaquePointer?
+        try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
+        guard let opened else { throw LMDBError(code: MDB_PANIC, operation: "opening a cursor") }
+        defer { mdb_cursor_close(opened) }
+        return try body(NumberCursor(pointer: opened))
+    }
+
     /// Calls `body` with the values under `count` numbers that follow one another, where they lie in the map. Much
     /// cheaper than a look-up for each.
     ///
@@ -167,23 +179,30 @@ extension WriteTransaction {
         try check(put(database, key, number: number, MDB_NOOVERWRITE), "inserting a key")
     }
 
+    /// Stores rows under keys that must not exist, given in ascending order. Those behind all keys there are fill their
+    /// pages to the end, where LMDB would leave half of each empty.
+    ///
+    /// - Parameter row: puts the key of the row at a position into the first array and its value into the second.
+    public func insert(
+        _ database: Database,
+        ascending count: Int,
+        _ row: (Int, inout [UInt8], inout [UInt8]) -> Void
+    ) throws {
+        let last = try cursor(database) { try $0.last() }?.key
+        var isBehindAll = last == nil
+        var key: [UInt8] = []
+        var value: [UInt8] = []
+        for position in 0..<count {
+            row(position, &key, &value)
+            if !isBehindAll, let last { isBehindAll = last.lexicographicallyPrecedes(key) }
+            let flags = isBehindAll ? MDB_APPEND : MDB_NOOVERWRITE
+            try check(put(database, key.span, value.span, flags), "inserting a key")
+        }
+    }
+
     /// Stores a value under a key, replacing what was there.
     public func set(_ database: Database, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
         try check(put(database, key.span, value.span, 0), "setting a key")
-    }
-
-    /// Stores the eight big-endian bytes of a number under a key, replacing what was there.
-    public func set(_ database: Database, _ key: [UInt8], number: UInt64) throws(LMDBError) {
-        try check(put(database, key, number: number, 0), "setting a key")
-    }
-
-    /// Removes a key, which must exist.
-    public func remove(_ database: Database, _ key: [UInt8]) throws(LMDBError) {
-        let code = key.withUnsafeBytes { bytes in
-            var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
-            return mdb_del(handle.pointer, database.identifier, &key, nil)
-        }
-        try check(code, "removing a key")
     }
 
     /// Removes every key of the database.
@@ -211,6 +230,27 @@ extension WriteTransaction {
         var key = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
         var value = MDB_val(mv_size: value.count, mv_data: UnsafeMutableRawPointer(mutating: value.baseAddress))
         return mdb_put(handle.pointer, database.identifier, &key, &value, UInt32(flags))
+    }
+}
+
+/// Look-ups under the eight big-endian bytes of numbers; cheaper than others where a number is near the one before.
+public struct NumberCursor: ~Copyable {
+    let pointer: OpaquePointer
+
+    /// Calls `body` with the value of a number where it lies in the map; nil where there is none.
+    public func withValue<Result>(
+        _ number: UInt64,
+        _ body: (UnsafeRawBufferPointer) -> Result
+    ) throws(LMDBError) -> Result? {
+        var value = MDB_val()
+        var bigEndian = number.bigEndian
+        let code = withUnsafeMutableBytes(of: &bigEndian) { bytes in
+            var key = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+            return mdb_cursor_get(pointer, &key, &value, MDB_SET_KEY)
+        }
+        if code == MDB_NOTFOUND { return nil }
+        try check(code, "looking a number up")
+        return body(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
     }
 }
 

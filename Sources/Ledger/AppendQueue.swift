@@ -30,6 +30,7 @@ public struct AppendOutcome: Sendable {
 struct PendingAppend: Sendable {
     let submitter: String
     let submissions: [Submission]
+    let claims: PreparedClaims
     /// What the call counts against the queue's byte limit.
     let bytes: Int
     let complete: @Sendable (Result<AppendOutcome, LedgerError>) -> Void

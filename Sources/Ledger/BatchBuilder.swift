@@ -9,7 +9,7 @@ struct BatchMemory {
     var claims: SealedClaims
     var lengths = StreamLengths()
     var staging = Staging()
-    fileprivate var hasher = SHA256Hasher()
+    var hasher = SHA256Hasher()
 
     init(claims: SealedClaims) { self.claims = claims }
 
@@ -29,25 +29,53 @@ struct BatchBuilder {
     private(set) var records: [LookupRecord] = []
     /// The request keys of this transaction's entries; those of the call at hand are at `state.size` and above.
     private var requests: [RequestReference: UInt64] = [:]
+    /// Those of the calls recorded so far, not written yet.
+    private var memberships: [Staging.Membership] = []
     private let schema: StoreSchema
-    private let index: LookupIndex
     private let now: Int64
+    /// The references of all events of the calls, one after the other, and which entry they made before this
+    /// transaction; looked up together, for a look-up of its own for each call costs more than the call.
+    private let references: [RequestReference]
+    private let recorded: [UInt64?]
+    /// Where the events of the call at hand begin.
+    private var first = 0
 
-    init(state: ChainState, schema: StoreSchema, index: LookupIndex, now: Int64, events: Int) {
+    init(
+        _ calls: [PendingAppend],
+        state: ChainState,
+        schema: StoreSchema,
+        index: LookupIndex,
+        now: Int64,
+        _ hasher: SHA256Hasher
+    ) throws {
         self.state = state
         self.schema = schema
-        self.index = index
         self.now = now
-        records.reserveCapacity(events)
-        requests.reserveCapacity(events)
+        var references: [RequestReference] = []
+        references.reserveCapacity(calls.reduce(0) { $0 + $1.submissions.count })
+        var submitter: (name: String, reference: SubmitterReference)?
+        for call in calls {
+            if submitter?.name != call.submitter {
+                submitter = (call.submitter, SubmitterReference(call.submitter, hasher))
+            }
+            guard let reference = submitter?.reference else { continue }
+            for submission in call.submissions {
+                references.append(RequestReference(submitter: reference, request: submission.request))
+            }
+        }
+        self.references = references
+        recorded = try index.indexes(of: references)
+        records.reserveCapacity(references.count)
+        requests.reserveCapacity(references.count)
     }
 
-    /// Records all of a call's events or none.
+    /// Records all events of the next call or none.
     mutating func record(
         _ call: PendingAppend,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws -> Result<[Receipt], LedgerError> {
+        defer { first += call.submissions.count }
         memory.staging.clear()
         let result = try stage(call, transaction, &memory)
         switch result {
@@ -56,7 +84,7 @@ struct BatchBuilder {
             memory.lengths.keep()
         case .failure:
             for event in memory.staging.events { requests[event.reference] = nil }
-            try memory.claims.takeBack(memory.staging.freshScopes, transaction, schema)
+            memory.claims.takeBack(memory.staging.freshScopes)
             memory.lengths.takeBack()
         }
         return result
@@ -70,12 +98,11 @@ struct BatchBuilder {
         var draft = state
         var receipts: [Receipt] = []
         receipts.reserveCapacity(call.submissions.count)
-        let submitter = SubmitterReference(call.submitter, memory.hasher)
-        let references = call.submissions.map { RequestReference(submitter: submitter, request: $0.request) }
-        let recorded = try index.indexes(of: references)
+        var claims = ClaimsPosition()
         for (position, submission) in call.submissions.enumerated() {
-            let reference = references[position]
-            if let known = recorded[position] ?? requests[reference] {
+            defer { claims.pass(submission) }
+            let reference = references[first + position]
+            if let known = recorded[first + position] ?? requests[reference] {
                 if known >= state.size {
                     // An event of this very call is not written yet, so its content is compared where it stands.
                     let first = memory.staging.events[Int(known - state.size)]
@@ -97,7 +124,7 @@ struct BatchBuilder {
                 }
                 continue
             }
-            try stage(submission, at: position, by: call.submitter, reference, &draft, transaction, &memory)
+            try stage(call, position, claims, reference, &draft, transaction, &memory)
             guard let event = memory.staging.events.last, event.entry.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
@@ -117,29 +144,30 @@ struct BatchBuilder {
     // MARK: One event
 
     private func stage(
-        _ submission: Submission,
-        at position: Int,
-        by submitter: String,
+        _ call: PendingAppend,
+        _ position: Int,
+        _ claims: ClaimsPosition,
         _ reference: RequestReference,
         _ draft: inout ChainState,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws {
+        let submission = call.submissions[position]
         let index = draft.size
         let time = draft.nextTime(now)
-        memory.staging.clearEvent()
+        memory.staging.numbers.removeAll(keepingCapacity: true)
         for stream in submission.streams {
             let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }
-        try seal(submission, index, transaction, &memory)
+        try seal(submission, call.claims, claims, index, transaction, &memory)
         let start = memory.staging.bytes.count
         Entry.encode(
             submission,
-            Entry.Head(index: index, previous: draft.previous, time: time, submitter: submitter),
+            Entry.Head(index: index, previous: draft.previous, time: time, submitter: call.submitter),
             numbers: memory.staging.numbers,
-            commitments: memory.staging.commitments,
+            commitments: call.claims.commitments[claims.claim...],
             to: &memory.staging.bytes
         )
         let end = memory.staging.bytes.count
@@ -156,7 +184,6 @@ struct BatchBuilder {
                 index: index,
                 time: time,
                 leaf: leaf,
-                documents: DocumentDigests(submission),
                 entry: start..<end,
                 row: end..<memory.staging.bytes.count
             )
@@ -165,6 +192,8 @@ struct BatchBuilder {
 
     private func seal(
         _ submission: Submission,
+        _ prepared: PreparedClaims,
+        _ claims: ClaimsPosition,
         _ index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
@@ -174,12 +203,12 @@ struct BatchBuilder {
             let number = submission.streams.firstIndex(of: scope.scope).map { memory.staging.numbers[$0] }
             let start = memory.staging.bytes.count
             try memory.claims.seal(
-                scope,
+                prepared.plaintext.span.extracting(prepared.scopes[claims.scope + ordinal]),
+                scope: scope.scope,
                 isNew: number == 0,
                 index: index,
                 transaction,
                 schema,
-                commitments: &memory.staging.commitments,
                 freshScopes: &memory.staging.freshScopes,
                 to: &memory.staging.bytes
             )
@@ -210,10 +239,7 @@ struct BatchBuilder {
             StoreKey.sealed(index: sealed.index, ordinal: sealed.ordinal, in: &key)
             try transaction.append(schema.sealed, key.span, bytes.extracting(sealed.bytes))
         }
-        for membership in memory.staging.memberships {
-            StoreKey.stream(membership.stream, number: membership.number, in: &key)
-            try transaction.insert(schema.streams, key, number: membership.index)
-        }
+        memberships += memory.staging.memberships
         for event in memory.staging.events {
             records.append(
                 LookupRecord(
@@ -222,10 +248,24 @@ struct BatchBuilder {
                     type: call.submissions[event.position].type.name,
                     submitter: call.submitter,
                     request: event.reference,
-                    documents: event.documents
+                    documents: call.claims.documents[event.position]
                 )
             )
         }
+    }
+
+    /// Writes what stands under keys that do not follow the order of the entries, sorted, once all calls are recorded.
+    mutating func finish(_ transaction: borrowing WriteTransaction, _ memory: inout BatchMemory) throws {
+        memberships.sort { left, right in
+            (left.stream.id, left.stream.kind.code, left.number) < (right.stream.id, right.stream.kind.code, right.number)
+        }
+        try transaction.insert(schema.streams, ascending: memberships.count) { position, key, value in
+            let membership = memberships[position]
+            StoreKey.stream(membership.stream, number: membership.number, in: &key)
+            StoreKey.number(membership.index, in: &value)
+        }
+        try memory.claims.writeFreshKeys(transaction, schema)
+        memory.lengths.trim()
     }
 
     // MARK: Duplicates
@@ -272,13 +312,14 @@ struct BatchBuilder {
     }
 }
 
-extension DocumentDigests {
-    /// Those among the claims of a submission.
-    fileprivate init(_ submission: Submission) {
-        self.init()
-        for scope in submission.claims {
-            let text = scope.claims.bytes.span
-            for claim in scope.claims.members { note(text.extracting(claim.name), text.extracting(claim.value)) }
-        }
+/// Where an event's claims begin among those of its call.
+private struct ClaimsPosition {
+    private(set) var scope = 0
+    private(set) var claim = 0
+
+    /// Goes on to the next event.
+    mutating func pass(_ submission: Submission) {
+        scope += submission.claims.count
+        for scope in submission.claims { claim += scope.claims.members.count }
     }
 }

@@ -37,8 +37,10 @@ struct StreamLengths {
     }
 
     /// Keeps what the call changed.
-    mutating func keep() {
-        changes.removeAll(keepingCapacity: true)
+    mutating func keep() { changes.removeAll(keepingCapacity: true) }
+
+    /// Forgets all where there is too much; only when what the transaction added is stored.
+    mutating func trim() {
         if lengths.count > StreamLengths.capacity { lengths.removeAll(keepingCapacity: true) }
     }
 

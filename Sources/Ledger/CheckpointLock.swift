@@ -117,13 +117,13 @@ final class CheckpointLock {
         try FileSystem.read(descriptor, at: 0, count: 2 * slotBytes + 1, name: path)
     }
 
-    private static func newest(_ bytes: [UInt8]) -> LockRecord? {
+    static func newest(_ bytes: [UInt8]) -> LockRecord? {
         guard bytes.count == 2 * slotBytes else { return nil }
         let slots = [bytes[..<slotBytes], bytes[slotBytes...]].compactMap { decode(Array($0)) }
         return slots.max { $0.sequence < $1.sequence }
     }
 
-    private static func encode(_ record: LockRecord, hasher: SHA256Hasher) -> [UInt8] {
+    static func encode(_ record: LockRecord, hasher: SHA256Hasher) -> [UInt8] {
         let text = """
             \(header)
             sequence \(record.sequence)
@@ -139,7 +139,8 @@ final class CheckpointLock {
         return slot
     }
 
-    private static func decode(_ slot: [UInt8]) -> LockRecord? {
+    /// The record of an intact slot: one that is written as `encode` writes it, and that another can follow.
+    static func decode(_ slot: [UInt8]) -> LockRecord? {
         let content = Array(slot.dropLast(32))
         guard SHA256Hasher().hash(content).bytes == Array(slot.suffix(32)),
             let text = String(validating: content.prefix { $0 != 0 }, as: UTF8.self)
@@ -149,12 +150,13 @@ final class CheckpointLock {
             let sequence = UInt64(lines[1].dropFirst(9)), lines[2].hasPrefix("incarnation "),
             let incarnation = Int64(lines[2].dropFirst(12)), lines[3].hasPrefix("vkey "), lines[4].isEmpty
         else { return nil }
-        return LockRecord(
+        let record = LockRecord(
             sequence: sequence,
             incarnation: incarnation,
             vkey: String(lines[3].dropFirst(5)),
             note: String(lines[5])
         )
+        return sequence < .max && encode(record, hasher: SHA256Hasher()) == slot ? record : nil
     }
 }
 

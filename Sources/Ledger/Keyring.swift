@@ -12,6 +12,7 @@ public struct Keyring: Sendable {
     public let indexKey: [UInt8]
 
     private static let header = "evidenced keyring v1"
+    private static let maximumBytes = 4_096
     private static let names = ["checkpoint-ed25519", "claims-aes256", "index-hmac"]
 
     /// Fresh random keys.
@@ -53,19 +54,36 @@ public struct Keyring: Sendable {
                 advice: "Run: chmod 600 \(path)"
             )
         }
-        let lines = String(decoding: try FileSystem.read(path, limit: 4_096), as: UTF8.self).split(separator: "\n")
-        guard lines.first.map(String.init) == header else { throw malformed(path) }
+        guard let keyring = Keyring(try FileSystem.read(path, limit: maximumBytes + 1)) else { throw malformed(path) }
+        return keyring
+    }
+
+    /// Reads the bytes of a keyring file; nil where they are none.
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count <= Keyring.maximumBytes, let text = String(validating: bytes, as: UTF8.self) else {
+            return nil
+        }
+        let lines = text.split(separator: "\n")
+        guard lines.first.map(String.init) == Keyring.header else { return nil }
         var keys: [String: [UInt8]] = [:]
         for line in lines.dropFirst() {
             let parts = line.split(separator: " ")
-            guard parts.count == 2, names.contains(String(parts[0])), let key = Base64.decode(parts[1]),
+            guard parts.count == 2, Keyring.names.contains(String(parts[0])), let key = Base64.decode(parts[1]),
                 key.count == 32, keys.updateValue(key, forKey: String(parts[0])) == nil
-            else { throw malformed(path) }
+            else { return nil }
         }
-        guard let checkpoint = keys[names[0]], let claims = keys[names[1]], let index = keys[names[2]] else {
-            throw malformed(path)
+        let found = Keyring.names.compactMap { keys[$0] }
+        guard found.count == Keyring.names.count else { return nil }
+        self.init(checkpointSeed: found[0], claimsKey: found[1], indexKey: found[2])
+    }
+
+    /// The bytes of the file.
+    var encoded: [UInt8] {
+        var text = Keyring.header + "\n"
+        for (name, key) in zip(Keyring.names, [checkpointSeed, claimsKey, indexKey]) {
+            text += "\(name) \(Base64.encode(key))\n"
         }
-        return Keyring(checkpointSeed: checkpoint, claimsKey: claims, indexKey: index)
+        return Array(text.utf8)
     }
 
     /// Creates a keyring file with fresh keys; one that exists is never touched.
@@ -78,11 +96,7 @@ public struct Keyring: Sendable {
 
     /// Writes a new keyring file.
     public func save(path: String) throws {
-        var text = Keyring.header + "\n"
-        for (name, key) in zip(Keyring.names, [checkpointSeed, claimsKey, indexKey]) {
-            text += "\(name) \(Base64.encode(key))\n"
-        }
-        try FileSystem.create(path, Array(text.utf8), mode: 0o600)
+        try FileSystem.create(path, encoded, mode: 0o600)
     }
 
     /// Writes this keyring beside the one at `path`, durably, so that its key outlives a crash before it is adopted.

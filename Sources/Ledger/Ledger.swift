@@ -16,6 +16,8 @@ public final class Ledger: Sendable {
     let settings: LedgerSettings
     private let claimsKey: [UInt8]
     private let queue: AppendQueue
+    private let salts = SaltSupplies()
+    let nodes = NodeCache()
     private let writer: LedgerWriter
     private let follower: LookupFollower
     private let published: Mutex<SignedCheckpoint>
@@ -117,15 +119,21 @@ public final class Ledger: Sendable {
 
     /// Queues a call. `complete` runs on the writer thread and must only hand the outcome on.
     ///
-    /// - Throws: `LedgerError.busy` or `.stopping`, at once.
+    /// - Throws: `LedgerError.busy` or `.stopping`, at once; `OpenSSLError` where there is no randomness.
     public func append(
         _ submissions: [Submission],
         from submitter: String,
         bytes: Int,
         complete: @escaping @Sendable (Result<AppendOutcome, LedgerError>) -> Void
-    ) throws(LedgerError) {
+    ) throws {
         try queue.add(
-            PendingAppend(submitter: submitter, submissions: submissions, bytes: bytes, complete: complete)
+            PendingAppend(
+                submitter: submitter,
+                submissions: submissions,
+                claims: salts.prepare(submissions),
+                bytes: bytes,
+                complete: complete
+            )
         )
     }
 

@@ -75,10 +75,12 @@ extension Ledger {
         }
         return try environment.read { transaction in
             var hasher = SHA256Hasher()
-            let path = try ProofBuilder.inclusion(index: index, size: size, hasher: &hasher) {
-                try schema.node(transaction, $0)
+            let (leaf, path) = try nodes.reading(transaction, schema) { fetch in
+                (
+                    try fetch(NodeID(level: 0, index: index)),
+                    try ProofBuilder.inclusion(index: index, size: size, hasher: &hasher, fetch: fetch)
+                )
             }
-            let leaf = try schema.leaf(transaction, index)
             let root = try root(transaction, size: size)
             try ProofVerifier.inclusion(leaf: leaf, index: index, size: size, path: path, root: root, hasher: &hasher)
             let note = try note(transaction, size: size, root: root)
@@ -97,11 +99,16 @@ extension Ledger {
     public func proofs(of indexes: [UInt64], in checkpoint: SignedCheckpoint) throws -> [TlogProof] {
         try environment.read { transaction in
             var hasher = SHA256Hasher()
-            return try indexes.map { index in
-                let path = try ProofBuilder.inclusion(index: index, size: checkpoint.size, hasher: &hasher) {
-                    try schema.node(transaction, $0)
+            return try nodes.reading(transaction, schema) { fetch in
+                try indexes.map { index in
+                    let path = try ProofBuilder.inclusion(
+                        index: index,
+                        size: checkpoint.size,
+                        hasher: &hasher,
+                        fetch: fetch
+                    )
+                    return TlogProof(index: index, path: path, note: checkpoint.note)
                 }
-                return TlogProof(index: index, path: path, note: checkpoint.note)
             }
         }
     }
@@ -114,8 +121,8 @@ extension Ledger {
         }
         return try environment.read { transaction in
             var hasher = SHA256Hasher()
-            let path = try ProofBuilder.consistency(first: first, second: second, hasher: &hasher) {
-                try schema.node(transaction, $0)
+            let path = try nodes.reading(transaction, schema) { fetch in
+                try ProofBuilder.consistency(first: first, second: second, hasher: &hasher, fetch: fetch)
             }
             let roots = (try schema.root(transaction, size: first), try schema.root(transaction, size: second))
             try ProofVerifier.consistency(

@@ -20,8 +20,10 @@ public struct LedgerSettings: Sendable {
     public var tailEntries = 1 << 17
     /// Entries re-hashed at start.
     public var verifiedTail: UInt64 = 1_024
-    /// How far ahead of the pages in use the data file is kept, in bytes.
+    /// How far ahead of the pages in use the data file has blocks, in bytes.
     public var preparedBytes = 32 << 20
+    /// How much of that is written at once, while nobody waits for the writer.
+    public var prewrittenBytes = 512 << 10
 
     public init() {}
 }

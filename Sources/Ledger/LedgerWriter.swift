@@ -36,6 +36,8 @@ final class LedgerWriter: @unchecked Sendable {
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
     private var unsavedSignature: [UInt8] = []
+    /// Up to where the data file's blocks were written, as far as this process knows.
+    private var prewritten = 0
 
     init(
         environment: Environment,
@@ -79,6 +81,7 @@ final class LedgerWriter: @unchecked Sendable {
             do {
                 while index.tail.count > settings.tailEntries { usleep(1_000) }
                 try commit(jumpEvent() + calls)
+                try prewrite()
             } catch let refusal as LedgerError {
                 counters.noteRoom(false)
                 for call in calls {
@@ -133,14 +136,16 @@ final class LedgerWriter: @unchecked Sendable {
                 results.reserveCapacity(calls.count)
                 let now = clock.now
                 let builder = try environment.write { transaction in
-                    var builder = BatchBuilder(
+                    var builder = try BatchBuilder(
+                        calls,
                         state: state,
                         schema: schema,
                         index: index,
                         now: now,
-                        events: calls.reduce(0) { $0 + $1.submissions.count }
+                        memory.hasher
                     )
                     for call in calls { results.append(try builder.record(call, transaction, &memory)) }
+                    try builder.finish(transaction, &memory)
                     if let unsaved, builder.state.size > state.size {
                         try store(unsaved, transaction)
                     }
@@ -224,7 +229,7 @@ final class LedgerWriter: @unchecked Sendable {
 
     // MARK: Room
 
-    /// Makes sure the file has written blocks for all a batch can dirty, so that a full disk shows before the
+    /// Makes sure the file has blocks for all a batch can dirty, so that a full disk shows before the
     /// transaction and not in its commit.
     private func prepareRoom(for bytes: Int) throws {
         // Entries, sealed claims, tree rows, stream keys and the pages above them take under eight times the bytes.
@@ -232,13 +237,24 @@ final class LedgerWriter: @unchecked Sendable {
         guard environment.fileBytes < needed else { return }
         let ahead = max(needed, environment.sizes.used + settings.preparedBytes)
         do {
-            try environment.extendFile(to: min(ahead, environment.sizes.map))
+            try environment.reserveFile(to: min(ahead, environment.sizes.map))
         } catch {
-            guard let error = error as? LMDBError, [ENOSPC, EDQUOT, EFBIG].contains(error.code) else { throw error }
+            guard [ENOSPC, EDQUOT, EFBIG].contains(error.code) else { throw error }
             guard environment.fileBytes >= needed else {
                 throw LedgerError.storeFull(reason: "the disk is full")
             }
         }
+    }
+
+    /// Writes zeros where the next pages will go, while nobody waits.
+    private func prewrite() throws {
+        let used = environment.sizes.used
+        guard prewritten < used + settings.prewrittenBytes / 2, queue.load.events == 0 else { return }
+        let start = max(prewritten, used)
+        let end = min(start + settings.prewrittenBytes, environment.fileBytes)
+        guard start < end else { return }
+        try environment.prewrite(from: start, count: end - start)
+        prewritten = end
     }
 
     // MARK: The clock

@@ -105,11 +105,10 @@ final class LookupIndex: Sendable {
         let ordered = records.sorted { $0.request < $1.request }
         try write { transaction in
             try insert(block, transaction)
-            var key: [UInt8] = []
-            for record in ordered {
+            try transaction.insert(requests, ascending: ordered.count) { position, key, value in
                 key.removeAll(keepingCapacity: true)
-                record.request.append(to: &key)
-                try transaction.set(requests, key, number: record.index)
+                ordered[position].request.append(to: &key)
+                StoreKey.number(ordered[position].index, in: &value)
             }
             let end = (UInt64(block.number) + 1) * LookupBlock.entries
             try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(end))
@@ -148,16 +147,17 @@ final class LookupIndex: Sendable {
     func indexes(of references: [RequestReference]) throws -> [UInt64?] {
         // The tail first: a record leaves it only after the environment has it.
         var found = tail.indexes(of: references)
-        guard found.contains(where: { $0 == nil }), let first = references.first else { return found }
+        guard found.contains(where: { $0 == nil }) else { return found }
         try environment.read { transaction in
             // Keys beyond the submitter's last one, as those of version 7 are, need no look-up of their own.
-            let last = try last(of: first.submitter, transaction)
+            var last: (submitter: SubmitterReference, request: ID128?)?
             var key: [UInt8] = []
             key.reserveCapacity(24)
             for (position, reference) in references.enumerated() where found[position] == nil {
-                if reference.submitter == first.submitter, last.map({ reference.request.value > $0 }) ?? true {
-                    continue
+                if last?.submitter != reference.submitter {
+                    last = (reference.submitter, try self.last(of: reference.submitter, transaction))
                 }
+                guard let greatest = last?.request, reference.request.value <= greatest else { continue }
                 key.removeAll(keepingCapacity: true)
                 reference.append(to: &key)
                 found[position] = try transaction.withValue(requests, key) { StoreKey.readNumber($0) } ?? nil

@@ -19,6 +19,8 @@ struct SealedClaims {
     private var context: [UInt8] = []
     /// Owned by the thread that uses this value; unwrapped data keys of recently used scopes.
     private var keys: [StreamID: CipherKey] = [:]
+    /// Keys made in the transaction at hand, which are not stored yet.
+    private var fresh: [StreamID: (key: CipherKey, wrapped: [UInt8])] = [:]
     private static let cachedScopes = 4_096
 
     init(claimsKey: [UInt8]) throws {
@@ -28,66 +30,54 @@ struct SealedClaims {
         wrapping = try AuthenticatedCipher(random: random)
     }
 
-    /// Salts claims, commits to them and seals them for the entry at `index`.
+    /// Seals claims of one scope for the entry at `index` and appends the message.
     ///
     /// - Parameters:
+    ///   - plaintext: as `PreparedClaims` makes it.
     ///   - isNew: the scope is a stream without entries, so it can have no data key yet.
-    ///   - commitments: takes the commitments, in the claims' order.
     ///   - freshScopes: takes the scope where it got its data key.
     mutating func seal(
-        _ scope: Submission.Scope,
+        _ plaintext: Span<UInt8>,
+        scope: StreamID,
         isNew: Bool,
         index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ schema: StoreSchema,
-        commitments: inout [Digest],
         freshScopes: inout [StreamID],
         to sealed: inout [UInt8]
     ) throws {
-        // Out of `self` while spans of it are read.
-        var plaintext = SealedClaims.take(&self.plaintext)
-        defer { self.plaintext = plaintext }
-        let text = scope.claims
-        for claim in text.members {
-            let salt = plaintext.count
-            try random.append(FormatLimits.saltBytes, to: &plaintext)
-            plaintext.append(UInt8(claim.value.count >> 8))
-            plaintext.append(UInt8(claim.value.count & 255))
-            plaintext.append(contentsOf: text.bytes[claim.value])
-            preimage.removeAll(keepingCapacity: true)
-            ClaimCommitment.append(
-                salt: plaintext.span.extracting(salt..<salt + FormatLimits.saltBytes),
-                name: text.bytes.span.extracting(claim.name),
-                value: text.bytes.span.extracting(claim.value),
-                to: &preimage
-            )
-            commitments.append(hasher.hash(preimage))
-        }
         let key: CipherKey
-        if !isNew, let known = try self.key(of: scope.scope, transaction, schema) {
+        if !isNew, let known = try self.key(of: scope, transaction, schema) {
             key = known
         } else {
-            key = try freshKey(of: scope.scope, transaction, schema)
-            freshScopes.append(scope.scope)
+            key = try freshKey(of: scope)
+            freshScopes.append(scope)
         }
-        SealedClaims.context(scope.scope, index, in: &context)
-        try cipher.seal(plaintext.span, key: key, context: context.span, to: &sealed)
+        SealedClaims.context(scope, index, in: &context)
+        try cipher.seal(plaintext, key: key, context: context.span, to: &sealed)
     }
 
-    /// Makes the data key of a scope.
-    private mutating func freshKey(
-        of scope: StreamID,
-        _ transaction: borrowing WriteTransaction,
-        _ schema: StoreSchema
-    ) throws -> CipherKey {
+    /// Makes the data key of a scope; `writeFreshKeys` stores it.
+    private mutating func freshKey(of scope: StreamID) throws -> CipherKey {
         let key = try CipherKey(random.bytes(AuthenticatedCipher.keyBytes))
         SealedClaims.keyContext(scope, in: &context)
         var wrapped: [UInt8] = []
         wrapped.reserveCapacity(AuthenticatedCipher.keyBytes + AuthenticatedCipher.overhead)
         try wrapping.seal(key, key: claimsKey, context: context.span, to: &wrapped)
-        try transaction.insert(schema.scopes, StoreKey.stream(scope), wrapped)
-        remember(key, for: scope)
+        fresh[scope] = (key, wrapped)
         return key
+    }
+
+    /// Stores the data keys made since the last time.
+    mutating func writeFreshKeys(_ transaction: borrowing WriteTransaction, _ schema: StoreSchema) throws {
+        let rows = fresh.map { (key: StoreKey.stream($0.key), wrapped: $0.value.wrapped) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        try transaction.insert(schema.scopes, ascending: rows.count) { position, key, value in
+            key = rows[position].key
+            value = rows[position].wrapped
+        }
+        for (scope, made) in fresh { remember(made.key, for: scope) }
+        fresh.removeAll(keepingCapacity: true)
     }
 
     /// The claims of one scope of the entry at `index`, checked against its commitments.
@@ -195,27 +185,23 @@ struct SealedClaims {
         return taken
     }
 
-    /// Removes the data keys a refused call gave its scopes: no entry names them.
-    mutating func takeBack(
-        _ scopes: [StreamID],
-        _ transaction: borrowing WriteTransaction,
-        _ schema: StoreSchema
-    ) throws {
-        for scope in scopes {
-            try transaction.remove(schema.scopes, StoreKey.stream(scope))
-            keys[scope] = nil
-        }
+    /// Forgets the data keys a refused call gave its scopes: no entry names them.
+    mutating func takeBack(_ scopes: [StreamID]) {
+        for scope in scopes { fresh[scope] = nil }
     }
 
     /// Forgets keys that an aborted transaction may have made.
-    mutating func forgetKeys() { keys.removeAll(keepingCapacity: true) }
+    mutating func forgetKeys() {
+        keys.removeAll(keepingCapacity: true)
+        fresh.removeAll(keepingCapacity: true)
+    }
 
     private mutating func key(
         of scope: StreamID,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema
     ) throws -> CipherKey? {
-        if let known = keys[scope] { return known }
+        if let known = keys[scope] ?? fresh[scope]?.key { return known }
         let opened = try transaction.withValue(schema.scopes, StoreKey.stream(scope)) { wrapped in
             try? unwrap(wrapped, scope)
         }

@@ -11,7 +11,6 @@ struct Staging {
         let index: UInt64
         let time: LedgerTime
         let leaf: Digest
-        let documents: DocumentDigests
         /// Where the entry stands in `bytes`.
         let entry: Range<Int>
         /// Where the tree row stands: the hashes of every subtree the leaf completes.
@@ -41,9 +40,8 @@ struct Staging {
     var events: [Event] = []
     var memberships: [Membership] = []
     var sealed: [Sealed] = []
-    /// Of the event at hand: its numbers in its streams, and the commitments to its claims.
+    /// Of the event at hand: its numbers in its streams.
     var numbers: [UInt64] = []
-    var commitments: [Digest] = []
     /// Scopes the call gave their data key.
     var freshScopes: [StreamID] = []
 
@@ -53,11 +51,5 @@ struct Staging {
         memberships.removeAll(keepingCapacity: true)
         sealed.removeAll(keepingCapacity: true)
         freshScopes.removeAll(keepingCapacity: true)
-        clearEvent()
-    }
-
-    mutating func clearEvent() {
-        numbers.removeAll(keepingCapacity: true)
-        commitments.removeAll(keepingCapacity: true)
     }
 }

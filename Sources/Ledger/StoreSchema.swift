@@ -10,11 +10,11 @@ struct StoreSchema {
     let entries: Database
     /// index → the hashes this leaf completes: its own, then those of each subtree whose last leaf it is.
     let tree: Database
-    /// kind, id, number → index.
+    /// id, kind, number → index.
     let streams: Database
     /// index, scope ordinal → sealed claims.
     let sealed: Database
-    /// kind, id → the scope's data key, wrapped.
+    /// id, kind → the scope's data key, wrapped.
     let scopes: Database
     /// size → signature of the checkpoint at that size.
     let checkpoints: Database
@@ -79,6 +79,12 @@ enum StoreKey {
         withUnsafeBytes(of: value.bigEndian) { [UInt8]($0) }
     }
 
+    /// Replaces `bytes` by those of a number.
+    static func number(_ value: UInt64, in bytes: inout [UInt8]) {
+        bytes.removeAll(keepingCapacity: true)
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+
     static func readNumber(_ bytes: some Collection<UInt8>) -> UInt64? {
         bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : nil
     }
@@ -90,9 +96,10 @@ enum StoreKey {
         return key
     }
 
+    /// The id first: ids begin with their time, so new streams of all kinds go to the end.
     private static func append(_ stream: StreamID, to key: inout [UInt8]) {
-        key.append(stream.kind.code)
         stream.id.append(to: &key)
+        key.append(stream.kind.code)
     }
 
     /// The membership a row of `streams` states: a key of 25 bytes and a value of 8.
@@ -100,12 +107,12 @@ enum StoreKey {
         _ key: UnsafeRawBufferPointer,
         _ value: UnsafeRawBufferPointer
     ) -> Staging.Membership? {
-        guard key.count == 25, value.count == 8, let kind = StreamKind(code: key[0]) else { return nil }
+        guard key.count == 25, value.count == 8, let kind = StreamKind(code: key[16]) else { return nil }
         func number(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
             UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         }
         return Staging.Membership(
-            stream: StreamID(kind: kind, id: ID128(high: number(key, 1), low: number(key, 9))),
+            stream: StreamID(kind: kind, id: ID128(high: number(key, 0), low: number(key, 8))),
             number: number(key, 17),
             index: number(value, 0)
         )
@@ -113,8 +120,7 @@ enum StoreKey {
 
     /// The stream of a key of `scopes`.
     static func readStream(_ bytes: [UInt8]) -> StreamID? {
-        guard bytes.count == 17, let kind = StreamKind(code: bytes[0]),
-            let id = ID128(bytes: bytes[1...])
+        guard bytes.count == 17, let kind = StreamKind(code: bytes[16]), let id = ID128(bytes: bytes[..<16])
         else { return nil }
         return StreamID(kind: kind, id: id)
     }

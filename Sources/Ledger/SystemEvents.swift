@@ -31,9 +31,11 @@ enum SystemEvents {
         now: Int64,
         complete: @escaping @Sendable (Result<AppendOutcome, LedgerError>) -> Void = { _ in }
     ) throws -> PendingAppend {
-        PendingAppend(
+        let submissions = [try submission(type, body: body, stream: stream, now: now)]
+        return PendingAppend(
             submitter: submitter,
-            submissions: [try submission(type, body: body, stream: stream, now: now)],
+            submissions: submissions,
+            claims: try PreparedClaims(submissions, SaltSupply()),
             bytes: 512,
             complete: complete
         )

@@ -48,16 +48,36 @@ public struct Entry: Equatable, Sendable {
         streams: [Membership],
         claims: [Scope]
     ) {
-        actor = submission.actor
-        body = submission.body
+        self.init(
+            head: Head(index: index, previous: previous, time: time, submitter: submitter),
+            type: submission.type.name,
+            request: submission.request,
+            actor: submission.actor,
+            body: submission.body,
+            streams: streams,
+            claims: claims
+        )
+    }
+
+    init(
+        head: Head,
+        type: String,
+        request: RequestKey,
+        actor: Actor,
+        body: JSONObjectText,
+        streams: [Membership],
+        claims: [Scope]
+    ) {
+        self.actor = actor
+        self.body = body
         self.claims = claims
-        self.index = index
-        self.previous = previous
-        request = submission.request
+        index = head.index
+        previous = head.previous
+        self.request = request
         self.streams = streams
-        self.submitter = submitter
-        self.time = time
-        type = submission.type.name
+        submitter = head.submitter
+        time = head.time
+        self.type = type
     }
 
     /// The canonical JSON whose leaf hash stands in the tree.

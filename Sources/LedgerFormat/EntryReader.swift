@@ -18,6 +18,10 @@ extension Entry {
     /// Reads an entry as strictly as the format is written: exactly the fields of section 3, and canonical, so that no
     /// two texts mean the same entry.
     public init(_ bytes: [UInt8]) throws(EntryError) {
+        if let entry = EntryTemplate.read(bytes) {
+            self = entry
+            return
+        }
         guard bytes.count <= FormatLimits.entryBytes else {
             throw EntryError(field: "entry", reason: "longer than \(FormatLimits.entryBytes) bytes")
         }
@@ -31,16 +35,7 @@ extension Entry {
         }
         if let failure = fields.failure { throw failure }
         guard fields.isComplete else { throw EntryFields.shape }
-        actor = fields.actor
-        body = fields.body
-        claims = fields.claims
-        index = fields.index
-        previous = fields.previous
-        request = fields.request
-        streams = fields.streams
-        submitter = fields.submitter
-        time = fields.time
-        type = fields.type
+        self = fields.entry
         guard claims.allSatisfy({ scope in streams.contains { $0.stream == scope.scope } }) else {
             throw EntryError(field: "claims", reason: "has a scope that is none of the streams")
         }
@@ -76,6 +71,18 @@ private struct EntryFields {
         ("submitter", "is not a submitter name"), ("time", "is not RFC 3339 UTC with six fraction digits"),
         ("type", "is not a string"), ("v", "is not 1"),
     ]
+
+    var entry: Entry {
+        Entry(
+            head: Entry.Head(index: index, previous: previous, time: time, submitter: submitter),
+            type: type,
+            request: request,
+            actor: actor,
+            body: body,
+            streams: streams,
+            claims: claims
+        )
+    }
 
     var isComplete: Bool { position == EntryFields.rules.count }
 

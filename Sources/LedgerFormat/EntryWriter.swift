@@ -22,12 +22,12 @@ extension Entry {
     ///
     /// - Parameters:
     ///   - numbers: the entry's number in each of the submission's streams.
-    ///   - commitments: those to the submission's claims, scope by scope, in name order.
+    ///   - commitments: begins with those to the submission's claims, scope by scope, in name order.
     public static func encode(
         _ submission: Submission,
         _ head: Head,
         numbers: [UInt64],
-        commitments: [Digest],
+        commitments: ArraySlice<Digest>,
         to bytes: inout [UInt8]
     ) {
         encode(
@@ -38,7 +38,7 @@ extension Entry {
             body: submission.body,
             to: &bytes,
             claims: { bytes in
-                var next = 0
+                var next = commitments.startIndex
                 for (position, scope) in submission.claims.enumerated() {
                     open(scope.scope, position, &bytes)
                     for (position, claim) in scope.claims.members.enumerated() {

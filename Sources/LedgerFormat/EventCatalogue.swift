@@ -25,8 +25,10 @@ public enum EventCatalogue {
         var high = byName.count
         while low < high {
             let middle = (low + high) / 2
-            switch order(name, byName[middle].name.utf8.span) {
-            case 0: return byName[middle]
+            let type = byName[middle]
+            let key = type.key
+            switch order(name, key.span) {
+            case 0: return type
             case ..<0: high = middle
             default: low = middle + 1
             }

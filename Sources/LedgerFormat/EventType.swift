@@ -6,20 +6,27 @@ public struct Field: Sendable, Equatable {
     public let name: String
     public let rule: FieldRule
     public let required: Bool
+    /// The name's bytes: every event is compared with them.
+    let key: [UInt8]
 
-    static func required(_ name: String, _ rule: FieldRule) -> Field {
-        Field(name: name, rule: rule, required: true)
+    private init(_ name: String, _ rule: FieldRule, required: Bool) {
+        self.name = name
+        self.rule = rule
+        self.required = required
+        key = Array(name.utf8)
     }
 
-    static func optional(_ name: String, _ rule: FieldRule) -> Field {
-        Field(name: name, rule: rule, required: false)
-    }
+    static func required(_ name: String, _ rule: FieldRule) -> Field { Field(name, rule, required: true) }
+
+    static func optional(_ name: String, _ rule: FieldRule) -> Field { Field(name, rule, required: false) }
 }
 
 /// An event type of the closed registry: what it means and what it must carry.
 public final class EventType: Sendable {
     /// `domain.verb`.
     public let name: String
+    /// The name's bytes.
+    let key: [UInt8]
     /// The part of the name before the dot.
     public let domain: String
     public let summary: String
@@ -41,6 +48,7 @@ public final class EventType: Sendable {
         claims: [Field] = []
     ) {
         self.name = name
+        key = Array(name.utf8)
         domain = String(name.prefix { $0 != "." })
         self.summary = summary
         self.summaryZH = summaryZH
@@ -77,7 +85,7 @@ public final class EventType: Sendable {
             try EventType.checkValues(scope.claims, claims, "claims")
         }
         for field in claims where field.required {
-            guard scopes.contains(where: { $0.claims.has(field.name) }) else {
+            guard scopes.contains(where: { $0.claims.has(field.key) }) else {
                 throw EventError(field: "claims.\(field.name)", rule: "must be given")
             }
         }
@@ -85,7 +93,7 @@ public final class EventType: Sendable {
 
     private static func check(_ text: JSONObjectText, _ fields: [Field], _ place: String) throws(EventError) {
         try checkValues(text, fields, place)
-        for field in fields where field.required && !text.has(field.name) {
+        for field in fields where field.required && !text.has(field.key) {
             throw EventError(field: "\(place).\(field.name)", rule: "must be given")
         }
     }
@@ -99,7 +107,7 @@ public final class EventType: Sendable {
         let bytes = text.bytes.span
         for member in text.members {
             let name = bytes.extracting(member.name)
-            guard let position = fields.firstIndex(where: { $0.name.utf8.isSame(as: name) }) else {
+            guard let position = fields.firstIndex(where: { $0.key.span.isSame(as: name) }) else {
                 // The name is the caller's, so it is repeated only where it can't carry anything personal.
                 let known =
                     member.name.count <= 64 && text.bytes[member.name].allSatisfy { 0x61...0x7A ~= $0 || $0 == 0x5F }
@@ -118,9 +126,9 @@ public final class EventType: Sendable {
 
 extension JSONObjectText {
     /// Whether there is a member of this name, which needs no escapes.
-    func has(_ name: String) -> Bool {
+    func has(_ name: [UInt8]) -> Bool {
         let span = bytes.span
-        for member in members where name.utf8.isSame(as: span.extracting(member.name)) { return true }
+        for member in members where name.span.isSame(as: span.extracting(member.name)) { return true }
         return false
     }
 }

@@ -13,43 +13,32 @@ extension Submission {
         var body = JSONObjectText.empty
         var scopes: [Scope] = []
         var hasMalformedScope = false
-        var unknown: String?
+        var isKnown = true
+        var seen = Members()
         do throws(JSONError) {
-            try reader.object { (name, reader) throws(JSONError) in
-                switch name {
-                case "type": type = .some(try reader.string { EventCatalogue.type(utf8: $0) })
-                case "request": request = .some(try reader.string { RequestKey(utf8: $0) })
-                case "actor": actor = .some(try reader.string { Actor(utf8: $0) })
-                case "streams":
-                    var ids: [StreamID] = []
-                    try reader.array { (reader) throws(JSONError) in
-                        if let id = try reader.string({ StreamID(utf8: $0) }) {
-                            ids.append(id)
-                        } else {
-                            hasMalformedStream = true
-                        }
-                    }
-                    streams = ids
-                case "body": if try !reader.null() { body = try reader.objectText() }
-                case "claims":
-                    guard try !reader.null() else { return }
-                    try reader.object { (name, reader) throws(JSONError) in
-                        guard let scope = StreamID(utf8: name.utf8.span), try reader.isBeforeObject() else {
-                            hasMalformedScope = true
-                            _ = try reader.skip()
-                            return
-                        }
-                        scopes.append(Scope(scope: scope, claims: try reader.objectText()))
-                    }
-                default:
-                    unknown = unknown ?? name
+            try reader.beginObject()
+            while let name = try reader.nextName() {
+                let start = reader.position
+                guard let member = Members(name, reader) else {
+                    isKnown = false
                     _ = try reader.skip()
+                    continue
+                }
+                guard seen.isDisjoint(with: member) else { throw JSONError(.duplicateName, at: start) }
+                seen.formUnion(member)
+                switch member {
+                case .type: type = .some(try reader.string { EventCatalogue.type(utf8: $0) })
+                case .request: request = .some(try reader.string { RequestKey(utf8: $0) })
+                case .actor: actor = .some(try reader.string { Actor(utf8: $0) })
+                case .streams: streams = try Submission.streams(&reader, &hasMalformedStream)
+                case .body: if try !reader.null() { body = try reader.objectText() }
+                default: if try !reader.null() { scopes = try Submission.scopes(&reader, &hasMalformedScope) }
                 }
             }
         } catch {
             throw EventError(field: "event", rule: "must be a JSON object as declared: \(error)")
         }
-        if unknown != nil {
+        guard isKnown else {
             throw EventError(
                 field: "event",
                 rule: "has a member other than type, request, actor, streams, body, claims"
@@ -78,5 +67,73 @@ extension Submission {
             body: body,
             claims: scopes
         )
+    }
+
+    /// The members of an event.
+    fileprivate struct Members: OptionSet {
+        let rawValue: UInt8
+        static let type = Members(rawValue: 1)
+        static let request = Members(rawValue: 2)
+        static let actor = Members(rawValue: 4)
+        static let streams = Members(rawValue: 8)
+        static let body = Members(rawValue: 16)
+        static let claims = Members(rawValue: 32)
+    }
+
+    private static func streams(
+        _ reader: inout JSONReader,
+        _ hasMalformedStream: inout Bool
+    ) throws(JSONError) -> [StreamID] {
+        var streams: [StreamID] = []
+        try reader.beginArray()
+        while try reader.nextElement() {
+            if let id = try reader.string({ StreamID(utf8: $0) }) {
+                streams.append(id)
+            } else {
+                hasMalformedStream = true
+            }
+        }
+        return streams
+    }
+
+    private static func scopes(
+        _ reader: inout JSONReader,
+        _ hasMalformedScope: inout Bool
+    ) throws(JSONError) -> [Scope] {
+        var scopes: [Scope] = []
+        try reader.beginObject()
+        while let name = try reader.nextName() {
+            let start = reader.position
+            let stream = reader.withText(of: name) { StreamID(utf8: $0) }
+            guard let stream, try reader.isBeforeObject() else {
+                hasMalformedScope = true
+                _ = try reader.skip()
+                continue
+            }
+            guard !scopes.contains(where: { $0.scope == stream }) else { throw JSONError(.duplicateName, at: start) }
+            scopes.append(Scope(scope: stream, claims: try reader.objectText()))
+        }
+        return scopes
+    }
+}
+
+extension Submission.Members {
+    /// The member of this name; nil where an event has none such.
+    fileprivate init?(_ name: JSONReader.Name, _ reader: JSONReader) {
+        if reader.isName(name, "type") {
+            self = .type
+        } else if reader.isName(name, "request") {
+            self = .request
+        } else if reader.isName(name, "actor") {
+            self = .actor
+        } else if reader.isName(name, "streams") {
+            self = .streams
+        } else if reader.isName(name, "body") {
+            self = .body
+        } else if reader.isName(name, "claims") {
+            self = .claims
+        } else {
+            return nil
+        }
     }
 }

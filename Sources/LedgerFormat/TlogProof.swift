@@ -50,7 +50,11 @@ public struct TlogProof: Equatable, Sendable {
         note = String(text[end.upperBound...])
     }
 
-    public var encoded: String {
+    /// The text.
+    public var encoded: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The text as UTF-8.
+    public var bytes: [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(64 + path.count * 45 + note.utf8.count)
         text.append(contentsOf: "\(TlogProof.header)\n".utf8)
@@ -62,7 +66,7 @@ public struct TlogProof: Equatable, Sendable {
         }
         text.append(0x0A)
         text.append(contentsOf: note.utf8)
-        return String(decoding: text, as: UTF8.self)
+        return text
     }
 
     /// Checks signature, origin and inclusion of a leaf, and gives the checkpoint it is proven in.

@@ -2,14 +2,14 @@
 public enum Base64 {
     /// What a character stands for; 64 and more for one outside the alphabet.
     static func value(of character: UInt8) -> UInt8 {
-        switch character {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): character - UInt8(ascii: "A")
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): character - UInt8(ascii: "a") + 26
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0") + 52
-        case UInt8(ascii: "+"): 62
-        case UInt8(ascii: "/"): 63
-        default: 0xFF
-        }
+        // Letters first: they are most of any text.
+        let upper = character &- UInt8(ascii: "A")
+        if upper < 26 { return upper }
+        let lower = character &- UInt8(ascii: "a")
+        if lower < 26 { return lower + 26 }
+        let digit = character &- UInt8(ascii: "0")
+        if digit < 10 { return digit + 52 }
+        return character == UInt8(ascii: "+") ? 62 : character == UInt8(ascii: "/") ? 63 : 0xFF
     }
 
     private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

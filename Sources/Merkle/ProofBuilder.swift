@@ -9,6 +9,7 @@ public enum ProofBuilder {
     }
 
     /// The root of the tree of `size` leaves.
+    @inlinable
     public static func root<Hasher: TreeHasher>(
         size: UInt64,
         hasher: inout Hasher,
@@ -20,6 +21,7 @@ public enum ProofBuilder {
     /// The audit path of RFC 6962 section 2.1.1, the leaf's sibling first.
     ///
     /// - Precondition: `index` < `size` < 2^63.
+    @inlinable
     public static func inclusion<Hasher: TreeHasher>(
         index: UInt64,
         size: UInt64,
@@ -45,6 +47,7 @@ public enum ProofBuilder {
     /// The consistency proof of RFC 6962 section 2.1.2; empty where the sizes are equal.
     ///
     /// - Precondition: 0 < `first` ≤ `second` < 2^63.
+    @inlinable
     public static func consistency<Hasher: TreeHasher>(
         first: UInt64,
         second: UInt64,
@@ -72,7 +75,8 @@ public enum ProofBuilder {
     }
 
     /// Where RFC 6962 splits a range of more than one leaf: after the largest power of two smaller than its length.
-    private static func split(_ range: Range<UInt64>) -> UInt64 {
+    @usableFromInline
+    static func split(_ range: Range<UInt64>) -> UInt64 {
         let length = range.upperBound - range.lowerBound
         return range.lowerBound + 1 << UInt64(63 - (length - 1).leadingZeroBitCount)
     }
@@ -82,23 +86,30 @@ public enum ProofBuilder {
         var nodes: [NodeID] = []
         var start = range.lowerBound
         while start < range.upperBound {
-            let level = UInt64(63 - (range.upperBound - start).leadingZeroBitCount)
-            nodes.append(NodeID(level: UInt8(level), index: start >> level))
-            start += 1 << level
+            let node = first(of: start..<range.upperBound)
+            nodes.append(node)
+            start += 1 << UInt64(node.level)
         }
         return nodes
     }
 
-    private static func hash<Hasher: TreeHasher>(
+    /// The largest complete subtree a range begins with.
+    @usableFromInline
+    static func first(of range: Range<UInt64>) -> NodeID {
+        let level = UInt64(63 - (range.upperBound - range.lowerBound).leadingZeroBitCount)
+        return NodeID(level: UInt8(level), index: range.lowerBound >> level)
+    }
+
+    @inlinable
+    static func hash<Hasher: TreeHasher>(
         _ range: Range<UInt64>,
         _ hasher: inout Hasher,
         _ fetch: (NodeID) throws -> Digest
     ) throws -> Digest {
-        var digest: Digest?
-        for node in cover(range).reversed() {
-            let left = try fetch(node)
-            digest = digest.map { hasher.node(left, $0) } ?? left
-        }
-        return digest ?? hasher.empty()
+        let node = first(of: range)
+        let left = try fetch(node)
+        let rest = range.lowerBound + 1 << UInt64(node.level)..<range.upperBound
+        // At most as deep as the tree: each subtree that follows is smaller.
+        return rest.isEmpty ? left : hasher.node(left, try hash(rest, &hasher, fetch))
     }
 }

@@ -10,6 +10,7 @@ public enum ProofError: String, Error, Sendable {
 /// Verifies proofs as RFC 9162 sections 2.1.3.2 and 2.1.4.2 say. Input may be hostile: nothing traps.
 public enum ProofVerifier {
     /// The root that a leaf and its audit path lead to.
+    @inlinable
     public static func root(
         leaf: Digest,
         index: UInt64,
@@ -40,6 +41,7 @@ public enum ProofVerifier {
     }
 
     /// Checks that `leaf` is entry `index` of the tree of `size` entries with this root.
+    @inlinable
     public static func inclusion(
         leaf: Digest,
         index: UInt64,
@@ -54,6 +56,7 @@ public enum ProofVerifier {
     }
 
     /// Checks that the tree of `first` entries is a prefix of the tree of `second`.
+    @inlinable
     public static func consistency(
         first: UInt64,
         second: UInt64,

@@ -103,12 +103,14 @@ public final class KeyedHash: Sendable {
     public init(key: [UInt8]) {
         let context = required(EVP_MAC_CTX_new(Algorithm.hmac), "allocating a MAC context")
         var name = Array("SHA256".utf8CString)
-        let started = name.withUnsafeMutableBufferPointer { name in
-            var parameters = [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0),
-                OSSL_PARAM_construct_end(),
-            ]
-            return EVP_MAC_init(context, key, key.count, &parameters)
+        // A parameter points to its own name and to its value: both must live until the context has read them.
+        let started = OSSL_MAC_PARAM_DIGEST.withCString { parameter in
+            name.withUnsafeMutableBufferPointer { name in
+                var parameters = [
+                    OSSL_PARAM_construct_utf8_string(parameter, name.baseAddress, 0), OSSL_PARAM_construct_end(),
+                ]
+                return EVP_MAC_init(context, key, key.count, &parameters)
+            }
         }
         guard started == 1 else { fatalError(OpenSSLError("keying HMAC").description) }
         self.context = Mutex(UInt(bitPattern: context))

@@ -42,7 +42,7 @@ extension LedgerService {
             }
         } catch {
             ledger.counters.countRefusal()
-            call.fail(LedgerErrors.refusal(error))
+            fail(call, error)
         }
     }
 
@@ -61,7 +61,7 @@ extension LedgerService {
     private func receiptsWithProofs(_ outcome: AppendOutcome) throws(VarlinkError) -> [UInt8] {
         do {
             let proofs = try ledger.proofs(of: outcome.receipts.map(\.index), in: outcome.checkpoint)
-            return LedgerReplies.receipts(outcome, proofs: proofs.map(\.encoded))
+            return LedgerReplies.receipts(outcome, proofs: proofs)
         } catch {
             log("Append was recorded, but its proofs failed: \(error)")
             throw LedgerErrors.failure(error)
@@ -76,33 +76,37 @@ private struct AppendParameters {
 
     init(_ bytes: [UInt8], limit: Int) throws(VarlinkError) {
         var reader = JSONReader(bytes)
-        var refusal: VarlinkError?
-        do throws(JSONError) {
-            try reader.object { (name, reader) throws(JSONError) in
-                switch name {
-                case "events":
-                    try reader.array { (reader) throws(JSONError) in
-                        guard events.count < limit else {
-                            refusal = LedgerErrors.tooLarge("events", limit: limit)
-                            throw JSONError(.wrongType, at: reader.position)
-                        }
+        var hasEvents = false
+        var hasProofs = false
+        do {
+            try reader.beginObject()
+            while let name = try reader.nextName() {
+                let start = reader.position
+                if reader.isName(name, "events") {
+                    guard !hasEvents else { throw JSONError(.duplicateName, at: start) }
+                    hasEvents = true
+                    try reader.beginArray()
+                    while try reader.nextElement() {
+                        guard events.count < limit else { throw LedgerErrors.tooLarge("events", limit: limit) }
                         do throws(EventError) {
                             events.append(try Submission(reading: &reader))
                         } catch {
-                            refusal = LedgerErrors.invalidEvent(events.count, error.field, error.rule)
-                            throw JSONError(.wrongType, at: reader.position)
+                            throw LedgerErrors.invalidEvent(events.count, error.field, error.rule)
                         }
                     }
-                case "proofs":
+                } else if reader.isName(name, "proofs") {
+                    guard !hasProofs else { throw JSONError(.duplicateName, at: start) }
+                    hasProofs = true
                     if try !reader.null() { proofs = try reader.bool() }
-                default:
-                    refusal = LedgerErrors.invalidArgument("parameters", "must hold only events, proofs")
-                    throw JSONError(.wrongType, at: reader.position)
+                } else {
+                    throw LedgerErrors.invalidArgument("parameters", "must hold only events, proofs")
                 }
             }
             try reader.finish()
+        } catch let error as VarlinkError {
+            throw error
         } catch {
-            throw refusal ?? LedgerErrors.invalidArgument("parameters", "must be as declared: \(error)")
+            throw LedgerErrors.invalidArgument("parameters", "must be as declared: \(error)")
         }
         guard !events.isEmpty else { throw LedgerErrors.invalidArgument("events", "must hold at least one event") }
     }

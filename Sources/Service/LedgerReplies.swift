@@ -5,7 +5,7 @@ import Merkle
 
 /// The replies of `org.evidenced.Ledger`, written member by member in canonical order.
 enum LedgerReplies {
-    static func receipts(_ outcome: AppendOutcome, proofs: [String]?) -> [UInt8] {
+    static func receipts(_ outcome: AppendOutcome, proofs: [TlogProof]?) -> [UInt8] {
         var writer = JSONWriter(capacity: 512 + outcome.receipts.count * 192)
         writer.beginObject()
         writer.name("checkpoint")
@@ -22,7 +22,8 @@ enum LedgerReplies {
             writer.plainString { receipt.leaf.appendBase64(to: &$0) }
             if let proofs {
                 writer.name("proof")
-                writer.string(proofs[position])
+                let text = proofs[position].bytes
+                writer.string(utf8: text.span)
             }
             writer.name("time")
             writer.plainString { receipt.time.append(to: &$0) }
@@ -73,7 +74,7 @@ enum LedgerReplies {
         writer.name("leaf")
         writer.plainString { answer.leaf.appendBase64(to: &$0) }
         writer.name("proof")
-        if let proof = answer.proof { writer.string(proof.encoded) } else { writer.null() }
+        if let text = answer.proof?.bytes { writer.string(utf8: text.span) } else { writer.null() }
         writer.name("root")
         writer.plainString { answer.root.appendBase64(to: &$0) }
         writer.name("size")

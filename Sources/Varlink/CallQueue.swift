@@ -1,5 +1,4 @@
 import DequeModule
-import NIOPosix
 import Synchronization
 
 /// The work of one connection for the worker threads: done in order, one piece at a time, and only while the client
@@ -26,13 +25,13 @@ final class CallQueue: Sendable {
     private static let maximumWaitingBytes = 256 << 10
     /// How long a worker stays with one connection before others have their turn.
     private static let slice = Duration.milliseconds(1)
-    private let pool: NIOThreadPool
+    private let workers: Workers
     private let mailbox: Mailbox
     private let state = Mutex(State())
 
     /// - Parameter mailbox: woken once for all answers of a slice.
-    init(pool: NIOThreadPool, mailbox: Mailbox) {
-        self.pool = pool
+    init(workers: @escaping Workers, mailbox: Mailbox) {
+        self.workers = workers
         self.mailbox = mailbox
     }
 
@@ -72,12 +71,7 @@ final class CallQueue: Sendable {
         if mustStart { submit() }
     }
 
-    private func submit() {
-        pool.submit { [self] pool in
-            guard case .active = pool else { return }
-            run()
-        }
-    }
+    private func submit() { workers { [self] in run() } }
 
     private func run() {
         let start = ContinuousClock.now

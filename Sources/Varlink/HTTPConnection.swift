@@ -1,7 +1,6 @@
 import JSON
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 
 /// The HTTP skin: `POST /call/METHOD` with bare parameters (the Varlink HTTP binding of UAPI.20) and read-only GETs.
 final class HTTPConnection: ChannelInboundHandler, CallOwner {
@@ -12,6 +11,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private let peer: PeerCredentials
     private let mailbox: Mailbox
     private let queue: CallQueue
+    var isInBurst = false
     private var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
@@ -31,7 +31,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         self.host = host
         self.peer = peer
         self.mailbox = mailbox
-        queue = CallQueue(pool: host.pool, mailbox: mailbox)
+        queue = CallQueue(workers: host.workers, mailbox: mailbox)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -182,7 +182,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         case .fail(let error): respond(error)
         case .stream(let next):
             let post = mailbox.sender(to: self, call: call)
-            let started = StreamPump(next: next, pool: host.pool) { post(.step($0), .atOnce) }
+            let started = StreamPump(next: next, workers: host.workers) { post(.step($0), .atOnce) }
             pump = started
             started.pull()
         case .step(let step):
@@ -193,6 +193,9 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             if context.channel.isWritable { pump?.pull() }
         }
     }
+
+    /// An HTTP connection has one call at a time, whose answer goes out whole.
+    func endBurst() {}
 
     private func take(_ step: StreamStep, _ context: ChannelHandlerContext) {
         switch step {

@@ -4,6 +4,12 @@ import Synchronization
 /// A connection that takes answers on its event loop.
 protocol CallOwner: AnyObject {
     func take(_ event: CallEvent, for call: UInt64)
+
+    /// Called once after the last of a burst of events.
+    func endBurst()
+
+    /// Whether it took an event of the burst at hand.
+    var isInBurst: Bool { get set }
 }
 
 /// Carries answers from any thread to the connections of one event loop, with one wake-up for a burst: a group
@@ -59,7 +65,19 @@ final class Mailbox: @unchecked Sendable {
             state.isWoken = false
             return burst
         }
-        for letter in burst { letter.owner.take(letter.event, for: letter.call) }
+        // What a burst brings to a connection goes out together: a system call for each answer costs more than making
+        // them.
+        var owners: [any CallOwner] = []
+        for letter in burst {
+            letter.owner.take(letter.event, for: letter.call)
+            guard !letter.owner.isInBurst else { continue }
+            letter.owner.isInBurst = true
+            owners.append(letter.owner)
+        }
+        for owner in owners {
+            owner.isInBurst = false
+            owner.endBurst()
+        }
     }
 }
 

@@ -1,19 +1,20 @@
 import JSON
-import NIOCore
-import NIOPosix
 import Synchronization
+
+/// Has work done on one of the worker threads, at once or later; never in a host that is stopping.
+typealias Workers = @Sendable (_ work: @escaping @Sendable () -> Void) -> Void
 
 /// What the connections of one server share.
 final class ServerHost: Sendable {
     let service: any VarlinkService
     let limits: VarlinkLimits
-    let pool: NIOThreadPool
+    let workers: Workers
     private let counts = Mutex<(total: Int, users: [UInt32: Int])>((0, [:]))
 
-    init(service: any VarlinkService, limits: VarlinkLimits, pool: NIOThreadPool) {
+    init(service: any VarlinkService, limits: VarlinkLimits, workers: @escaping Workers) {
         self.service = service
         self.limits = limits
-        self.pool = pool
+        self.workers = workers
     }
 
     var connections: Int { counts.withLock { $0.total } }

@@ -1,11 +1,8 @@
-import NIOCore
-import NIOPosix
-
 /// Pulls the items of a stream on the worker threads, one at a time, and only while the client keeps up. It belongs to
 /// one event loop.
 final class StreamPump {
     private let next: @Sendable () -> StreamStep
-    private let pool: NIOThreadPool
+    private let workers: Workers
     private let deliver: @Sendable (StreamStep) -> Void
     private var isPulling = false
     private var wokenMeanwhile = false
@@ -15,11 +12,11 @@ final class StreamPump {
     /// - Parameter deliver: called on a worker thread with each step; must bring it back to the loop as `took`.
     init(
         next: @escaping @Sendable () -> StreamStep,
-        pool: NIOThreadPool,
+        workers: @escaping Workers,
         deliver: @escaping @Sendable (StreamStep) -> Void
     ) {
         self.next = next
-        self.pool = pool
+        self.workers = workers
         self.deliver = deliver
     }
 
@@ -28,10 +25,7 @@ final class StreamPump {
         guard !isPulling, !isWaiting else { return }
         isPulling = true
         let (next, deliver) = (next, deliver)
-        pool.submit { state in
-            guard case .active = state else { return }
-            deliver(next())
-        }
+        workers { deliver(next()) }
     }
 
     /// Notes that a step arrived.

@@ -1,7 +1,6 @@
 import DequeModule
 import JSON
 import NIOCore
-import NIOPosix
 
 /// The native skin: NUL-terminated JSON messages, answered in the order they came (UAPI.20 Varlink).
 final class VarlinkConnection: ChannelInboundHandler, CallOwner {
@@ -32,6 +31,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     /// Whether `deadline` is that of the message in `pending`, which more bytes of it do not put off.
     private var isTimingMessage = false
     private var peerIsDone = false
+    var isInBurst = false
     /// Bytes of answers taken from workers and not yet reported back to `queue`.
     private var answeredBytes = 0
 
@@ -39,7 +39,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         self.host = host
         self.peer = peer
         self.mailbox = mailbox
-        queue = CallQueue(pool: host.pool, mailbox: mailbox)
+        queue = CallQueue(workers: host.workers, mailbox: mailbox)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -213,7 +213,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         case .stream(let next):
             guard streaming?.id == call else { return }
             let post = mailbox.sender(to: self, call: call)
-            streaming = (call, StreamPump(next: next, pool: host.pool) { post(.step($0), .atOnce) })
+            streaming = (call, StreamPump(next: next, workers: host.workers) { post(.step($0), .atOnce) })
         case .step(let step):
             guard streaming?.id == call else { return }
             streaming?.pump?.took(step)
@@ -229,6 +229,10 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         case .resource: return
         }
         proceed(context)
+    }
+
+    func endBurst() {
+        guard let context else { return }
         context.flush()
         if answeredBytes > 0 {
             queue.sent(answeredBytes, isWritable: context.channel.isWritable)

@@ -25,9 +25,15 @@ public final class VarlinkServer: Sendable {
     public init(service: any VarlinkService, limits: VarlinkLimits = VarlinkLimits(), loops: Int = 2, workers: Int = 2)
     {
         group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
-        pool = NIOThreadPool(numberOfThreads: workers)
+        let pool = NIOThreadPool(numberOfThreads: workers)
         pool.start()
-        host = ServerHost(service: service, limits: limits, pool: pool)
+        self.pool = pool
+        host = ServerHost(service: service, limits: limits) { work in
+            pool.submit { state in
+                guard case .active = state else { return }
+                work()
+            }
+        }
         var mailboxes: [ObjectIdentifier: Mailbox] = [:]
         for loop in group.makeIterator() { mailboxes[ObjectIdentifier(loop)] = Mailbox(loop: loop) }
         self.mailboxes = mailboxes

@@ -20,6 +20,16 @@ struct BundleTests {
         #expect(report.manifest?.keys.map(\.incarnation) == [1, 2])
     }
 
+    @Test("give openings one spelling: nothing in them that is read as something else")
+    func openings() throws {
+        let preimage = { (name: [UInt8]) in
+            ClaimCommitment.preimage(salt: [UInt8](repeating: 7, count: 32), name: "#", value: Array("1".utf8))
+                .split(separator: UInt8(ascii: "#")).map(Array.init).joined(separator: name)
+        }
+        #expect(try OpeningText(Array(preimage(Array("size".utf8)))).name == "size")
+        #expect(throws: BundleFormatError.self) { try OpeningText(Array(preimage([0x61, 0xF8]))) }
+    }
+
     @Test("hold the members the format names")
     func members() throws {
         let sample = try Sample()

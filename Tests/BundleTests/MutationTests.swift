@@ -123,6 +123,22 @@ struct MutationTests {
         #expect(failures(try Sample.verify(repacked(members)))[.archive] == ["notes.txt"])
     }
 
+    @Test("step 1: an archive that holds nothing, or nothing but an original")
+    func noTexts() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path("empty.zip")
+        // An end record alone.
+        try Data([0x50, 0x4B, 5, 6] + [UInt8](repeating: 0, count: 18)).write(to: URL(fileURLWithPath: path))
+        let reports = try [
+            BundleVerifier.verify(path: path), Sample.verify(["originals/1.txt": Sample.document]),
+        ]
+        for report in reports {
+            #expect(!report.hasPassed && report.manifest == nil)
+            #expect(failures(report)[.manifest] == ["manifest.json"])
+            #expect(Set(report.checks.map(\.kind)).union([.succession]).count == BundleCheckKind.allCases.count)
+        }
+    }
+
     @Test("step 2: a manifest that is not canonical or states other members; a page that shows something else")
     func manifest() throws {
         #expect(try failures { members, _ in members["manifest.json"]?.append(0x0A) }[.manifest] == ["manifest.json"])

@@ -65,6 +65,42 @@ import Testing
         }
     }
 
+    /// Hashes that are right, over texts that are not as the ledger writes them.
+    @Test func aLockRecordHasOneSpelling() throws {
+        let record = LockRecord(sequence: 7, incarnation: 1, vkey: "key", note: "note\n")
+        let slot = CheckpointLock.encode(record, hasher: SHA256Hasher())
+        #expect(CheckpointLock.decode(slot) == record)
+        func sealed(_ text: String) -> [UInt8] {
+            let content = Array(text.utf8) + [UInt8](repeating: 0, count: 4_064 - text.utf8.count)
+            return content + SHA256Hasher().hash(content).bytes
+        }
+        let text = String(decoding: slot.prefix { $0 != 0 }, as: UTF8.self)
+        #expect(sealed(text) == slot)
+        let spellings = [
+            ("sequence 7", "sequence +7"), ("incarnation 1", "incarnation 01"), ("note\n", "note\n\0rest"),
+        ]
+        for (old, new) in spellings {
+            #expect(CheckpointLock.decode(sealed(text.replacing(old, with: new))) == nil)
+        }
+        // No record could follow it.
+        let last = text.replacing("sequence 7", with: "sequence \(UInt64.max)")
+        #expect(CheckpointLock.decode(sealed(last)) == nil)
+    }
+
+    @Test func aKeyringIsReadAsItIsWritten() throws {
+        let fixture = try LedgerFixture()
+        let bytes = fixture.keyring.encoded
+        #expect(Keyring(bytes)?.encoded == bytes)
+        #expect(Keyring(bytes + [0x0A])?.encoded == bytes)
+        #expect(Keyring(bytes + bytes) == nil)
+        #expect(Keyring(bytes + [0xFF]) == nil)
+        // Nobody looks at what stands beyond the limit, so nothing may.
+        let path = fixture.directory + "/long.keyring"
+        let long = bytes + [UInt8](repeating: 0x0A, count: 4_096 - bytes.count) + Array("more\n".utf8)
+        try FileSystem.create(path, long, mode: 0o600)
+        #expect(throws: StartupRefusal.self) { try Keyring.load(path: path) }
+    }
+
     @Test func aTornLockWriteLeavesTheRecordBefore() throws {
         let fixture = try LedgerFixture()
         try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }

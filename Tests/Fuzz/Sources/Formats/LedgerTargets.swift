@@ -1,3 +1,4 @@
+import Driver
 import JSON
 import LedgerFormat
 import Merkle

@@ -1,25 +1,16 @@
+import Driver
 import Merkle
 import OpenSSL
 
-/// Takes numbers off the front of the input; the hashes of a path are what is left, 4 bytes of each its own.
-private struct Input {
-    private var bytes: ArraySlice<UInt8>
+extension Input {
+    fileprivate mutating func number() -> UInt64 { bytes(8).reduce(0) { $0 << 8 | UInt64($1) } }
 
-    init(_ bytes: [UInt8]) {
-        self.bytes = bytes[...]
-    }
-
-    mutating func number() -> UInt64 {
-        defer { bytes = bytes.dropFirst(8) }
-        return bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    mutating func hashes() -> [Digest] {
+    /// The hashes of a path, 4 bytes of each its own.
+    fileprivate mutating func hashes() -> [Digest] {
         var hashes: [Digest] = []
-        while !bytes.isEmpty, hashes.count < 80 {
-            let own = Array(bytes.prefix(4))
+        while !isEmpty, hashes.count < 80 {
+            let own = bytes(4)
             hashes.append(Digest(own + [UInt8](repeating: 0, count: 32 - own.count)) ?? .zero)
-            bytes = bytes.dropFirst(4)
         }
         return hashes
     }

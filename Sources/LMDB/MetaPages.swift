@@ -1,0 +1,49 @@
+import CLMDB
+import Glibc
+
+/// What LMDB takes for granted of a data file as it opens it, before anybody can walk over its pages: the two meta pages
+/// at its beginning. It divides by the page size they state, and looks for the second page where the first one says.
+enum MetaPages {
+    private static let isMeta: UInt16 = 0x08
+    private static let magic: UInt32 = 0xBEEF_C0DE
+    private static let version: UInt32 = 1
+    /// Up to the number of the last page.
+    private static let checkedBytes = 144
+
+    /// Checks the data file of a directory, where there is one; an empty file is a new one.
+    ///
+    /// - Throws: `LMDBError`, in the words LMDB has for it.
+    static func check(directory: String) throws(LMDBError) {
+        let path = directory + "/data.mdb"
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        // LMDB says better what is wrong with a file that can't be opened.
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        for number in 0..<2 {
+            var page = [UInt8](repeating: 0, count: checkedBytes)
+            let count = pread(descriptor, &page, page.count, off_t(number * Environment.pageBytes))
+            if count == 0, number == 0 { return }
+            guard count == page.count, page.half(at: 10) & isMeta != 0, page.word32(at: 16) == magic else {
+                throw LMDBError(code: MDB_INVALID, operation: "opening \(path)")
+            }
+            guard page.word32(at: 20) == version else {
+                throw LMDBError(code: MDB_VERSION_MISMATCH, operation: "opening \(path)")
+            }
+            // The last page is one of the two at least.
+            guard page.word32(at: 40) == UInt32(Environment.pageBytes), page.word(at: 136) >= 1 else {
+                throw LMDBError(code: MDB_INVALID, operation: "opening \(path): page size or last page")
+            }
+        }
+    }
+}
+
+/// Numbers as they stand in the file, little-endian.
+extension [UInt8] {
+    func half(at offset: Int) -> UInt16 { load(offset) }
+    func word32(at offset: Int) -> UInt32 { load(offset) }
+    func word(at offset: Int) -> UInt64 { load(offset) }
+
+    private func load<Value: FixedWidthInteger>(_ offset: Int) -> Value {
+        withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Value.self)) }
+    }
+}

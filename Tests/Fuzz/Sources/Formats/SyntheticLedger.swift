@@ -1,0 +1,1 @@
+../../../BundleTests/SyntheticLedger.swift
