@@ -139,19 +139,22 @@ struct EnvironmentTests {
         #expect(try copied.read { try $0.get(database, [1]) } == [10])
     }
 
-    @Test("extend their file with written blocks and stay as they were")
-    func extending() throws {
+    @Test("reserve blocks for their file, write ahead in it, and stay as they were")
+    func reserving() throws {
         let store = try Store()
         try store.fill([1])
         let wanted = (3 << 20) + 4_096
-        try store.environment.extendFile(to: wanted)
+        try store.environment.reserveFile(to: wanted)
         #expect(store.environment.fileBytes == wanted)
         var status = stat()
         try #require(stat(store.directory + "/data.mdb", &status) == 0)
         #expect(Int(status.st_blocks) * 512 >= wanted)
         // A smaller size changes nothing.
-        try store.environment.extendFile(to: 1)
+        try store.environment.reserveFile(to: 1)
         #expect(store.environment.fileBytes == wanted)
+        // Behind the pages in use nothing that is written can matter.
+        let used = store.environment.sizes.used
+        try store.environment.prewrite(from: used, count: wanted - used)
         try store.fill([2])
         #expect(try store.keys(store.main) == [[1], [2]])
         #expect(store.environment.fileBytes == wanted)

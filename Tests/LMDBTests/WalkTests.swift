@@ -98,8 +98,7 @@ struct WalkTests {
         let empty: [UInt8] = []
         try store.environment.write { transaction throws in
             try transaction.insert(store.main, [1], number: 258)
-            try transaction.set(store.main, [2], number: .max)
-            try transaction.set(store.main, [2], number: 3)
+            try transaction.insert(store.main, [2], number: 3)
             try transaction.append(store.main, key.span, value.span)
             try transaction.append(store.other, number: 7, empty.span)
         }
@@ -121,6 +120,31 @@ struct WalkTests {
             #expect(refusal?.isKeyExists == true)
         }
         #expect(try store.value([1]) == WalkTests.key(258))
+    }
+
+    @Test("see rows stored in ascending order, before, around and behind others")
+    func ascending() throws {
+        let store = try Store()
+        try store.fill([50])
+        func insert(_ keys: [UInt8]) throws {
+            try store.environment.write { transaction throws in
+                try transaction.insert(store.main, ascending: keys.count) { position, key, value in
+                    key = [keys[position]]
+                    value = [keys[position] &* 10]
+                }
+            }
+        }
+        // Before, around and behind what there is.
+        try insert([10, 49, 51, 60])
+        try insert([55, 61, 62])
+        try insert([])
+        #expect(try store.keys(store.main) == [[10], [49], [50], [51], [55], [60], [61], [62]])
+        #expect(try store.value([62]) == [62 &* 10])
+        for keys in [[49], [62], [70, 70], [71, 70]] as [[UInt8]] {
+            let refusal = #expect(throws: LMDBError.self) { try insert(keys) }
+            #expect(refusal?.isKeyExists == true, "\(keys)")
+        }
+        #expect(try store.keys(store.main).count == 8)
     }
 
     @Test("no longer see a key that was removed")
