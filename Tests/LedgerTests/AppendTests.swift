@@ -149,9 +149,11 @@ import Testing
     @Test func aFullQueueAnswersBusyAtOnce() throws {
         let queue = AppendQueue(maximumEvents: 10, maximumBytes: 1_000)
         func call(_ events: Int, _ bytes: Int) throws -> PendingAppend {
-            PendingAppend(
+            let submissions = try (0..<events).map { _ in try Sample.deposit() }
+            return PendingAppend(
                 submitter: "shop",
-                submissions: try (0..<events).map { _ in try Sample.deposit() },
+                submissions: submissions,
+                claims: try PreparedClaims(submissions, SaltSupply()),
                 bytes: bytes,
                 complete: { _ in }
             )

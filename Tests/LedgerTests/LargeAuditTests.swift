@@ -69,7 +69,7 @@ import Testing
                 let key = deposit.requestKey
                 #expect(try transaction.get(database, key) == StoreKey.number(deposit.index))
                 if position == 0 {
-                    try transaction.set(database, key, number: 5)
+                    try transaction.set(database, key, StoreKey.number(5))
                 } else {
                     try transaction.remove(database, key)
                 }
@@ -101,10 +101,10 @@ import Testing
         #expect(upperIndex > block)
         let upper = Entry.Membership(stream: lower.stream, number: lower.number + 5_000)
         try fixture.tamper { transaction, schema in
-            try transaction.set(schema.streams, first, number: 9)
-            try transaction.set(schema.streams, second, number: upperIndex)
+            try transaction.set(schema.streams, first, StoreKey.number(9))
+            try transaction.set(schema.streams, second, StoreKey.number(upperIndex))
             let key = StoreKey.stream(upper.stream, number: UInt64(upper.number))
-            try transaction.set(schema.streams, key, number: block - 3_000)
+            try transaction.set(schema.streams, key, StoreKey.number(block - 3_000))
         }
         isNot(block + 1_000, elsewhere)
         isNot(block - 3_000, lower)
@@ -140,7 +140,7 @@ import Testing
             ("leaves", LookupIndex.key(2)), ("documents", LookupIndex.key(7)),
             ("requests", [UInt8](repeating: 9, count: 24)),
         ] {
-            try ledger.tamperIndex(database) { try $0.insert($1, key, number: 3) }
+            try ledger.tamperIndex(database) { try $0.insert($1, key, StoreKey.number(3)) }
         }
         // Compared: more in a row than the entries say, which no entry contradicts.
         try ledger.tamperIndex("documents") { transaction, database in
