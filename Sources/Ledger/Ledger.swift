@@ -90,7 +90,7 @@ public final class Ledger: Sendable {
             clock: clock,
             counters: counters,
             publish: { relay.publish($0) },
-            answered: { [answerHook] in answerHook.withLock { $0 }?() },
+            answered: { [answerHook] in answerHook.call() },
             fatal: fatal
         )
         try writer.signCommitted()
@@ -140,7 +140,7 @@ public final class Ledger: Sendable {
     /// Has `deliver` called on the writer thread once all calls of a batch are completed, so that whoever waits for
     /// many of them is woken once.
     public func onBatchAnswered(_ deliver: @escaping @Sendable () -> Void) {
-        answerHook.withLock { $0 = deliver }
+        answerHook.set(deliver)
     }
 
     /// The newest signed checkpoint; everything it covers is durable.
@@ -246,36 +246,8 @@ public final class Ledger: Sendable {
     }
 }
 
-/// What is called once a batch is answered; set after the writer is made.
-private final class AnswerHook: Sendable {
-    private let deliver = Mutex<(@Sendable () -> Void)?>(nil)
-
-    func withLock<Result: Sendable>(_ body: (inout (@Sendable () -> Void)?) -> Result) -> Result {
-        deliver.withLock { body(&$0) }
-    }
-}
-
 private final class ThreadBody: Sendable {
     let run: @Sendable () -> Void
 
     init(run: @escaping @Sendable () -> Void) { self.run = run }
-}
-
-/// Keeps the newest checkpoint until the ledger that wants it exists.
-private final class CheckpointRelay: Sendable {
-    private let state = Mutex<(newest: SignedCheckpoint?, target: (@Sendable (SignedCheckpoint) -> Void)?)>((nil, nil))
-
-    var newest: SignedCheckpoint? { state.withLock { $0.newest } }
-
-    func attach(_ target: @escaping @Sendable (SignedCheckpoint) -> Void) {
-        state.withLock { $0.target = target }
-    }
-
-    func publish(_ checkpoint: SignedCheckpoint) {
-        let target = state.withLock { state in
-            state.newest = checkpoint
-            return state.target
-        }
-        target?(checkpoint)
-    }
 }
