@@ -10,16 +10,19 @@ public struct JSONReader: Sendable {
     public let bytes: [UInt8]
     /// Offset of the next unread byte.
     public internal(set) var position: Int
-    var depth = 0
+    var depth: Int
     /// Whether the innermost object or array that is read step by step was just entered.
     var isAtStart = false
     /// Names of the members of the objects that are open, innermost last.
     private var names: [String] = []
 
-    /// - Parameter position: offset to begin at.
-    public init(_ bytes: [UInt8], at position: Int = 0) {
+    /// - Parameters:
+    ///   - position: offset to begin at.
+    ///   - depth: how many arrays and objects are open there.
+    public init(_ bytes: [UInt8], at position: Int = 0, depth: Int = 0) {
         self.bytes = bytes
         self.position = position
+        self.depth = depth
     }
 
     /// Reads a whole document: one value and nothing after it but whitespace.

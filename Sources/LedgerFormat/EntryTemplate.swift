@@ -43,7 +43,7 @@ struct EntryTemplate {
     // MARK: Members
 
     private mutating func body() -> JSONObjectText? {
-        var reader = JSONReader(bytes, at: position)
+        var reader = JSONReader(bytes, at: position, depth: 1)
         guard let text = try? reader.objectText(), text.bytes[...] == bytes[position..<reader.position] else {
             return nil
         }

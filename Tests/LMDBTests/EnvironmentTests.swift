@@ -139,8 +139,8 @@ struct EnvironmentTests {
         #expect(try copied.read { try $0.get(database, [1]) } == [10])
     }
 
-    @Test("reserve blocks for their file, write ahead in it, and stay as they were")
-    func reserving() throws {
+    @Test("extend their file with blocks of its own and stay as they were")
+    func extending() throws {
         let store = try Store()
         try store.fill([1])
         let wanted = (3 << 20) + 4_096
@@ -158,6 +158,31 @@ struct EnvironmentTests {
         try store.fill([2])
         #expect(try store.keys(store.main) == [[1], [2]])
         #expect(store.environment.fileBytes == wanted)
+        // What lies in it is kept, and a file that cannot grow is as usable as before.
+        let refusal = #expect(throws: LMDBError.self) { try store.environment.reserveFile(to: .max) }
+        #expect(refusal.map { [EFBIG, ENOSPC, EINVAL].contains($0.code) } == true)
+        #expect(store.environment.fileBytes == wanted)
+        try store.fill([3])
+        #expect(try store.keys(store.main) == [[1], [2], [3]])
+    }
+
+    @Test("write ahead behind all pages in use and stay as they were")
+    func writingAhead() throws {
+        let store = try Store()
+        try store.fill([1, 2])
+        try store.environment.reserveFile(to: 2 << 20)
+        let start = store.environment.sizes.used
+        try store.environment.prewrite(from: start, count: (2 << 20) - start)
+        #expect(store.environment.fileBytes == 2 << 20)
+        #expect(try store.keys(store.main) == [[1], [2]])
+        try store.environment.checkPages { _, _ in }
+        // Pages that go there are written over the zeros.
+        let value = [UInt8](repeating: 7, count: 300_000)
+        try store.environment.write { try $0.set(store.other, [1], value) }
+        #expect(store.environment.sizes.used > start)
+        #expect(try store.environment.read { try $0.get(store.other, [1]) } == value)
+        #expect(try store.keys(store.main) == [[1], [2]])
+        try store.environment.checkPages { _, _ in }
     }
 
     @Test("are there again when opened anew")

@@ -48,6 +48,63 @@ struct TransactionTests {
         #expect(try store.keys(store.main) == [[5], [5, 0]])
     }
 
+    @Test("append numbers, and what lies in something larger")
+    func spans() throws {
+        let store = try Store()
+        let bytes: [UInt8] = [1, 2, 3, 4]
+        try store.environment.write { transaction throws in
+            try transaction.append(store.main, bytes.span.extracting(0..<1), bytes.span.extracting(1..<4))
+            try transaction.append(store.other, number: 258, bytes.span.extracting(2..<2))
+        }
+        #expect(try store.value([1]) == [2, 3, 4])
+        #expect(try store.keys(store.other) == [[0, 0, 0, 0, 0, 0, 1, 2]])
+        for number: UInt64 in [0, 257, 258] {
+            let refusal = #expect(throws: LMDBError.self) {
+                try store.environment.write { try $0.append(store.other, number: number, bytes.span) }
+            }
+            #expect(refusal?.isKeyExists == true)
+        }
+        let refusal = #expect(throws: LMDBError.self) {
+            try store.environment.write { try $0.append(store.main, bytes.span.extracting(0..<1), bytes.span) }
+        }
+        #expect(refusal?.isKeyExists == true)
+        #expect(try store.value([1]) == [2, 3, 4])
+    }
+
+    @Test("insert ascending rows before, between and behind those there are, and none twice")
+    func ascending() throws {
+        let store = try Store()
+        func insert(_ keys: [[UInt8]]) throws {
+            try store.environment.write { transaction throws in
+                try transaction.insert(store.main, ascending: keys.count) { position, key, value in
+                    key = keys[position]
+                    value = keys[position] + [7]
+                }
+            }
+        }
+        try insert([])
+        #expect(try store.keys(store.main).isEmpty)
+        try insert([[4], [4, 0], [8]])
+        try insert([[1], [5], [9], [9, 9], [12]])
+        try insert([[13]])
+        try insert([[0], [2]])
+        let all: [[UInt8]] = [[0], [1], [2], [4], [4, 0], [5], [8], [9], [9, 9], [12], [13]]
+        #expect(try store.keys(store.main) == all)
+        for key in all { #expect(try store.value(key) == key + [7]) }
+        // A key that is there, among those before the last, the last itself, and twice in one go; and one out of order.
+        for keys in [[[4]], [[3], [13]], [[13]], [[14], [14]], [[15], [14]], [[3], [5], [20]]] as [[[UInt8]]] {
+            let refusal = #expect(throws: LMDBError.self, "\(keys)") { try insert(keys) }
+            #expect(refusal?.isKeyExists == true)
+        }
+        #expect(try store.keys(store.main) == all)
+        // Many, over many pages, every other one of them there already.
+        func key(_ number: Int) -> [UInt8] { [100, UInt8(number / 256), UInt8(number % 256)] }
+        try insert(stride(from: 0, to: 20_000, by: 2).map { key($0) })
+        try insert(stride(from: 1, to: 30_000, by: 2).map { key($0) })
+        #expect(try store.keys(store.main).dropFirst(all.count).count == 25_000)
+        #expect(try store.value(key(29_999)) == key(29_999) + [7])
+    }
+
     @Test("that end in an error leave nothing behind")
     func abandoned() throws {
         let store = try Store()

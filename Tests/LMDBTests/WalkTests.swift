@@ -90,85 +90,21 @@ struct WalkTests {
         #expect(try store.keys(store.main).count == 6)
     }
 
-    @Test("are not the only way to numbers: they are stored and read as eight bytes")
-    func numbers() throws {
+    @Test("by a cursor of numbers find what look-ups find, in any order")
+    func numberCursor() throws {
         let store = try Store()
-        let key: [UInt8] = [3]
-        let value: [UInt8] = [9, 9]
-        let empty: [UInt8] = []
-        try store.environment.write { transaction throws in
-            try transaction.insert(store.main, [1], number: 258)
-            try transaction.insert(store.main, [2], number: 3)
-            try transaction.append(store.main, key.span, value.span)
-            try transaction.append(store.other, number: 7, empty.span)
-        }
-        #expect(try store.value([1]) == WalkTests.key(258))
-        #expect(try store.value([2]) == WalkTests.key(3))
-        #expect(try store.value([3]) == [9, 9])
+        try fill(store, (0..<3_000).map { $0 * 3 })
         try store.environment.read { transaction throws in
-            #expect(try transaction.withValue(store.other, number: 7) { $0.count } == 0)
-            #expect(try transaction.withValue(store.other, number: 8) { $0.count } == nil)
-        }
-        let refusals: [(borrowing WriteTransaction) throws -> Void] = [
-            { try $0.insert(store.main, [1], number: 1) },
-            { try $0.append(store.main, key.span, value.span) },
-            { try $0.append(store.other, number: 7, empty.span) },
-            { try $0.append(store.other, number: 6, empty.span) },
-        ]
-        for refused in refusals {
-            let refusal = #expect(throws: LMDBError.self) { try store.environment.write { try refused($0) } }
-            #expect(refusal?.isKeyExists == true)
-        }
-        #expect(try store.value([1]) == WalkTests.key(258))
-    }
-
-    @Test("see rows stored in ascending order, before, around and behind others")
-    func ascending() throws {
-        let store = try Store()
-        try store.fill([50])
-        func insert(_ keys: [UInt8]) throws {
-            try store.environment.write { transaction throws in
-                try transaction.insert(store.main, ascending: keys.count) { position, key, value in
-                    key = [keys[position]]
-                    value = [keys[position] &* 10]
+            try transaction.numbers(in: store.main) { cursor throws in
+                for number in [0, 3, 6, 7, 8_997, 8_998, 9_000, 4_500, 4_497, 4_497, 1, 2, 3, .max] as [UInt64] {
+                    let found = try cursor.withValue(number) { String(decoding: $0, as: UTF8.self) }
+                    #expect(found == (number % 3 == 0 && number < 9_000 ? "\(number)" : nil))
+                    #expect(try transaction.withValue(store.main, number: number) { Array($0) } == found.map { Array($0.utf8) })
                 }
             }
-        }
-        // Before, around and behind what there is.
-        try insert([10, 49, 51, 60])
-        try insert([55, 61, 62])
-        try insert([])
-        #expect(try store.keys(store.main) == [[10], [49], [50], [51], [55], [60], [61], [62]])
-        #expect(try store.value([62]) == [62 &* 10])
-        for keys in [[49], [62], [70, 70], [71, 70]] as [[UInt8]] {
-            let refusal = #expect(throws: LMDBError.self) { try insert(keys) }
-            #expect(refusal?.isKeyExists == true, "\(keys)")
-        }
-        #expect(try store.keys(store.main).count == 8)
-    }
-
-    @Test("no longer see a key that was removed")
-    func removal() throws {
-        let store = try Store()
-        try store.fill([1, 2, 3])
-        try store.environment.write { transaction throws in
-            try transaction.remove(store.main, [2])
-            #expect(try transaction.get(store.main, [2]) == nil)
-            // And it may come back in the same transaction.
-            try transaction.remove(store.main, [3])
-            try transaction.insert(store.main, [3], [33])
-        }
-        #expect(try store.keys(store.main) == [[1], [3]])
-        #expect(try store.value([3]) == [33])
-        for key in [[2], [0], [9]] as [[UInt8]] {
-            #expect(throws: LMDBError.self) { try store.environment.write { try $0.remove(store.main, key) } }
-        }
-        #expect(throws: Abandoned.self) {
-            try store.environment.write { transaction throws in
-                try transaction.remove(store.main, [1])
-                throw Abandoned()
+            try transaction.numbers(in: store.other) { cursor throws in
+                #expect(try cursor.withValue(0) { _ in true } == nil)
             }
         }
-        #expect(try store.keys(store.main) == [[1], [3]])
     }
 }

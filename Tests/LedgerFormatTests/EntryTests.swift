@@ -179,6 +179,19 @@ struct EntryTests {
         }
     }
 
+    @Test("nest 16 deep, the entry itself counted")
+    func depth() throws {
+        func nested(_ depth: Int) -> String {
+            EntryTests.text(
+                "body",
+                String(repeating: #"{"a":"#, count: depth) + "1" + String(repeating: "}", count: depth)
+            )
+        }
+        #expect(try EntryTests.read(nested(15)).encoded == Array(nested(15).utf8))
+        #expect(throws: EntryError.self) { try EntryTests.read(nested(16)) }
+        #expect(throws: JSONError.self) { try JSONReader.parse(Array(nested(16).utf8)) }
+    }
+
     @Test("of other bytes are refused and never trap")
     func noise() {
         var generator = SystemRandomNumberGenerator()

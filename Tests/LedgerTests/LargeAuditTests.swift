@@ -140,7 +140,7 @@ import Testing
             ("leaves", LookupIndex.key(2)), ("documents", LookupIndex.key(7)),
             ("requests", [UInt8](repeating: 9, count: 24)),
         ] {
-            try ledger.tamperIndex(database) { try $0.insert($1, key, number: 3) }
+            try ledger.tamperIndex(database) { try $0.insert($1, key, StoreKey.number(3)) }
         }
         // Compared: more in a row than the entries say, which no entry contradicts.
         try ledger.tamperIndex("documents") { transaction, database in

@@ -41,17 +41,19 @@ extension LedgerFixture {
     /// Leaves of a scope what its erasure leaves: no key.
     func remove(scope: StreamID) throws {
         try tamper { transaction, schema in
-            let others = try transaction.cursor(schema.scopes) { cursor in
-                var rows: [Cursor.Item] = []
-                var item = try cursor.first()
-                while let row = item {
-                    if row.key != StoreKey.stream(scope) { rows.append(row) }
-                    item = try cursor.next()
-                }
-                return rows
-            }
-            try transaction.clear(schema.scopes)
-            for row in others { try transaction.insert(schema.scopes, row.key, row.value) }
+            try transaction.remove(schema.scopes, StoreKey.stream(scope))
         }
+    }
+}
+
+extension WriteTransaction {
+    /// Removes a row, which no code of the ledger ever does.
+    func remove(_ database: Database, _ key: [UInt8]) throws {
+        var others: [(key: [UInt8], value: [UInt8])] = []
+        try forEach(database) { found, value in
+            if !found.elementsEqual(key) { others.append((Array(found), Array(value))) }
+        }
+        try clear(database)
+        for row in others { try append(database, row.key, row.value) }
     }
 }

@@ -19,10 +19,8 @@ import LedgerFormat
 
 @Sendable func fuzzOpeningText(_ bytes: [UInt8]) {
     guard let opening = try? OpeningText(bytes) else { return }
-    let preimage = ClaimCommitment.preimage(
-        salt: opening.salt,
-        name: opening.name,
-        value: opening.value.canonicalBytes
-    )
+    var preimage: [UInt8] = []
+    let (name, value) = (opening.name, opening.value.canonicalBytes)
+    ClaimCommitment.append(salt: opening.salt.span, name: name.utf8.span, value: value.span, to: &preimage)
     check(preimage == bytes, "an opening has two encodings")
 }

@@ -35,7 +35,7 @@ import OpenSSL
         submission,
         Entry.Head(index: 0, previous: .zero, time: .maximum, submitter: "fuzz"),
         numbers: submission.streams.map { _ in 0 },
-        commitments: submission.claims.flatMap { $0.claims.members.map { _ in Digest.zero } },
+        commitments: submission.claims.flatMap { $0.claims.members.map { _ in Digest.zero } }[...],
         to: &written
     )
     check(written == encoded, "a submission makes two entries")

@@ -1,0 +1,160 @@
+import Foundation
+import JSON
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Testing
+
+@testable import Ledger
+
+@Suite struct SealedClaimsTests {
+    /// The known answer of `ledger-format.md` section 10, which a program that shares nothing with this one computed.
+    private struct KnownAnswer {
+        let plaintext: [UInt8]
+        let sealed: [UInt8]
+        let wrapped: [UInt8]
+        let entry: Entry
+        let scope: StreamID
+
+        init() throws {
+            var directory = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
+            while directory.path != "/",
+                !FileManager.default.fileExists(atPath: directory.appendingPathComponent("ledger-format.md").path)
+            { directory.deleteLastPathComponent() }
+            let document = try String(contentsOf: directory.appendingPathComponent("ledger-format.md"), encoding: .utf8)
+            let lines = document.components(separatedBy: "\n")
+            func bytes(_ title: String) throws -> [UInt8] {
+                let start = try #require(lines.firstIndex { $0.hasPrefix("    " + title) }, "\(title)")
+                let hex = lines[(start + 1)...].prefix { $0.hasPrefix("        ") }
+                return try #require(Hex.decode(hex.map { $0.dropFirst(8) }.joined()))
+            }
+            plaintext = try bytes("plaintext, 136 bytes:")
+            sealed = try bytes("sealed, 164 bytes (nonce a0 to ab):")
+            wrapped = try bytes("wrapped data key, 60 bytes (nonce b0 to bb):")
+            let written = try #require(lines.first { $0.hasPrefix("printf") && $0.hasSuffix("> entry1") })
+            entry = try Entry(Array(#require(written.split(separator: "'").dropFirst(1).first { $0.hasPrefix("{") }).utf8))
+            scope = try #require(StreamID("object/019b76da4c0c00000000000000000002"))
+        }
+    }
+
+    @Test func theKnownAnswerOpensPartByPart() throws {
+        let known = try KnownAnswer()
+        #expect(known.plaintext.count == 136 && known.sealed.count == 164 && known.wrapped.count == 60)
+        let cipher = try AuthenticatedCipher()
+        func open(_ sealed: [UInt8], _ key: ClosedRange<UInt8>, _ context: String) throws -> [UInt8] {
+            var opened: [UInt8] = []
+            let key = try CipherKey(Array(key))
+            try sealed.withUnsafeBytes { try cipher.open($0, key: key, context: context.utf8.span, to: &opened) }
+            return opened
+        }
+        let key = try open(known.wrapped, 0x60...0x7F, "evidenced/scope-key/v1\n\(known.scope)")
+        #expect(key == Array(0x40...0x5F))
+        let plaintext = try open(known.sealed, 0x40...0x5F, "evidenced/sealed-claims/v1\n\(known.scope)\n1")
+        #expect(plaintext == known.plaintext)
+    }
+
+    /// Claims someone else sealed, in a store someone else wrote, are read.
+    @Test func theKnownAnswerIsReadFromAStore() throws {
+        let known = try KnownAnswer()
+        let fixture = try LedgerFixture()
+        func store(_ sealed: [UInt8], _ wrapped: [UInt8]) throws {
+            try fixture.tamper { transaction, schema in
+                try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
+                try transaction.set(schema.scopes, StoreKey.stream(known.scope), wrapped)
+            }
+        }
+        func openings() throws -> [Opening] {
+            var claims = try SealedClaims(claimsKey: Array(0x60...0x7F))
+            return try fixture.read { try claims.openings(of: known.entry, $0, $1) }
+        }
+        try store(known.sealed, known.wrapped)
+        let digest = SHA256Hasher().hash(Array("An example contract.\n".utf8)).hex
+        #expect(
+            try openings() == [
+                Opening(scope: known.scope, name: "sha256", salt: Array(0x00...0x1F), value: .string(digest)),
+                Opening(scope: known.scope, name: "size", salt: Array(0x20...0x3F), value: .int(21)),
+            ]
+        )
+        // Changed in any byte, they are not.
+        for position in stride(from: 0, to: known.sealed.count, by: 7) {
+            try store(known.sealed.changed(at: position), known.wrapped)
+            #expect(throws: (any Error).self) { try openings() }
+        }
+        for position in stride(from: 0, to: known.wrapped.count, by: 7) {
+            try store(known.sealed, known.wrapped.changed(at: position))
+            #expect(throws: StoreDamage.self) { try openings() }
+        }
+    }
+
+    /// Sealed rightly, under the right key, and not the claims all the same.
+    @Test func plaintextsThatAreNotTheRecordsAreRefused() throws {
+        let known = try KnownAnswer()
+        let fixture = try LedgerFixture()
+        let cipher = try AuthenticatedCipher()
+        let key = try CipherKey(Array(0x40...0x5F))
+        let first = 34 + 66
+        var longer = known.plaintext
+        longer[33] = 67
+        var shorter = known.plaintext
+        shorter[33] = 65
+        let swapped = Array(known.plaintext[first...] + known.plaintext[..<first])
+        let plaintexts: [[UInt8]] = [
+            [], Array(known.plaintext.prefix(1)), Array(known.plaintext.prefix(33)), Array(known.plaintext.prefix(34)),
+            Array(known.plaintext.prefix(first)), Array(known.plaintext.dropLast()), known.plaintext + [0],
+            known.plaintext + known.plaintext, swapped, longer, shorter, known.plaintext.changed(at: 0),
+            known.plaintext.changed(at: first - 1), known.plaintext.changed(at: known.plaintext.count - 1),
+            // A length that reaches far beyond the end.
+            known.plaintext.changed(at: 32, by: 0xFF), Array(known.plaintext.prefix(32)) + [0xFF, 0xFF],
+        ]
+        for plaintext in plaintexts {
+            var sealed: [UInt8] = []
+            let context = "evidenced/sealed-claims/v1\n\(known.scope)\n1"
+            try cipher.seal(plaintext.span, key: key, context: context.utf8.span, to: &sealed)
+            try fixture.tamper { transaction, schema in
+                try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
+                try transaction.set(schema.scopes, StoreKey.stream(known.scope), known.wrapped)
+            }
+            var claims = try SealedClaims(claimsKey: Array(0x60...0x7F))
+            #expect(throws: StoreDamage.self, "\(Hex.encode(plaintext))") {
+                try fixture.read { try claims.openings(of: known.entry, $0, $1) }
+            }
+        }
+    }
+
+    /// What the ledger itself seals has that form: salt, length, value, one after the other.
+    @Test func whatIsSealedHasTheFormOfTheDocument() throws {
+        let fixture = try LedgerFixture()
+        let object = StreamID(kind: .object, id: try Sample.id())
+        let index = try fixture.whileOpen { ledger in
+            try ledger.submit([Sample.deposit(), Sample.deposit(object: object, fileName: "合同\"\n")]).receipts[1].index
+        }
+        let cipher = try AuthenticatedCipher()
+        let (entry, sealed, wrapped) = try fixture.read { transaction, schema in
+            (
+                try Entry(schema.entry(transaction, index)),
+                try #require(try transaction.get(schema.sealed, StoreKey.sealed(index: index, ordinal: 0))),
+                try #require(try transaction.get(schema.scopes, StoreKey.stream(object)))
+            )
+        }
+        func open(_ sealed: [UInt8], _ key: CipherKey, _ context: String) throws -> [UInt8] {
+            var opened: [UInt8] = []
+            try sealed.withUnsafeBytes { try cipher.open($0, key: key, context: context.utf8.span, to: &opened) }
+            return opened
+        }
+        let claimsKey = try CipherKey(fixture.keyring.claimsKey)
+        let key = try CipherKey(open(wrapped, claimsKey, "evidenced/scope-key/v1\n\(object)"))
+        var rest = try open(sealed, key, "evidenced/sealed-claims/v1\n\(object)\n\(index)")[...]
+        let values = [#""合同\"\n""#, "\"" + String(repeating: "ab", count: 32) + "\""]
+        #expect(entry.claims[0].claims.map(\.name) == ["file_name", "sha256"])
+        for (claim, value) in zip(entry.claims[0].claims, values) {
+            let salt = Array(rest.prefix(32))
+            #expect(Array(rest.dropFirst(32).prefix(2)) == [0, UInt8(value.utf8.count)])
+            #expect(Array(rest.dropFirst(34).prefix(value.utf8.count)) == Array(value.utf8))
+            rest = rest.dropFirst(34 + value.utf8.count)
+            let preimage = "evidenced/claim/v1\n\(Base64.encode(salt))\n\(claim.name)\n\(value)"
+            #expect(SHA256Hasher().hash(Array(preimage.utf8)) == claim.commitment)
+        }
+        #expect(rest.isEmpty)
+    }
+}
