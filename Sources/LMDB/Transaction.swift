@@ -205,15 +205,6 @@ extension WriteTransaction {
         try check(put(database, key.span, value.span, 0), "setting a key")
     }
 
-    /// Removes a key, which must exist.
-    public func remove(_ database: Database, _ key: [UInt8]) throws(LMDBError) {
-        let code = key.withUnsafeBytes { bytes in
-            var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
-            return mdb_del(handle.pointer, database.identifier, &key, nil)
-        }
-        try check(code, "removing a key")
-    }
-
     /// Removes every key of the database.
     public func clear(_ database: Database) throws(LMDBError) {
         try check(mdb_drop(handle.pointer, database.identifier, 0), "clearing a database")

@@ -152,9 +152,6 @@ struct EnvironmentTests {
         // A smaller size changes nothing.
         try store.environment.reserveFile(to: 1)
         #expect(store.environment.fileBytes == wanted)
-        // Behind the pages in use nothing that is written can matter.
-        let used = store.environment.sizes.used
-        try store.environment.prewrite(from: used, count: wanted - used)
         try store.fill([2])
         #expect(try store.keys(store.main) == [[1], [2]])
         #expect(store.environment.fileBytes == wanted)
