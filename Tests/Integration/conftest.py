@@ -50,6 +50,18 @@ def audited(make_ledger):
     return ledger
 
 
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory, bin):
+    """A stopped ledger whose look-up index holds a whole block of 16,384 entries, with some entries after it. Tests
+    damage copies of it."""
+    with Ledger(tmp_path_factory.mktemp("indexed") / "l", bin).init().start() as ledger:
+        ledger.append(*[events.deposit(b"%d" % (number % 7)) for number in range(40)])
+        for _ in range(41):
+            ledger.append(*[events.closure() for _ in range(400)])
+        assert ledger.stop() == 0
+        yield ledger
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory, bin):
     """A running ledger of a module, with a few entries of several types. Tests may append, but not stop it."""

@@ -14,9 +14,9 @@ def number(value: int) -> bytes:
 
 
 def stream_key(stream: str) -> bytes:
-    """Kind code and id, as keys of `streams` and `scopes` begin."""
+    """Id and kind code, as keys of `streams` and `scopes` begin."""
     kind, _, identifier = stream.partition("/")
-    return bytes([1 + KINDS.index(kind)]) + bytes.fromhex(identifier)
+    return bytes.fromhex(identifier) + bytes([1 + KINDS.index(kind)])
 
 
 @contextmanager

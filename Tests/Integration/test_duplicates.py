@@ -1,5 +1,6 @@
 """A request is recorded once: the same content gives the first receipt again, other content is a conflict."""
 
+import json
 import threading
 
 import pytest
@@ -38,6 +39,41 @@ def test_within_one_call_the_second_is_a_duplicate_of_the_first(shared):
     reply = shared.append(event, between, event)
     assert first_receipt(reply, 0) == first_receipt(reply, 2)
     assert [receipt["duplicate"] for receipt in reply["receipts"]] == [False, False, True]
+
+
+def test_calls_that_are_refused_half_way_leave_nothing_in_the_commits_of_others(make_ledger):
+    """Calls of many clients share a commit; what one of them is refused must not be in it."""
+    ledger = make_ledger().init().start()
+    used = events.closure()
+    ledger.append(used)
+    conflicting = used | {"body": {"channel": "app"}}
+    objects, accepted = [], []
+    wires = [ledger.wire() for _ in range(6)]
+    for _ in range(25):
+        calls = []
+        for number in range(len(wires)):
+            deposit = events.deposit(b"half-way")
+            calls.append([events.closure(), deposit] if number % 3 == 0 else [deposit, conflicting])
+        for wire, call in zip(wires, calls):
+            wire.send_call("Append", {"events": call})
+        for wire, call in zip(wires, calls):
+            if call[-1] is conflicting:
+                with pytest.raises(CallError) as refused:
+                    wire.reply()
+                assert refused.value.name == "RequestConflict"
+                objects.append(call[0])
+            else:
+                accepted += [receipt["index"] for receipt in wire.reply()["receipts"]]
+    for wire in wires:
+        wire.close()
+    assert ledger.size == accepted[-1] + 1 and len(set(accepted)) == len(accepted) == 100
+    # The objects of refused calls are as new as before.
+    [receipt] = ledger.append(objects[0])["receipts"]
+    assert json.loads(ledger.entry(receipt["index"])["entry"])["streams"] == [[objects[0]["streams"][0], 0]]
+    assert len(ledger.call("Open", {"index": receipt["index"]})["openings"]) == 3
+    assert ledger.stop() == 0
+    report = ledger.audit()
+    assert report["clean"], report["findings"]
 
 
 def test_duplicates_come_with_proofs_against_the_newest_checkpoint(shared):

@@ -1,0 +1,97 @@
+"""Claims at rest, opened with nothing but ledger-format.md section 10, the keyring and a library of its own."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+import events
+from store import database, number, stream_key
+
+DOCUMENT = Path(__file__).parents[2] / "ledger-format.md"
+
+
+def keyring(path) -> dict[str, bytes]:
+    first, *lines = path.read_text().splitlines()
+    assert first == "evidenced keyring v1"
+    return {name: base64.b64decode(key) for name, key in (line.split(" ") for line in lines)}
+
+
+def opened(sealed: bytes, key: bytes, context: str) -> bytes:
+    return AESGCM(key).decrypt(sealed[:12], sealed[12:], context.encode())
+
+
+def records(plaintext: bytes) -> list[tuple[bytes, bytes]]:
+    """Salt and value of each claim; nothing may be left over."""
+    found = []
+    while plaintext:
+        salt, length, rest = plaintext[:32], int.from_bytes(plaintext[32:34]), plaintext[34:]
+        assert len(salt) == 32 and len(rest) >= length
+        found.append((salt, rest[:length]))
+        plaintext = rest[length:]
+    return found
+
+
+def commitment(salt: bytes, name: str, value: bytes) -> str:
+    text = b"evidenced/claim/v1\n" + base64.b64encode(salt) + b"\n" + name.encode() + b"\n" + value
+    return base64.b64encode(hashlib.sha256(text).digest()).decode()
+
+
+def test_claims_at_rest_are_what_the_format_says(make_ledger):
+    ledger = make_ledger().init().start()
+    deposit = events.deposit(b"at rest", name='合同 "最终"\n.pdf')
+    both = events.registration(phone="\t138")
+    receipts = ledger.append(deposit, events.closure(), both)["receipts"]
+    again = ledger.append(events.deposit(b"again", object_id=deposit["streams"][0].partition("/")[2]))["receipts"]
+    entries = {r["index"]: json.loads(ledger.entry(r["index"])["entry"]) for r in receipts + again}
+    said = {index: ledger.call("Open", {"index": index})["openings"] for index in entries if entries[index]["claims"]}
+    assert ledger.stop() == 0
+    claims_key = keyring(ledger.keyring)["claims-aes256"]
+    with database(ledger.store, "sealed") as rows:
+        sealed = dict(rows.cursor())
+    with database(ledger.store, "scopes") as rows:
+        scopes = dict(rows.cursor())
+    assert set(sealed) == {number(index) + b"\0" for index in said}
+    assert set(scopes) == {stream_key(scope) for entry in entries.values() for scope in entry["claims"]}
+    for index, openings in said.items():
+        [(scope, commitments)] = entries[index]["claims"].items()
+        assert len(scopes[stream_key(scope)]) == 60
+        data_key = opened(scopes[stream_key(scope)], claims_key, f"evidenced/scope-key/v1\n{scope}")
+        plaintext = opened(sealed[number(index) + b"\0"], data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}")
+        claims = records(plaintext)
+        assert len(claims) == len(commitments) == len(openings)
+        for (name, expected), (salt, value), opening in zip(commitments.items(), claims, openings):
+            assert commitment(salt, name, value) == expected
+            assert (opening["name"], opening["value"]) == (name, json.loads(value))
+            assert opening["salt"] == base64.b64encode(salt).decode()
+    # No salt is used twice.
+    salts = [opening["salt"] for openings in said.values() for opening in openings]
+    assert len(set(salts)) == len(salts)
+
+
+def test_the_known_answer_is_right():
+    """The numbers of the document, computed anew from what it says they are made of."""
+    text = DOCUMENT.read_text()
+
+    def stated(title: str) -> bytes:
+        block = re.search(rf"^    {re.escape(title)}\n((?:        [0-9a-f]+\n)+)", text, re.MULTILINE)
+        return bytes.fromhex(block[1].replace(" ", "").replace("\n", ""))
+
+    digest = hashlib.sha256(b"An example contract.\n").hexdigest()
+    claims = [(bytes(range(0x20)), f'"{digest}"'.encode()), (bytes(range(0x20, 0x40)), b"21")]
+    plaintext = b"".join(salt + len(value).to_bytes(2) + value for salt, value in claims)
+    data_key, claims_key = bytes(range(0x40, 0x60)), bytes(range(0x60, 0x80))
+    scope = "object/019b76da4c0c00000000000000000002"
+    nonce, other = bytes(range(0xA0, 0xAC)), bytes(range(0xB0, 0xBC))
+    sealed = AESGCM(data_key).encrypt(nonce, plaintext, f"evidenced/sealed-claims/v1\n{scope}\n1".encode())
+    wrapped = AESGCM(claims_key).encrypt(other, data_key, f"evidenced/scope-key/v1\n{scope}".encode())
+    assert stated("plaintext, 136 bytes:") == plaintext
+    assert stated("sealed, 164 bytes (nonce a0 to ab):") == nonce + sealed
+    assert stated("wrapped data key, 60 bytes (nonce b0 to bb):") == other + wrapped
+    entry1 = re.search(r"^printf '%s' '(.*)' > entry1$", text, re.MULTILINE)[1]
+    [commitments] = json.loads(entry1)["claims"].values()
+    for (name, expected), (salt, value) in zip(commitments.items(), claims, strict=True):
+        assert commitment(salt, name, value) == expected
