@@ -37,21 +37,22 @@ struct LargeLedger {
         let subjects = try (0..<20).map { _ in StreamID(kind: .subject, id: try Sample.id()) }
         let digests = (0..<5).map { String(repeating: "0\($0)", count: 32) }
         var deposits: [Deposit] = []
-        size = try fixture.whileOpen { ledger in
-            for call in 0..<66 {
-                var submissions = try (0..<500).map { number in
-                    try Sample.viewed(contract: contracts[number % 3], subject: subjects[number % 20])
+        size =
+            try fixture.whileOpen { ledger in
+                for call in 0..<66 {
+                    var submissions = try (0..<500).map { number in
+                        try Sample.viewed(contract: contracts[number % 3], subject: subjects[number % 20])
+                    }
+                    submissions[77] = try Sample.deposit(digest: digests[call % 5])
+                    submissions[377] = try Sample.deposit(digest: digests[(call + 2) % 5])
+                    let submitter = ["one", "two"][call % 2]
+                    let index = try ledger.submit(submissions, as: submitter).receipts[77].index
+                    if [3, 40, 65].contains(call) {
+                        deposits.append(Deposit(index: index, submission: submissions[77], submitter: submitter))
+                    }
                 }
-                submissions[77] = try Sample.deposit(digest: digests[call % 5])
-                submissions[377] = try Sample.deposit(digest: digests[(call + 2) % 5])
-                let submitter = ["one", "two"][call % 2]
-                let index = try ledger.submit(submissions, as: submitter).receipts[77].index
-                if [3, 40, 65].contains(call) {
-                    deposits.append(Deposit(index: index, submission: submissions[77], submitter: submitter))
-                }
-            }
-            return ledger.checkpoint.size
-        } + 1
+                return ledger.checkpoint.size
+            } + 1
         self.fixture = fixture
         self.contracts = contracts
         self.digests = digests
