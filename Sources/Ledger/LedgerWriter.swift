@@ -236,13 +236,18 @@ final class LedgerWriter: @unchecked Sendable {
         let needed = environment.sizes.used + 8 * bytes + (4 << 20)
         guard environment.fileBytes < needed else { return }
         let ahead = max(needed, environment.sizes.used + settings.preparedBytes)
+        // Where there is not room for much, there may be for this batch.
+        if try !reserve(ahead), try !reserve(needed) { throw LedgerError.storeFull(reason: "the disk is full") }
+    }
+
+    /// Gives the file blocks up to a size; false where the disk has none.
+    private func reserve(_ bytes: Int) throws -> Bool {
         do {
-            try environment.reserveFile(to: min(ahead, environment.sizes.map))
+            try environment.reserveFile(to: min(bytes, environment.sizes.map))
+            return true
         } catch {
-            guard [ENOSPC, EDQUOT, EFBIG].contains(error.code) else { throw error }
-            guard environment.fileBytes >= needed else {
-                throw LedgerError.storeFull(reason: "the disk is full")
-            }
+            guard LedgerWriter.isFull(error) else { throw error }
+            return false
         }
     }
 
@@ -253,9 +258,16 @@ final class LedgerWriter: @unchecked Sendable {
         let start = max(prewritten, used)
         let end = min(start + settings.prewrittenBytes, environment.fileBytes)
         guard start < end else { return }
-        try environment.prewrite(from: start, count: end - start)
+        do {
+            try environment.prewrite(from: start, count: end - start)
+        } catch {
+            // A file system that never writes in place may have no room for it: nothing depends on it.
+            guard LedgerWriter.isFull(error) else { throw error }
+        }
         prewritten = end
     }
+
+    private static func isFull(_ error: LMDBError) -> Bool { [ENOSPC, EDQUOT, EFBIG].contains(error.code) }
 
     // MARK: The clock
 

@@ -35,6 +35,7 @@ class Write:
     path: Path
     offset: int
     data: bytes
+    """Empty where the file was only made longer, up to `offset`."""
     syncs: bool
     began: int
     ended: int
@@ -101,6 +102,10 @@ class Recording:
                 self.writes.append(Write(relative, offset, data, syncs, call.began, call.ended))
                 if syncs:
                     self.syncs.append(Sync(relative, call.began, call.ended))
+            elif call.name == "fallocate":
+                mode, offset, length = (int(number) for number in call.arguments.split(", ")[1:])
+                demand(mode == 0, "an unexpected mode of fallocate:", mode)
+                self.writes.append(Write(relative, offset + length, b"", False, call.began, call.ended))
             elif call.name in ("fsync", "fdatasync"):
                 self.syncs.append(Sync(relative, call.began, call.ended))
             elif call.name not in ("mkdir", "mkdirat"):
@@ -148,7 +153,10 @@ class Recording:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(root / path, os.O_WRONLY | os.O_CREAT, 0o600)
             for offset, data in pieces:
-                os.pwrite(descriptor, data, offset)
+                if data:
+                    os.pwrite(descriptor, data, offset)
+                elif os.fstat(descriptor).st_size < offset:
+                    os.ftruncate(descriptor, offset)
             os.close(descriptor)
         return ledger
 
@@ -170,6 +178,8 @@ def survivors(pending: list[Write], mode: str, chance: random.Random) -> list[tu
     for write in pending:
         start = write.offset
         end = write.offset + len(write.data)
+        if not write.data and chance.random() < 0.5:
+            pieces.append((write.offset, b""))
         while start < end:
             stop = min((start // unit + 1) * unit, end)
             if chance.random() < 0.5:
@@ -219,6 +229,9 @@ def recordings(tmp_path_factory, bin):
     used = Ledger(root / "used", bin).init().start()
     record = Record(used.vkey)
     append(used, record, events.closure(), events.deposit(b"d"))
+    # The run must end a block of the look-up index, or nothing is written to it.
+    for count in (4096, 4096, 4096, 4000):
+        append(used, record, *[events.closure() for _ in range(count)])
     used.kill()
     for name in ("1", "2"):
         (root / name).mkdir()
