@@ -116,7 +116,9 @@ import Testing
         let object = try newObject()
         let request = try Sample.request()
         try fixture.whileOpen { ledger in
-            let first = try ledger.submit([Sample.deposit(object: object), Sample.deposit(request: request)]).receipts[0]
+            let first = try ledger.submit([Sample.deposit(object: object), Sample.deposit(request: request)]).receipts[
+                0
+            ]
             let results = try inOneBatch(
                 ledger,
                 [[Sample.deposit(object: object), Sample.deposit(request: request)], [Sample.deposit(object: object)]]
