@@ -45,6 +45,8 @@ final class AppendQueue: @unchecked Sendable {
     private var events = 0
     private var bytes = 0
     private var closed = false
+    /// Calls of the batch taken last.
+    private var takenLast = 0
     private let maximumEvents: Int
     private let maximumBytes: Int
 
@@ -89,6 +91,7 @@ final class AppendQueue: @unchecked Sendable {
             if closed { return nil }
             pthread_cond_wait(filled, lock)
         }
+        if takenLast > 1 { gather(maximumEvents) }
         var batch: [PendingAppend] = []
         var taken = (events: 0, bytes: 0)
         while let call = calls.first {
@@ -99,8 +102,25 @@ final class AppendQueue: @unchecked Sendable {
         }
         events -= taken.events
         bytes -= taken.bytes
+        takenLast = batch.count
         return batch
     }
+
+    /// Waits while calls still come in, where the last batch had several: those who were answered together ask again
+    /// together, and whoever takes the first of them alone makes all others wait for two commits. One submitter is never
+    /// kept waiting.
+    private func gather(_ enough: Int) {
+        var seen = 0
+        while !closed, events > seen, events < enough {
+            seen = events
+            pthread_mutex_unlock(lock)
+            usleep(AppendQueue.gathering)
+            pthread_mutex_lock(lock)
+        }
+    }
+
+    /// Microseconds within which another call must come for the batch to wait on.
+    private static let gathering: UInt32 = 30
 
     /// Lets no more calls in; those waiting are still taken.
     func close() {

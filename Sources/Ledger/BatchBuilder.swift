@@ -257,7 +257,9 @@ struct BatchBuilder {
     /// Writes what stands under keys that do not follow the order of the entries, sorted, once all calls are recorded.
     mutating func finish(_ transaction: borrowing WriteTransaction, _ memory: inout BatchMemory) throws {
         memberships.sort { left, right in
-            (left.stream.id, left.stream.kind.code, left.number) < (right.stream.id, right.stream.kind.code, right.number)
+            (left.stream.id, left.stream.kind.code, left.number) < (
+                right.stream.id, right.stream.kind.code, right.number
+            )
         }
         try transaction.insert(schema.streams, ascending: memberships.count) { position, key, value in
             let membership = memberships[position]

@@ -78,7 +78,11 @@ struct LedgerOpening {
             let records = try environment.read { transaction in
                 try (next..<end).map { try schema.lookupRecord(transaction, $0, &claims) }
             }
-            if UInt64(records.count) == LookupBlock.entries { try index.store(records) } else { index.tail.add(records) }
+            if UInt64(records.count) == LookupBlock.entries {
+                try index.store(records)
+            } else {
+                index.tail.add(records)
+            }
             next = end
         }
         return index

@@ -160,7 +160,9 @@ struct SealedClaims {
             guard let value = try? JSONReader.parse(value.withUnsafeBufferPointer { Array($0) }) else {
                 throw StoreDamage(entry.index, "the sealed claims are malformed")
             }
-            openings.append(Opening(scope: scope, name: name, salt: salt.withUnsafeBufferPointer { Array($0) }, value: value))
+            openings.append(
+                Opening(scope: scope, name: name, salt: salt.withUnsafeBufferPointer { Array($0) }, value: value)
+            )
         }
         return openings
     }

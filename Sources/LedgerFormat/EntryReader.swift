@@ -18,10 +18,11 @@ extension Entry {
     /// Reads an entry as strictly as the format is written: exactly the fields of section 3, and canonical, so that no
     /// two texts mean the same entry.
     public init(_ bytes: [UInt8]) throws(EntryError) {
-        if let entry = EntryTemplate.read(bytes) {
-            self = entry
-            return
-        }
+        self = if let entry = EntryTemplate.read(bytes) { entry } else { try Entry(strictly: bytes) }
+    }
+
+    /// Reads an entry as any JSON is read, and says what is wrong with it.
+    init(strictly bytes: [UInt8]) throws(EntryError) {
         guard bytes.count <= FormatLimits.entryBytes else {
             throw EntryError(field: "entry", reason: "longer than \(FormatLimits.entryBytes) bytes")
         }

@@ -50,7 +50,9 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { digits in
             for position in 0..<32 {
                 let word = position < 16 ? high : low
-                digits[position] = Hex.digit(of: UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (position & 15)) & 15))
+                digits[position] = Hex.digit(
+                    of: UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (position & 15)) & 15)
+                )
             }
             text.append(contentsOf: digits)
         }

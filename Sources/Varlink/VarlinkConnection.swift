@@ -115,7 +115,6 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
                 let message = VarlinkConnection.parse(bytes)
             else { return context.close(promise: nil) }
             pending.moveReaderIndex(forwardBy: 1)
-            pending.discardReadBytes()
             if message.more {
                 waiting = message
                 startWaiting(context)
@@ -123,6 +122,8 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
                 dispatch(message, context)
             }
         }
+        // Once for all messages of a burst: each time what is left is moved.
+        if hasNewMessage { pending.discardReadBytes() }
         watchTheClock(context, hasNewMessage: hasNewMessage)
     }
 

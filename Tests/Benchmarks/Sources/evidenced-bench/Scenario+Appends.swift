@@ -34,7 +34,7 @@ extension Scenario {
     }
 
     func inFlight(_ single: Double, _ raw: inout RawBaseline) throws {
-        let (commits, outcome) = try raw.run(batch: 64, window) { try load(connections: 1, depth: 64, events: 1) }
+        let (commits, outcome) = try raw.run(batch: 64, window) { try load(connections: 4, depth: 16, events: 1) }
         addBaseline("commits of 64", commits.rate, "values/s", .higher)
         add(
             "64 calls in flight, one event each",

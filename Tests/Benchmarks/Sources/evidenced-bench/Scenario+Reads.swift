@@ -1,8 +1,9 @@
 extension Scenario {
-    /// Inclusion proofs of entries all over the ledger.
+    /// Inclusion proofs of entries all over the ledger, 64 in flight on four connections: the calls of one connection
+    /// are worked on one after the other.
     func proofs() throws {
-        let depth = 64
-        let load = Load(socket: daemon.socket, connections: 1, depth: depth)
+        let depth = 16
+        let load = Load(socket: daemon.socket, connections: 4, depth: depth)
         let size = try daemon.size()
         let echo = try load.run(window, daemon: daemon) { RepeatedMessage(RepeatedMessage.echo, depth: depth) }
         let outcome = try load.run(window, daemon: daemon) { ProofMessages(size: size, depth: depth) }
