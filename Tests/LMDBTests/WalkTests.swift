@@ -99,10 +99,10 @@ struct WalkTests {
                 for number in [0, 3, 6, 7, 8_997, 8_998, 9_000, 4_500, 4_497, 4_497, 1, 2, 3, .max] as [UInt64] {
                     let found = try cursor.withValue(number) { String(decoding: $0, as: UTF8.self) }
                     #expect(found == (number % 3 == 0 && number < 9_000 ? "\(number)" : nil))
-                    #expect(
-                        try transaction.withValue(store.main, number: number) { Array($0) }
-                            == found.map { Array($0.utf8) }
-                    )
+                    let lookedUp = try transaction.withValue(store.main, number: number) {
+                        String(decoding: $0, as: UTF8.self)
+                    }
+                    #expect(lookedUp == found)
                 }
             }
             try transaction.numbers(in: store.other) { cursor throws in

@@ -8,12 +8,12 @@ import Testing
 
 @testable import Ledger
 
-/// A stopped ledger of two whole chunks and the beginning of a third, and what it takes to damage it again and again.
+/// A stopped ledger of several chunks, the last not whole, and what it takes to damage it again and again.
 struct LargeLedger {
     let fixture: LedgerFixture
-    let contracts: [StreamID]
-    let digests: [String]
-    /// Deposits of the first, the second and the third chunk, of different submitters.
+    /// Where each document digest was recorded.
+    let documents: [String: [UInt64]]
+    /// A deposit early in each chunk.
     let deposits: [Deposit]
     let size: UInt64
 
@@ -31,31 +31,40 @@ struct LargeLedger {
         }
     }
 
-    init() throws {
+    /// - Parameter calls: of 500 events each, two of them deposits.
+    init(calls: Int = 66) throws {
         let fixture = try LedgerFixture()
         let contracts = try (0..<3).map { _ in StreamID(kind: .contract, id: try Sample.id()) }
         let subjects = try (0..<20).map { _ in StreamID(kind: .subject, id: try Sample.id()) }
         let digests = (0..<5).map { String(repeating: "0\($0)", count: 32) }
+        var documents: [String: [UInt64]] = [:]
         var deposits: [Deposit] = []
-        size =
-            try fixture.whileOpen { ledger in
-                for call in 0..<66 {
-                    var submissions = try (0..<500).map { number in
-                        try Sample.viewed(contract: contracts[number % 3], subject: subjects[number % 20])
-                    }
-                    submissions[77] = try Sample.deposit(digest: digests[call % 5])
-                    submissions[377] = try Sample.deposit(digest: digests[(call + 2) % 5])
-                    let submitter = ["one", "two"][call % 2]
-                    let index = try ledger.submit(submissions, as: submitter).receipts[77].index
-                    if [3, 40, 65].contains(call) {
-                        deposits.append(Deposit(index: index, submission: submissions[77], submitter: submitter))
-                    }
+        let appended = try fixture.whileOpen { ledger in
+            for call in 0..<calls {
+                var submissions = try (0..<500).map { number in
+                    try Sample.viewed(contract: contracts[number % 3], subject: subjects[number % 20])
                 }
-                return ledger.checkpoint.size
-            } + 1
+                for (place, digest) in [(77, digests[call % 5]), (377, digests[(call + 2) % 5])] {
+                    submissions[place] = try Sample.deposit(digest: digest)
+                }
+                let submitter = ["one", "two"][call % 2]
+                let receipts = try ledger.submit(submissions, as: submitter).receipts
+                documents[digests[call % 5], default: []].append(receipts[77].index)
+                documents[digests[(call + 2) % 5], default: []].append(receipts[377].index)
+                if deposits.last.map({ $0.index / LookupBlock.entries < receipts[77].index / LookupBlock.entries })
+                    ?? true
+                {
+                    deposits.append(
+                        Deposit(index: receipts[77].index, submission: submissions[77], submitter: submitter)
+                    )
+                }
+            }
+            return ledger.checkpoint.size
+        }
+        // The stop is recorded too.
+        size = appended + 1
         self.fixture = fixture
-        self.contracts = contracts
-        self.digests = digests
+        self.documents = documents
         self.deposits = deposits
         for (name, path) in files { try copyFile(path, fixture.directory + "/kept-" + name) }
     }

@@ -71,6 +71,46 @@ import Testing
         #expect(try fixture.whileOpen { try $0.find(document: digest).map(\.index) } == indexes)
     }
 
+    /// Whole blocks stay in the index; what follows them is read from the log again, and nothing is there twice.
+    @Test func aRestartKnowsWhatNoWholeBlockHolds() throws {
+        let ledger = try LargeLedger(calls: 34)
+        #expect(ledger.size > LookupBlock.entries && ledger.size < LookupBlock.entries * 2)
+        for isRebuilt in [false, false, true] {
+            if isRebuilt { removeTree(ledger.fixture.locations.index) }
+            try ledger.fixture.whileOpen { opened in
+                #expect(try opened.gauges().indexed == LookupBlock.entries && !opened.wasIndexRebuilt)
+                #expect(ledger.deposits.map { $0.index / LookupBlock.entries } == [0, 1])
+                for deposit in ledger.deposits {
+                    let again = try opened.submit([deposit.submission], as: deposit.submitter).receipts[0]
+                    #expect(again.duplicate && again.index == deposit.index)
+                    #expect(throws: LedgerError.requestConflict(event: 0, index: deposit.index)) {
+                        try opened.submit(
+                            [Sample.deposit(request: deposit.submission.request)],
+                            as: deposit.submitter
+                        )
+                    }
+                }
+                for (digest, indexes) in ledger.documents {
+                    #expect(try opened.find(document: #require(Digest(hex: digest))).map(\.index) == indexes)
+                }
+                for index in [0, LookupBlock.entries - 1, LookupBlock.entries, ledger.size - 1] {
+                    #expect(try opened.index(ofLeaf: opened.entry(at: index).leaf) == index)
+                }
+                let deposited = Set(ledger.documents.values.joined()).sorted()
+                let page = try opened.list(
+                    EntryFilter(type: "evidence.deposited"),
+                    from: nil,
+                    limit: 1_000,
+                    reverse: true
+                )
+                #expect(page.entries.map(\.index) == deposited.reversed())
+                let starts = try opened.list(EntryFilter(type: "system.started"), from: nil, limit: 10, reverse: false)
+                #expect(starts.entries.count >= 1 && starts.entries.first?.index == 1)
+            }
+        }
+        #expect(try ledger.fixture.audit().findings == [])
+    }
+
     @Test func watchersHearOfEveryCheckpoint() throws {
         let fixture = try LedgerFixture()
         try fixture.whileOpen { ledger in

@@ -33,9 +33,8 @@ import Testing
             sealed = try bytes("sealed, 164 bytes (nonce a0 to ab):")
             wrapped = try bytes("wrapped data key, 60 bytes (nonce b0 to bb):")
             let written = try #require(lines.first { $0.hasPrefix("printf") && $0.hasSuffix("> entry1") })
-            entry = try Entry(
-                Array(#require(written.split(separator: "'").dropFirst(1).first { $0.hasPrefix("{") }).utf8)
-            )
+            let text = try #require(written.split(separator: "'").first { $0.hasPrefix("{") })
+            entry = try Entry(Array(text.utf8))
             scope = try #require(StreamID("object/019b76da4c0c00000000000000000002"))
         }
     }
