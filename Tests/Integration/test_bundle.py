@@ -197,7 +197,7 @@ def test_erased_claims_are_told_apart_from_withheld_ones(story):
         with lmdb.open(str(ledger.store), max_dbs=7) as environment:
             scopes = environment.open_db(b"scopes", create=False)
             with environment.begin(write=True) as transaction:
-                assert transaction.delete(b"\x01" + bytes.fromhex(subject), db=scopes)
+                assert transaction.delete(bytes.fromhex(subject) + b"\x01", db=scopes)
         ledger.start()
         made = bundle(ledger, "--since", "2020-01-01", "--open", "all")
         assert made["erased"] == 1 and made["disclosed"] == {"phone": 1} and made["withheld"] == 1
