@@ -108,10 +108,10 @@ final class AppendQueue: @unchecked Sendable {
 
     /// Waits while calls still come in, where the last batch had several: those who were answered together ask again
     /// together, and whoever takes the first of them alone makes all others wait for two commits. One submitter is never
-    /// kept waiting.
+    /// kept waiting, nor anybody for longer than a commit takes.
     private func gather(_ enough: Int) {
         var seen = 0
-        while !closed, events > seen, events < enough {
+        for _ in 0..<AppendQueue.rounds where !closed && events > seen && events < enough {
             seen = events
             pthread_mutex_unlock(lock)
             usleep(AppendQueue.gathering)
@@ -121,6 +121,7 @@ final class AppendQueue: @unchecked Sendable {
 
     /// Microseconds within which another call must come for the batch to wait on.
     private static let gathering: UInt32 = 30
+    private static let rounds = 10
 
     /// Lets no more calls in; those waiting are still taken.
     func close() {
