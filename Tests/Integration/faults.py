@@ -225,9 +225,9 @@ def all_promises_kept(ledger: Ledger, record: Record) -> Follower:
     return Follower(record).follow(ledger.socket).check()
 
 
-def audit(ledger: Ledger) -> dict:
+def audit(ledger: Ledger, **options) -> dict:
     """Audits; the ledger must be clean."""
-    report = ledger.audit()
+    report = ledger.audit(**options)
     demand(report["clean"] and not report["findings"], "the audit found", report["findings"])
     return report
 

@@ -189,11 +189,12 @@ class Ledger:
         """The environment programs run in: nothing of the tester's but the path."""
         return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "EVIDENCED_SOCKET": str(self.socket)}
 
-    def evidence(self, *args, status: int | None = 0, input=None, cwd=None, env: dict | None = None):
+    def evidence(self, *args, status: int | None = 0, input=None, cwd=None, env: dict | None = None,
+                 seconds: float = COMMAND_SECONDS):
         """Runs `evidence`; the exit status must be `status` unless that is None. Gives the completed process."""
         done = subprocess.run(
             [str(self.bin / "evidence"), *map(str, args)], input=input, capture_output=True, text=not isinstance(
-                input, bytes), cwd=cwd or self.root, env=self.environment | (env or {}), timeout=COMMAND_SECONDS,
+                input, bytes), cwd=cwd or self.root, env=self.environment | (env or {}), timeout=seconds,
             **({} if input is not None else {"stdin": subprocess.DEVNULL}),
         )
         if status is not None:
@@ -208,8 +209,8 @@ class Ledger:
         """Runs a command that works on the ledger's files: init, audit, recover."""
         return self.evidence(command, "--config", self.config, *args, **options)
 
-    def audit(self, *args, status: int = 0) -> dict:
-        return json.loads(self.admin("audit", "--json", *args, status=status).stdout)
+    def audit(self, *args, status: int = 0, seconds: float = COMMAND_SECONDS) -> dict:
+        return json.loads(self.admin("audit", "--json", *args, status=status, seconds=seconds).stdout)
 
     # The socket
 

@@ -28,6 +28,7 @@ MIB = 1 << 20
 # How much memory and files may rise from the first third of a daemon's life to its last.
 MEMORY_RISE = 48 * MIB
 FILES_RISE = 8
+AUDIT_SECONDS = 1_800
 
 
 class Worker(threading.Thread):
@@ -260,9 +261,10 @@ def soak(ledger: Ledger, seconds: float, kills: int, seed: int, say=lambda done,
         newest = backer.newest or newest
     report.seconds = time.monotonic() - began
     say(1, "auditing")
-    report.entries = audit(ledger)["size"]
+    # Half an hour leaves a hundred thousand signatures to verify.
+    report.entries = audit(ledger, seconds=AUDIT_SECONDS)["size"]
     if newest:
-        done = ledger.audit("--store", newest, "--copy")
+        done = ledger.audit("--store", newest, "--copy", seconds=AUDIT_SECONDS)
         demand(done["clean"], "a backup is not clean:", done["findings"])
     ledger.start()
     follower.follow(ledger.socket).check()
