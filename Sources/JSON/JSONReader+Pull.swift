@@ -28,10 +28,7 @@ extension JSONReader {
 
     /// Whether a name is this one, which needs no escapes.
     public func isName(_ name: Name, _ text: StaticString) -> Bool {
-        guard !name.hasEscapes else {
-            let quoted = Array(bytes[name.range.lowerBound - 1...name.range.upperBound])
-            return (try? JSONReader.parse(quoted))?.string?.utf8.elementsEqual(text.description.utf8) ?? false
-        }
+        if let resolved = resolved(name) { return resolved.utf8.elementsEqual(text.description.utf8) }
         guard name.range.count == text.utf8CodeUnitCount else { return false }
         return text.withUTF8Buffer { expected in
             for offset in 0..<expected.count where bytes[name.range.lowerBound + offset] != expected[offset] {
