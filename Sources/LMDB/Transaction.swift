@@ -69,9 +69,7 @@ extension Readable where Self: ~Copyable {
         in database: Database,
         _ body: (borrowing NumberCursor) throws -> Result
     ) throws -> Result {
-        var opened: OpaquePointer?
-        try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
-        guard let opened else { throw LMDBError(code: MDB_PANIC, operation: "opening a cursor") }
+        let opened = try openCursor(database)
         defer { mdb_cursor_close(opened) }
         return try body(NumberCursor(pointer: opened))
     }
@@ -86,8 +84,7 @@ extension Readable where Self: ~Copyable {
         count: Int,
         _ body: (UInt64, UnsafeRawBufferPointer?) throws -> Void
     ) throws {
-        var opened: OpaquePointer?
-        try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
+        let opened = try openCursor(database)
         defer { mdb_cursor_close(opened) }
         var operation = MDB_SET_RANGE
         var key = MDB_val()
@@ -114,8 +111,7 @@ extension Readable where Self: ~Copyable {
         _ database: Database,
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        var opened: OpaquePointer?
-        try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
+        let opened = try openCursor(database)
         defer { mdb_cursor_close(opened) }
         var key = MDB_val()
         var value = MDB_val()
@@ -140,11 +136,17 @@ extension Readable where Self: ~Copyable {
         _ database: Database,
         _ body: (borrowing Cursor) throws -> Result
     ) throws -> Result {
+        let opened = try openCursor(database)
+        defer { mdb_cursor_close(opened) }
+        return try body(Cursor(pointer: opened))
+    }
+
+    /// A cursor, which the caller closes.
+    private func openCursor(_ database: Database) throws(LMDBError) -> OpaquePointer {
         var opened: OpaquePointer?
         try check(mdb_cursor_open(handle.pointer, database.identifier, &opened), "opening a cursor")
         guard let opened else { throw LMDBError(code: MDB_PANIC, operation: "opening a cursor") }
-        defer { mdb_cursor_close(opened) }
-        return try body(Cursor(pointer: opened))
+        return opened
     }
 }
 
