@@ -36,6 +36,10 @@ final class LedgerWriter: @unchecked Sendable {
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
     private var unsavedSignature: [UInt8] = []
+    /// How long the data file is, as far as this process knows; it never gets shorter. Asking the file system before
+    /// every commit would cost another write: since Linux 6.13 a file whose times were asked for gets a new one with its
+    /// next write, and the sync then writes the inode too.
+    private var room = 0
     /// Up to where the data file's blocks were written, as far as this process knows.
     private var prewritten = 0
 
@@ -234,7 +238,9 @@ final class LedgerWriter: @unchecked Sendable {
     private func prepareRoom(for bytes: Int) throws {
         // Entries, sealed claims, tree rows, stream keys and the pages above them take under eight times the bytes.
         let needed = environment.sizes.used + 8 * bytes + (4 << 20)
-        guard environment.fileBytes < needed else { return }
+        guard room < needed else { return }
+        room = environment.fileBytes
+        guard room < needed else { return }
         let ahead = max(needed, environment.sizes.used + settings.preparedBytes)
         // Where there is not room for much, there may be for this batch.
         if try !reserve(ahead), try !reserve(needed) { throw LedgerError.storeFull(reason: "the disk is full") }
@@ -244,6 +250,7 @@ final class LedgerWriter: @unchecked Sendable {
     private func reserve(_ bytes: Int) throws -> Bool {
         do {
             try environment.reserveFile(to: min(bytes, environment.sizes.map))
+            room = environment.fileBytes
             return true
         } catch {
             guard LedgerWriter.isFull(error) else { throw error }
@@ -256,7 +263,7 @@ final class LedgerWriter: @unchecked Sendable {
         let used = environment.sizes.used
         guard prewritten < used + settings.prewrittenBytes / 2, queue.load.events == 0 else { return }
         let start = max(prewritten, used)
-        let end = min(start + settings.prewrittenBytes, environment.fileBytes)
+        let end = min(start + settings.prewrittenBytes, room)
         guard start < end else { return }
         do {
             try environment.prewrite(from: start, count: end - start)
