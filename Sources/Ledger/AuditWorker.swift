@@ -171,13 +171,11 @@ final class AuditWorker: @unchecked Sendable {
         _ transaction: borrowing ReadTransaction
     ) -> DocumentDigests? {
         guard !entry.claims.isEmpty else { return DocumentDigests() }
-        for ordinal in entry.claims.indices {
-            StoreKey.sealed(index: index, ordinal: ordinal, in: &key)
-            let isThere = try? transaction.withValue(schema.sealed, key) { !$0.isEmpty }
-            if isThere == true { chunk.sealedRows += 1 }
-        }
         // Claims are sealed for the index; they would not open for another.
-        guard claims != nil, entry.index == index else { return nil }
+        guard claims != nil, entry.index == index else {
+            countSealed(entry, index, &chunk, transaction)
+            return nil
+        }
         var documents = DocumentDigests()
         var opened = 0
         do {
@@ -186,6 +184,8 @@ final class AuditWorker: @unchecked Sendable {
                 documents.note(name.utf8.span, value)
             }
             chunk.openedClaims += opened
+            // Each opened, so each is there.
+            chunk.sealedRows += entry.claims.count
             return documents
         } catch LedgerError.erasedClaims {
             chunk.erasedClaims += entry.claims.reduce(0) { $0 + $1.claims.count }
@@ -194,6 +194,21 @@ final class AuditWorker: @unchecked Sendable {
         } catch {
             chunk.found(index, "its sealed claims cannot be opened: \(error)")
         }
+        countSealed(entry, index, &chunk, transaction)
         return nil
+    }
+
+    /// Counts the rows of claims that are not all opened.
+    private func countSealed(
+        _ entry: Entry,
+        _ index: UInt64,
+        _ chunk: inout AuditChunk,
+        _ transaction: borrowing ReadTransaction
+    ) {
+        for ordinal in entry.claims.indices {
+            StoreKey.sealed(index: index, ordinal: ordinal, in: &key)
+            let isThere = try? transaction.withValue(schema.sealed, key) { !$0.isEmpty }
+            if isThere == true { chunk.sealedRows += 1 }
+        }
     }
 }

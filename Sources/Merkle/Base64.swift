@@ -1,15 +1,11 @@
 /// Base64 of RFC 4648 section 4: the standard alphabet, with padding.
 public enum Base64 {
-    /// What a character stands for; 64 and more for one outside the alphabet.
-    static func value(of character: UInt8) -> UInt8 {
-        // Letters first: they are most of any text.
-        let upper = character &- UInt8(ascii: "A")
-        if upper < 26 { return upper }
-        let lower = character &- UInt8(ascii: "a")
-        if lower < 26 { return lower + 26 }
-        let digit = character &- UInt8(ascii: "0")
-        if digit < 10 { return digit + 52 }
-        return character == UInt8(ascii: "+") ? 62 : character == UInt8(ascii: "/") ? 63 : 0xFF
+    /// What each character stands for; 0xFF for one outside the alphabet. A table, for hashes are random: a branch on
+    /// their characters is mispredicted every other time.
+    static let values = alphabet.withUTF8Buffer { alphabet in
+        var values = [UInt8](repeating: 0xFF, count: 256)
+        for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }
+        return values
     }
 
     private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -59,7 +55,7 @@ public enum Base64 {
         bytes.reserveCapacity(characters.count / 4 * 3)
         var group: UInt32 = 0
         for (position, character) in characters.dropLast(padding).enumerated() {
-            let value = value(of: character)
+            let value = values[Int(character)]
             guard value < 64 else { return nil }
             group = group << 6 | UInt32(value)
             if position % 4 == 3 {

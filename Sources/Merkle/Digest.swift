@@ -50,22 +50,29 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     public init?(base64 characters: Span<UInt8>) {
         // 32 bytes are ten groups of three and two bytes more, which leave two bits that must be zero.
         guard characters.count == 44, characters[43] == UInt8(ascii: "=") else { return nil }
-        let isRead = withUnsafeMutableBytes(of: &words) { bytes in
-            var group: UInt32 = 0
-            for position in 0..<43 {
-                let value = Base64.value(of: characters[position])
-                guard value < 64 else { return false }
-                group = group << 6 | UInt32(value)
-                if position % 4 == 3 {
-                    let start = position / 4 * 3
-                    bytes[start] = UInt8(truncatingIfNeeded: group >> 16)
-                    bytes[start + 1] = UInt8(truncatingIfNeeded: group >> 8)
-                    bytes[start + 2] = UInt8(truncatingIfNeeded: group)
+        let isRead = Base64.values.withUnsafeBufferPointer { values in
+            withUnsafeMutableBytes(of: &words) { bytes in
+                func group(at start: Int, _ count: Int, _ seen: inout UInt8) -> UInt32 {
+                    var group: UInt32 = 0
+                    for position in start..<start + count {
+                        let value = values[Int(characters[position])]
+                        seen |= value
+                        group = group << 6 | UInt32(value)
+                    }
+                    return group
                 }
+                var seen: UInt8 = 0
+                for number in 0..<10 {
+                    let group = group(at: 4 * number, 4, &seen)
+                    bytes[3 * number] = UInt8(truncatingIfNeeded: group >> 16)
+                    bytes[3 * number + 1] = UInt8(truncatingIfNeeded: group >> 8)
+                    bytes[3 * number + 2] = UInt8(truncatingIfNeeded: group)
+                }
+                let last = group(at: 40, 3, &seen)
+                bytes[30] = UInt8(truncatingIfNeeded: last >> 10)
+                bytes[31] = UInt8(truncatingIfNeeded: last >> 2)
+                return seen < 64 && last & 3 == 0
             }
-            bytes[30] = UInt8(truncatingIfNeeded: group >> 10)
-            bytes[31] = UInt8(truncatingIfNeeded: group >> 2)
-            return group & 3 == 0
         }
         guard isRead else { return nil }
     }
