@@ -3,6 +3,7 @@
 import pytest
 
 import events
+from faults import Record, append
 from ledger import Ledger, binaries, processes_below
 
 
@@ -60,6 +61,20 @@ def indexed(tmp_path_factory, bin):
             ledger.append(*[events.closure() for _ in range(400)])
         assert ledger.stop() == 0
         yield ledger
+
+
+@pytest.fixture(scope="session")
+def nearly_a_block(tmp_path_factory, bin):
+    """A stopped ledger, and its record, that lacks 12 entries of a whole block: a few more, and the look-up index has
+    something to store."""
+    with Ledger(tmp_path_factory.mktemp("nearly") / "l", bin).init().start() as ledger:
+        record = Record(ledger.vkey)
+        append(ledger, record, events.deposit(b"d"), events.registration())
+        missing = (1 << 14) - 12 - 1 - ledger.size
+        for start in range(0, missing, 400):
+            append(ledger, record, *[events.closure() for _ in range(min(400, missing - start))])
+        assert ledger.stop() == 0
+        yield ledger, record
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from faults import (
     sample,
 )
 from ledger import Ledger, StartFailed
-from traced import FILE_CALLS, SYNCS, Call, read_trace, start_traced, stop_traced
+from traced import FILE_CALLS, NAMES, SYNCS, Call, read_trace, start_traced, stop_traced
 from wire import CallError, Wire
 
 FAULTS = {"kill": "signal=KILL", "EIO": "error=EIO", "ENOSPC": "error=ENOSPC"}
@@ -116,29 +116,42 @@ def test_fault_in_every_call(templates, tmp_path, which, fault):
     cases = list_cases(templates[which], tmp_path)
     kinds = {(path, name) for path, name, _ in cases}
     # The list means nothing unless it has what a commit consists of.
-    assert {("store/data.mdb", "pwrite64"), ("store/data.mdb", "fdatasync"),
-            ("lock/checkpoint.lock", "pwrite64"), ("lock/checkpoint.lock", "fdatasync")} <= kinds
-    if which == "fresh":
-        # Later there is room, and only whole blocks of entries are written to the index.
-        assert {("store/data.mdb", "fallocate"), ("index/data.mdb", "pwrite64")} <= kinds
-    chosen = sample(cases, SHORT[fault])
+    assert {("store/data.mdb", "pwrite64"), ("store/data.mdb", "fdatasync"), ("lock/checkpoint.lock", "pwrite64"),
+            ("lock/checkpoint.lock", "fdatasync")} <= kinds
+    # A ledger that was never started has no index; one that has stores a block at a time, as below.
+    assert (("index/data.mdb", "pwrite64") in kinds) == (which == "fresh")
+    # Nor has its file room of its own yet.
+    assert which == "used" or ("store/data.mdb", "fallocate") in kinds
+    run_cases(templates[which], tmp_path, fault, cases, sample(cases, SHORT[fault]))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_in_every_call_that_stores_a_block_of_the_index(nearly_a_block, tmp_path, fault):
+    # One that cannot be opened is made anew.
+    cases = [case for case in list_cases(nearly_a_block, tmp_path)
+             if case[0] == "index/data.mdb" and case[1] not in NAMES]
+    assert {("index/data.mdb", "pwrite64"), ("index/data.mdb", "fdatasync")} <= {case[:2] for case in cases}
+    run_cases(nearly_a_block, tmp_path, fault, cases, sample(cases, 3))
+
+
+def run_cases(template: tuple[Ledger, Record], tmp_path: Path, fault: str, cases: list, chosen: list):
     fired = 0
     failures = []
     ends = Counter()
     for number, case in enumerate(chosen):
         try:
-            end = run_case(templates[which], tmp_path / str(number), fault, case)
+            end = run_case(template, tmp_path / str(number), fault, case)
             if end is None:
                 # How many commits there are differs a little from run to run, so the last may not be reached.
                 path, name, count = case
-                end = run_case(templates[which], tmp_path / f"{number}b", fault, (path, name, max(1, count * 2 // 3)))
+                end = run_case(template, tmp_path / f"{number}b", fault, (path, name, max(1, count * 2 // 3)))
         except AssertionError as error:
             # One finding must not hide the others.
             failures.append(error)
             continue
         fired += end is not None
         ends[end] += 1
-    print(f"{which}, {fault}: {len(chosen)} of {len(cases)} calls, {dict(ends)}")
+    print(f"{fault}: {len(chosen)} of {len(cases)} calls, {dict(ends)}")
     if failures:
         raise failures[0] if len(failures) == 1 else ExceptionGroup(f"{len(failures)} faults", failures)
     assert fired >= 0.85 * len(chosen), f"only {fired} of {len(chosen)} faults happened"
@@ -226,6 +239,7 @@ def test_end_check_sees_silence_and_wrong_status():
     sync = Call(1, "fdatasync", "5</l/store/data.mdb>", -1, 0, 0, True)
     ahead = Call(1, "pwrite64", '5</l/store/data.mdb>, "\\0\\0"..., 1048576, 4194304', -1, 0, 0, True)
     demand_honest_end(0, ["recorded"], ahead)
+    demand_honest_end(0, ["recorded"], Call(1, "fallocate", "5</l/store/data.mdb>, 0, 4096, 8192", -1, 0, 0, True))
     with pytest.raises(AssertionError, match="nobody heard"):
         demand_honest_end(0, ["recorded"], sync)
     with pytest.raises(AssertionError, match="closed the connection"):
