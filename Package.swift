@@ -103,7 +103,9 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+        // Tests, and the numbers several of them draw.
+        .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: strict),
+        .testTarget(name: "JSONTests", dependencies: ["JSON", "SeededRandom"], swiftSettings: strict),
         .testTarget(name: "MerkleTests", dependencies: ["Merkle", "OpenSSL"], swiftSettings: strict),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: strict),
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Merkle"], swiftSettings: strict),
@@ -120,7 +122,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LedgerTests",
-            dependencies: ["Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB"],
+            dependencies: ["Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "SeededRandom"],
             swiftSettings: strict
         ),
         .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON"], swiftSettings: strict),

@@ -176,11 +176,6 @@ extension WriteTransaction {
         try check(put(database, key.span, value.span, MDB_NOOVERWRITE), "inserting a key")
     }
 
-    /// Stores the eight big-endian bytes of a number under a key that must not exist.
-    public func insert(_ database: Database, _ key: [UInt8], number: UInt64) throws(LMDBError) {
-        try check(put(database, key, number: number, MDB_NOOVERWRITE), "inserting a key")
-    }
-
     /// Stores rows under keys that must not exist, given in ascending order. Those behind all keys there are fill their
     /// pages to the end, where LMDB would leave half of each empty.
     ///
@@ -210,13 +205,6 @@ extension WriteTransaction {
     /// Removes every key of the database.
     public func clear(_ database: Database) throws(LMDBError) {
         try check(mdb_drop(handle.pointer, database.identifier, 0), "clearing a database")
-    }
-
-    private func put(_ database: Database, _ key: [UInt8], number: UInt64, _ flags: Int32) -> Int32 {
-        var bigEndian = number.bigEndian
-        return withUnsafeMutableBytes(of: &bigEndian) { value in
-            key.withUnsafeBytes { put(database, $0, UnsafeRawBufferPointer(value), flags) }
-        }
     }
 
     private func put(_ database: Database, _ key: Span<UInt8>, _ value: Span<UInt8>, _ flags: Int32) -> Int32 {

@@ -196,7 +196,7 @@ public enum LedgerCreation {
             try transaction.insert(
                 schema.streams,
                 StoreKey.stream(membership.stream, number: UInt64(membership.number)),
-                number: entry.index
+                StoreKey.number(entry.index)
             )
         }
         try transaction.set(schema.meta, StoreSchema.identityKey, identity(entry).encoded)

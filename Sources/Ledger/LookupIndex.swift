@@ -29,9 +29,9 @@ final class LookupIndex: Sendable {
     /// layout, is emptied.
     ///
     /// - Parameter ledger: names the ledger; anything that changes when its history may have.
-    init(directory: String, mapBytes: Int, readers: Int, key: [UInt8], ledger: [UInt8]) throws {
+    convenience init(directory: String, mapBytes: Int, readers: Int, key: [UInt8], ledger: [UInt8]) throws {
         try FileSystem.makeDirectory(directory)
-        environment = try Environment(
+        let environment = try Environment(
             directory: directory,
             mapBytes: mapBytes,
             databases: LookupIndex.names.count,
@@ -39,14 +39,7 @@ final class LookupIndex: Sendable {
         )
         try LookupIndex.requireWhole(environment)
         let databases = try environment.databases(LookupIndex.names, create: true)
-        requests = databases[0]
-        documents = databases[1]
-        leaves = databases[2]
-        types = databases[3]
-        submitters = databases[4]
-        meta = databases[5]
-        hash = KeyedHash(key: key)
-        let meta = meta
+        self.init(environment, databases, key)
         let isKnown = try environment.read { transaction in
             try transaction.get(meta, LookupIndex.ledgerKey) == ledger
                 && transaction.get(meta, LookupIndex.formatKey) == LookupIndex.format
@@ -61,11 +54,21 @@ final class LookupIndex: Sendable {
     }
 
     /// Opens an index to compare it, beside the daemon that keeps it.
-    init(readOnly directory: String, key: [UInt8]) throws {
-        environment = try Environment(directory: directory, mapBytes: 1 << 20, databases: 6, readOnly: true)
+    convenience init(readOnly directory: String, key: [UInt8]) throws {
+        let environment = try Environment(
+            directory: directory,
+            mapBytes: 1 << 20,
+            databases: LookupIndex.names.count,
+            readOnly: true
+        )
         try LookupIndex.requireWhole(environment)
         try environment.checkPages { _, _ in }
-        let databases = try environment.databases(LookupIndex.names, create: false)
+        self.init(environment, try environment.databases(LookupIndex.names, create: false), key)
+    }
+
+    /// - Parameter databases: those of `names`.
+    private init(_ environment: Environment, _ databases: [Database], _ key: [UInt8]) {
+        self.environment = environment
         requests = databases[0]
         documents = databases[1]
         leaves = databases[2]

@@ -1,6 +1,7 @@
 import LedgerFormat
 import Merkle
 import OpenSSL
+import SeededRandom
 import Testing
 
 @testable import Ledger

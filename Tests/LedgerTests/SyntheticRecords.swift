@@ -2,6 +2,7 @@ import JSON
 import LedgerFormat
 import Merkle
 import OpenSSL
+import SeededRandom
 
 @testable import Ledger
 
@@ -71,22 +72,5 @@ extension Digest {
         var bytes: [UInt8] = []
         for _ in 0..<4 { Swift.withUnsafeBytes(of: random.next()) { bytes.append(contentsOf: $0) } }
         return Digest(bytes) ?? .zero
-    }
-}
-
-/// SplitMix64: one seed gives the same numbers on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
