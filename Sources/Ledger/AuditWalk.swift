@@ -131,15 +131,14 @@ struct AuditWalk {
 
     /// Every scope with a data key must be a stream of the ledger. One without a key is erased, and no finding.
     mutating func examineScopes(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
-        try transaction.cursor(schema.scopes) { cursor in
-            var row = try cursor.first()
-            while let current = row, !isFull {
-                let isKnown = StoreKey.readStream(current.key).map { scope in
-                    (try? transaction.get(schema.streams, StoreKey.stream(scope, number: 0))) ?? nil != nil
-                }
-                if isKnown != true { found(nil, "a data key is stored for a scope that no entry names") }
-                row = try cursor.next()
-            }
+        var first: [UInt8] = []
+        try transaction.forEach(schema.scopes) { scope, _ in
+            // Number 0 of the stream: its key is the scope's and eight zero bytes.
+            first.removeAll(keepingCapacity: true)
+            first.append(contentsOf: scope)
+            first.append(contentsOf: repeatElement(0, count: 8))
+            let isKnown = scope.count == 17 && (try? transaction.withValue(schema.streams, first) { _ in true }) == true
+            if !isKnown, !isFull { found(nil, "a data key is stored for a scope that no entry names") }
         }
     }
 

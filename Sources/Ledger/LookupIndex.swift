@@ -175,7 +175,7 @@ final class LookupIndex: Sendable {
         return try transaction.cursor(requests) { cursor in
             let row = try cursor.seekBackward(prefix + [UInt8](repeating: 0xFF, count: 16))
             guard let key = row?.key, key.count == 24, key.starts(with: prefix) else { return nil }
-            return ID128(bytes: key[8...])
+            return ID128(bytes: key.span.extracting(8...))
         }
     }
 

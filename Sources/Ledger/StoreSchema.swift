@@ -120,7 +120,8 @@ enum StoreKey {
 
     /// The stream of a key of `scopes`.
     static func readStream(_ bytes: [UInt8]) -> StreamID? {
-        guard bytes.count == 17, let kind = StreamKind(code: bytes[16]), let id = ID128(bytes: bytes[..<16])
+        guard bytes.count == 17, let kind = StreamKind(code: bytes[16]),
+            let id = ID128(bytes: bytes.span.extracting(0..<16))
         else { return nil }
         return StreamID(kind: kind, id: id)
     }

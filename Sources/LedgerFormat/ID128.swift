@@ -33,10 +33,14 @@ public struct ID128: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 
     /// Big-endian bytes, 16 of them.
-    public init?(bytes: some Collection<UInt8>) {
+    public init?(bytes: Span<UInt8>) {
         guard bytes.count == 16 else { return nil }
-        high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
-        low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
+        var words: (high: UInt64, low: UInt64) = (0, 0)
+        for position in 0..<8 {
+            words.high = words.high << 8 | UInt64(bytes[position])
+            words.low = words.low << 8 | UInt64(bytes[8 + position])
+        }
+        (high, low) = words
     }
 
     /// Appends the 16 big-endian bytes.

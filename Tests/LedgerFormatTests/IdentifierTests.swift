@@ -19,8 +19,8 @@ struct IdentifierTests {
         #expect(
             bytes == [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF]
         )
-        #expect(ID128(bytes: bytes) == id)
-        for count in [0, 15, 17] { #expect(ID128(bytes: [UInt8](repeating: 0, count: count)) == nil) }
+        #expect(ID128(bytes: bytes.span) == id)
+        for count in [0, 15, 17] { #expect(ID128(bytes: [UInt8](repeating: 0, count: count).span) == nil) }
         for text in IdentifierTests.misspeltIDs { #expect(ID128(text) == nil, "\(text)") }
     }
 
