@@ -35,9 +35,12 @@ final class CallQueue: Sendable {
         self.mailbox = mailbox
     }
 
-    /// Has `work` done on a worker thread, after all that was added before.
+    /// Has `work` done on a worker thread, after all that was added before; dropped where the connection is gone.
     func add(_ work: @escaping @Sendable () -> Void) {
-        update { $0.work.append(work) }
+        // What nobody will ever do must not be kept: it holds the call, and the call this queue.
+        update { state in
+            if !state.isClosed { state.work.append(work) }
+        }
     }
 
     /// Notes an answer that is on its way to the channel.

@@ -188,6 +188,8 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         case .step(let step):
             pump?.took(step)
             take(step, context)
+            // Woken while it found nothing, it is asked again.
+            if case .wait = step, context.channel.isWritable { pump?.pull() }
         case .wake:
             pump?.wake()
             if context.channel.isWritable { pump?.pull() }

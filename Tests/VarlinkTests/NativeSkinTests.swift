@@ -179,4 +179,22 @@ import Varlink
         #expect(thrown?.name == "org.varlink.service.\(error)")
         #expect(thrown?.parameters == Array("{\"\(key)\":\"\(value)\"}".utf8))
     }
+
+    /// What is to be done for a client that left is dropped, and keeps nothing of the connection.
+    @Test func workForALostConnectionIsDropped() throws {
+        final class Witness: Sendable {}
+        let toy = try ToyServer()
+        var socket: RawSocket? = try toy.socket()
+        socket?.send("{\"method\":\"org.example.toy.Hold\",\"parameters\":{\"id\":1}}\0")
+        #expect(eventually { toy.service.seen == [1] })
+        socket = nil
+        #expect(eventually { toy.server.connections == 0 })
+        weak var kept: Witness?
+        do {
+            let witness = Witness()
+            kept = witness
+            toy.service.take(1)?.perform { withExtendedLifetime(witness) {} }
+        }
+        #expect(kept == nil)
+    }
 }

@@ -156,6 +156,18 @@ import Varlink
     }
 
     @Test(arguments: [false, true])
+    func aStreamThatWakesItselfIsAskedAgain(_ isHTTP: Bool) throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        socket.send(isHTTP ? httpCall("Seek", "{\"steps\":100}") : nativeCall("Seek", "{\"steps\":100}"))
+        if isHTTP {
+            #expect(try socket.readHTTP().body == "\u{1E}{\"index\":100}\n")
+        } else {
+            #expect(socket.readMessage() == "{\"parameters\":{\"index\":100}}")
+        }
+    }
+
+    @Test(arguments: [false, true])
     func whoLeavesAStreamIsForgotten(_ isHTTP: Bool) throws {
         let toy = try ToyServer()
         for leavesHalf in [false, true] {

@@ -14,6 +14,7 @@ final class ToyService: VarlinkService {
         method Fail(error: string) -> ()
         method Count(count: int, bytes: int, failAt: int) -> (index: int, padding: string)
         method Follow() -> (index: int)
+        method Seek(steps: int) -> (index: int)
         method Who() -> (pid: int, uid: int, gid: int)
 
         """
@@ -61,6 +62,7 @@ final class ToyService: VarlinkService {
             call.fail(VarlinkError(name: parameters["error"]?.string ?? "", parameters: Array("{\"why\":7}".utf8)))
         case "org.example.toy.Count": count(call, parameters)
         case "org.example.toy.Follow": follow(call)
+        case "org.example.toy.Seek": seek(call, parameters)
         case "org.example.toy.Who":
             call.reply(
                 JSONValue.members([
@@ -79,10 +81,12 @@ final class ToyService: VarlinkService {
         return HTTPResource(status: 200, contentType: "text/x-toy", body: Array("hello\n".utf8))
     }
 
+    /// Gives a held call away.
+    func take(_ id: Int64) -> VarlinkCall? { state.withLock { $0.held.removeValue(forKey: id) } }
+
     /// Answers a held call.
     func release(_ id: Int64) {
-        let call = state.withLock { $0.held.removeValue(forKey: id) }
-        call?.reply(JSONValue.members(["id": .int(id)]).canonicalBytes)
+        take(id)?.reply(JSONValue.members(["id": .int(id)]).canonicalBytes)
     }
 
     /// Gives the followers an item each, or ends their streams.
@@ -114,6 +118,17 @@ final class ToyService: VarlinkService {
             if index == failAt { return .failed(VarlinkError(name: "org.example.toy.Busy")) }
             let item = JSONValue.members(["index": .int(index), "padding": .string(padding)]).canonicalBytes
             return index == last ? .last(item) : .item(item)
+        }
+    }
+
+    /// Wakes itself before it says that there is nothing yet, as a search does that others may interrupt.
+    private func seek(_ call: VarlinkCall, _ parameters: JSONValue) {
+        let steps = parameters["steps"]?.int ?? 0
+        let next = Atomic64()
+        call.stream {
+            guard next.take() < steps else { return .last(Array("{\"index\":\(steps)}".utf8)) }
+            call.wake()
+            return .wait
         }
     }
 
