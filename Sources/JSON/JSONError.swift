@@ -13,6 +13,7 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
         case invalidEscape = "an invalid escape sequence"
         case loneSurrogate = "an escaped surrogate without its partner"
         case controlCharacter = "an unescaped control character"
+        case tooLong = "an object longer than its place has room for"
         case wrongType = "a value of another type than declared"
     }
 

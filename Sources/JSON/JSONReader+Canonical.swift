@@ -1,7 +1,11 @@
 /// Reading values as the canonical text they have, without making anything else of them.
 extension JSONReader {
     /// Reads an object of any spelling as its canonical text.
-    public mutating func objectText() throws(JSONError) -> JSONObjectText {
+    ///
+    /// - Parameter limit: how long the text may be in bytes. What is longer is refused before it is sorted, which costs
+    ///   more than reading.
+    public mutating func objectText(limit: Int = .max) throws(JSONError) -> JSONObjectText {
+        textLimit = limit
         guard try peek() == UInt8(ascii: "{") else { throw JSONError(.wrongType, at: position) }
         var text: [UInt8] = []
         text.reserveCapacity(min(bytes.count - position, 256))
@@ -86,6 +90,7 @@ extension JSONReader {
                 let value = text.count
                 try canonicalValue(into: &text)
                 members.append(JSONObjectText.Member(name: name, value: value..<text.count))
+                guard text.count <= textLimit else { throw JSONError(.tooLong, at: start) }
                 switch try peek() {
                 case UInt8(ascii: ","):
                     position += 1
@@ -112,8 +117,7 @@ extension JSONReader {
         let begin = first.name.lowerBound - 1
         let unsorted = Array(text[begin...])
         text.removeSubrange(begin...)
-        var rest = members.map { $0.moved(by: -begin) }
-        rest.sort { JSONReader.precedes(unsorted, $0.name, $1.name) }
+        let rest = JSONReader.sorted(members.map { $0.moved(by: -begin) }, unsorted)
         for (member, next) in zip(rest, rest.dropFirst()) where unsorted[member.name] == unsorted[next.name] {
             throw JSONError(.duplicateName, at: start)
         }
@@ -123,6 +127,17 @@ extension JSONReader {
             members.append(member.moved(by: text.count + 1 - member.name.lowerBound))
             text.append(contentsOf: unsorted[member.name.lowerBound - 1..<member.value.upperBound])
         }
+    }
+
+    private static func sorted(_ members: [JSONObjectText.Member], _ text: [UInt8]) -> [JSONObjectText.Member] {
+        let names = text.span
+        if members.allSatisfy({ isPlain(names.extracting($0.name)) }) {
+            return members.sorted { precedes(text, $0.name, $1.name) }
+        }
+        // Each name is resolved once, not for each comparison.
+        return members.map { (member: $0, name: Array(unescaped(text, $0.name).utf16)) }
+            .sorted { $0.name.lexicographicallyPrecedes($1.name) }
+            .map(\.member)
     }
 
     /// Whether one name comes strictly before another in the order of RFC 8785; both are canonical text.

@@ -13,6 +13,8 @@ public struct JSONReader: Sendable {
     var depth: Int
     /// Whether the innermost object or array that is read step by step was just entered.
     var isAtStart = false
+    /// How long the canonical text of the object at hand may be, in bytes.
+    var textLimit = Int.max
     /// Names of the members of the objects that are open, innermost last.
     private var names: [String] = []
 

@@ -31,7 +31,7 @@ extension Submission {
                 case .request: request = .some(try reader.string { RequestKey(utf8: $0) })
                 case .actor: actor = .some(try reader.string { Actor(utf8: $0) })
                 case .streams: streams = try Submission.streams(&reader, &hasMalformedStream)
-                case .body: if try !reader.null() { body = try reader.objectText() }
+                case .body: if try !reader.null() { body = try reader.objectText(limit: FormatLimits.entryBytes) }
                 default: if try !reader.null() { scopes = try Submission.scopes(&reader, &hasMalformedScope) }
                 }
             }
@@ -111,7 +111,9 @@ extension Submission {
                 continue
             }
             guard !scopes.contains(where: { $0.scope == stream }) else { throw JSONError(.duplicateName, at: start) }
-            scopes.append(Scope(scope: stream, claims: try reader.objectText()))
+            let claims = try reader.objectText(limit: FormatLimits.entryBytes)
+            // One more than there can be claims is enough to refuse them all.
+            if scopes.count <= FormatLimits.claimsPerEvent { scopes.append(Scope(scope: stream, claims: claims)) }
         }
         return scopes
     }

@@ -97,6 +97,16 @@ struct SubmissionTests {
         )
     }
 
+    @Test("that no entry could hold are refused before they are put in order")
+    func oversized() {
+        func field(_ text: String) -> String? { SubmissionTests.refusedField(text) }
+        let names = (0..<20_000).map { #""é\#($0)":0"# }.joined(separator: ",")
+        #expect(field(SubmissionTests.event(body: "{\(names)}")) == "event")
+        #expect(field(SubmissionTests.event(claims: #"{"\#(SubmissionTests.object)":{\#(names)}}"#)) == "event")
+        let scopes = SubmissionTests.streams(200).map { #""\#($0)":{}"# }.joined(separator: ",")
+        #expect(field(SubmissionTests.event(claims: "{\(scopes)}")) == "claims")
+    }
+
     @Test("have 1 to 16 streams")
     func streamLimit() {
         func field(_ count: Int) -> String? {
