@@ -36,8 +36,8 @@ extension Configuration {
         (
             "role.", "roles, separated by commas", "submitter, auditor",
             "role.NAME: what it may do. submitter appends events; reader reads entries and looks documents up; auditor "
-                + "asks for checkpoints, proofs and tiles; discloser opens claims, that is, reads personal data; "
-                + "operator asks for state and metrics and makes backups."
+                + "reads entries, proofs and tiles; discloser opens claims, that is, reads personal data; operator "
+                + "asks for metrics and makes backups. Each may ask for the state and for checkpoints."
         ),
         (
             "types.", "event types, separated by commas", "evidence.*, contract.signed",

@@ -90,14 +90,15 @@ public struct SignedNote: Equatable, Sendable {
         var signatures: [Signature] = []
         for line in block.dropLast().split(separator: 0x0A, omittingEmptySubsequences: false) {
             guard signatures.count < SignedNote.maximumSignatures else { throw refused("has more than 100 signatures") }
-            let parts = String(decoding: line, as: UTF8.self)
-                .split(separator: " ", omittingEmptySubsequences: false)
+            // By bytes: to a String, a space and a combining mark behind it are one character.
+            let parts = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+                .map { String(decoding: $0, as: UTF8.self) }
             guard parts.count == 3, parts[0] == "\u{2014}", SignedNote.isKeyName(parts[1]),
                 let bytes = Base64.decode(parts[2]), bytes.count >= 5
             else { throw refused("has a malformed signature line") }
             signatures.append(
                 Signature(
-                    name: String(parts[1]),
+                    name: parts[1],
                     keyID: bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) },
                     signature: Array(bytes.dropFirst(4))
                 )

@@ -24,8 +24,9 @@ struct RecoverCommand: ParsableCommand {
             doesn't run, and only when the daemon refuses to start and says so. Audit the store first. Then hand the \
             new verification key to whoever checks proofs.
 
-            The old keyring stays beside the new one as KEYRING.incarnation-N. With key-lost and no keyring at all, \
-            a fresh one is made: what was sealed under the lost one can't be opened any more.
+            The old keyring stays beside the new one as KEYRING.incarnation-N, or as KEYRING.interrupted where an \
+            earlier recovery was cut short. With key-lost a keyring that can't open what was sealed is taken as it \
+            is, and without any a fresh one is made: what was sealed under the lost one is erased.
 
             Interrupted or refused, it can be run again: the next keyring waits as KEYRING.new. The look-up index is \
             made anew when the daemon starts.

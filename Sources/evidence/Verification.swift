@@ -134,7 +134,9 @@ struct Verification {
             if let claim {
                 let isSame = hasher.hash(opening.preimage) == claim.commitment
                 let rule = EventCatalogue.type(named: entry.type)?.claims.first { $0.name == opening.name }?.rule
-                let keepsRule = rule?.allows(opening.value) ?? false
+                let keepsRule =
+                    rule?.allows(opening.value) ?? false
+                    && opening.value.canonicalBytes.count <= FormatLimits.claimValueBytes
                 record(
                     what,
                     !isSame

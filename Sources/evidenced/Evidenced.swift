@@ -43,7 +43,7 @@ struct Evidenced: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The configuration file.", valueName: "file"))
     var config = Evidenced.defaultConfiguration
 
-    @Flag(name: .long, help: "Check the configuration, print what it comes to, and exit.")
+    @Flag(name: .long, help: "Check the configuration, say how many principals it has, and exit.")
     var checkConfig = false
 
     @Flag(name: .long, help: "Print every configuration key with its meaning, unit and default, and exit.")
