@@ -38,11 +38,10 @@ extension BundleVerifier {
             return "has a type that is not in the catalogue"
         }
         if let contradiction = type.contradiction(entry) { return contradiction }
-        let isReserved = EventCatalogue.reservedDomains.contains(type.domain)
-        guard isReserved == (entry.submitter == "evidenced") else {
+        guard type.isReserved == (entry.submitter == "evidenced") else {
             return "has a submitter that may not submit its type"
         }
-        guard !isReserved || entry.actor == .system else { return "has an actor that is not system" }
+        guard !type.isReserved || entry.actor == .system else { return "has an actor that is not system" }
         return nil
     }
 

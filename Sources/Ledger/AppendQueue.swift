@@ -107,8 +107,8 @@ final class AppendQueue: @unchecked Sendable {
     }
 
     /// Waits while calls still come in, where the last batch had several: those who were answered together ask again
-    /// together, and whoever takes the first of them alone makes all others wait for two commits. One submitter is never
-    /// kept waiting, nor anybody for longer than a commit takes.
+    /// together, and whoever takes the first of them alone makes all others wait for two commits. Who sends one call
+    /// after the other is never kept waiting, nor anybody for longer than a commit takes.
     private func gather(_ enough: Int) {
         var seen = 0
         for _ in 0..<AppendQueue.rounds where !closed && events > seen && events < enough {

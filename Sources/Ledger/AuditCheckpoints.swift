@@ -9,7 +9,7 @@ struct AuditCheckpoints: Sendable {
     static let chunk = 512
     private let environment: Environment
     private let schema: StoreSchema
-    private let identities: [LedgerIdentity]
+    private let identities: IdentityHistory
     /// The sizes with a row, ascending.
     let sizes: [UInt64]
 
@@ -17,7 +17,7 @@ struct AuditCheckpoints: Sendable {
     init(
         _ environment: Environment,
         _ schema: StoreSchema,
-        _ identities: [LedgerIdentity],
+        _ identities: IdentityHistory,
         size: UInt64,
         uncounted: UInt64
     ) throws {
@@ -28,7 +28,7 @@ struct AuditCheckpoints: Sendable {
         sizes = try environment.read { transaction in
             var sizes: [UInt64] = []
             try transaction.forEach(schema.checkpoints) { key, _ in
-                guard let found = StoreKey.readNumber(key), 1...size ~= found, found != uncounted else { return }
+                guard let found = StoreKey.readNumber(key), found > 0, found <= size, found != uncounted else { return }
                 sizes.append(found)
             }
             return sizes
@@ -44,7 +44,7 @@ struct AuditCheckpoints: Sendable {
                 do {
                     let root = try schema.compactRange(transaction, size: size).root(&hasher)
                     guard let note = try schema.note(transaction, size: size, root: root) else { continue }
-                    try AuditCheckpoints.verify(note, identities)
+                    try identities.verify(note)
                 } catch {
                     findings.append(
                         AuditFinding(
@@ -56,14 +56,5 @@ struct AuditCheckpoints: Sendable {
             }
             return findings
         }
-    }
-
-    /// Checks a note against the key its origin had.
-    static func verify(_ note: SignedNote, _ identities: [LedgerIdentity]) throws {
-        let checkpoint = try Checkpoint(parsing: note.text)
-        guard let identity = identities.last(where: { $0.origin == checkpoint.origin }) else {
-            throw NoteError(.malformedCheckpoint, "its origin is not one of this ledger's incarnations")
-        }
-        try note.verify([CheckpointVerifier(vkey: identity.vkey)])
     }
 }

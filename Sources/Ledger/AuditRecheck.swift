@@ -8,6 +8,9 @@ struct AuditRecheck {
     let lookups: LookupAudit?
     let streams: Bool
     private(set) var findings: [AuditFinding] = []
+    /// Whether an entry showed that stream rows are wrong, and whether one showed that look-ups are.
+    private(set) var contradictsStreams = false
+    private(set) var contradictsLookups = false
     private var hasher = SHA256Hasher()
 
     init(schema: StoreSchema, lookups: LookupAudit?, streams: Bool) {
@@ -27,7 +30,10 @@ struct AuditRecheck {
             // As the walk does, with the hash stored for a changed entry.
             let leaf = (try? schema.leaf(transaction, index)) ?? hasher.leaf(bytes)
             let contradiction = try lookups.contradiction(entry, at: index, leaf, transaction, schema, &claims)
-            if let contradiction { found(index, "the look-up index disagrees about its \(contradiction)") }
+            if let contradiction {
+                contradictsLookups = true
+                found(index, "the look-up index disagrees about its \(contradiction)")
+            }
         }
     }
 
@@ -41,11 +47,13 @@ struct AuditRecheck {
             let number = UInt64(membership.number)
             let own = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number))
             if own != StoreKey.number(position) {
+                contradictsStreams = true
                 found(position, "is not number \(number) of \(membership.stream)")
             }
             guard number > 0 else { continue }
             let before = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number - 1))
             guard let index = before.flatMap({ StoreKey.readNumber($0) }), index < position else {
+                contradictsStreams = true
                 found(position, "number \(number - 1) of \(membership.stream) is not an earlier entry")
                 continue
             }

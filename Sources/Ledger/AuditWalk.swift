@@ -9,7 +9,7 @@ struct AuditWalk {
     private var hasher = SHA256Hasher()
     private var range = CompactRange()
     private var last = AuditChunk.Link(leaf: .zero, time: nil)
-    private(set) var identities: [LedgerIdentity] = []
+    private(set) var identities = IdentityHistory()
     private var memberships = 0
     private var streamSum: UInt64 = 0
     private var sealedRows = 0
@@ -33,8 +33,8 @@ struct AuditWalk {
 
     mutating func report(indexed: UInt64) -> AuditReport {
         AuditReport(
-            origin: identities.last?.origin ?? "",
-            incarnation: identities.last?.incarnation ?? 0,
+            origin: identities.newest?.origin ?? "",
+            incarnation: identities.newest?.incarnation ?? 0,
             size: range.size,
             root: range.root(&hasher),
             checkpoints: checkpointRows,
@@ -58,7 +58,9 @@ struct AuditWalk {
         if let end = chunk.last { last = AuditChunk.Link(leaf: end.leaf, time: end.time ?? last.time) }
         findings += chunk.findings
         joinTree(chunk)
-        for entry in chunk.establishing { establish(entry) }
+        for entry in chunk.establishing {
+            for broken in identities.take(entry) { found(entry.index, broken) }
+        }
         memberships += chunk.memberships
         streamSum &+= chunk.streamSum
         sealedRows += chunk.sealedRows
@@ -85,18 +87,6 @@ struct AuditWalk {
         }
     }
 
-    private mutating func establish(_ entry: Entry) {
-        if entry.index == 0 {
-            do {
-                identities = [try LedgerIdentity.genesis(entry)]
-            } catch {
-                found(0, "is not ledger.created")
-            }
-        } else if let next = identities.last?.after(entry) {
-            identities.append(next)
-        }
-    }
-
     // MARK: The whole
 
     /// Compares the rows of the streams: numbers of a stream begin with 0, have no gaps, and grow with the index; and
@@ -118,10 +108,17 @@ struct AuditWalk {
                 next = (0, 0)
             }
             if membership.number != next.number || membership.index < next.index { isInOrder = false }
-            next = (membership.number + 1, membership.index + 1)
+            next = (membership.number &+ 1, membership.index + 1)
             sum &+= AuditSum.membership(membership.stream, number: membership.number, index: membership.index)
         }
         isStreamsSuspect = !isInOrder || sum != streamSum
+    }
+
+    /// Compares the trees that recoveries took over.
+    mutating func examineRecoveries(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) {
+        for index in identities.wrongRoots(transaction, schema) {
+            found(index, "takes over another tree than that of the entries before it")
+        }
     }
 
     /// Compares the request keys of the look-up index.
@@ -150,7 +147,7 @@ struct AuditWalk {
         ] where rows != derived {
             found(nil, "the store has \(rows) \(name) rows where the entries account for \(derived)")
         }
-        if identity != identities.last { found(nil, "the store's identity is not what its entries establish") }
+        if identity != identities.newest { found(nil, "the store's identity is not what its entries establish") }
         for what in lookups?.conclude(lookupSums) ?? [] { found(nil, what) }
     }
 
@@ -158,7 +155,7 @@ struct AuditWalk {
         guard let lock else { return found(nil, "the checkpoint lock \(path) is missing or damaged") }
         do {
             let (note, locked) = try lock.checkpoint()
-            try AuditCheckpoints.verify(note, identities)
+            try identities.verify(note)
             guard locked.size <= range.size else {
                 return found(nil, "a checkpoint of \(locked.size) entries was signed, and there are \(range.size)")
             }

@@ -150,6 +150,11 @@ final class AuditWorker: @unchecked Sendable {
             return chunk.found(index, "its type is not in the event catalogue")
         }
         if let broken = type.contradiction(entry) { chunk.found(index, broken) }
+        if type.name == "ledger.created", index > 0 { chunk.found(index, "is ledger.created and not the first entry") }
+        if type.isReserved != (entry.submitter == SystemEvents.submitter) {
+            chunk.found(index, "has a submitter that may not submit its type")
+        }
+        if type.isReserved, entry.actor != .system { chunk.found(index, "has an actor that is not system") }
     }
 
     private func examineStreams(_ entry: Entry, _ index: UInt64, _ chunk: inout AuditChunk) {
@@ -179,16 +184,17 @@ final class AuditWorker: @unchecked Sendable {
         var documents = DocumentDigests()
         var opened = 0
         do {
-            try claims?.open(entry, transaction, schema) { _, name, _, value in
+            let erased = try claims?.open(entry, transaction, schema) { _, name, _, value in
                 opened += 1
                 documents.note(name.utf8.span, value)
             }
             chunk.openedClaims += opened
-            // Each opened, so each is there.
-            chunk.sealedRows += entry.claims.count
-            return documents
-        } catch LedgerError.erasedClaims {
-            chunk.erasedClaims += entry.claims.reduce(0) { $0 + $1.claims.count }
+            if let erased, erased.isEmpty {
+                // Each opened, so each is there.
+                chunk.sealedRows += entry.claims.count
+                return documents
+            }
+            for scope in erased ?? [] { chunk.erasedClaims += entry.claims[scope].claims.count }
         } catch let damage as StoreDamage {
             chunk.found(index, damage.what)
         } catch {

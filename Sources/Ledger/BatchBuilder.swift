@@ -103,6 +103,7 @@ struct BatchBuilder {
             defer { claims.pass(submission) }
             let reference = references[first + position]
             if let known = recorded[first + position] ?? requests[reference] {
+                if known >= draft.size { throw StoreDamage(nil, "the look-up index knows a request of entry \(known)") }
                 if known >= state.size {
                     // An event of this very call is not written yet, so its content is compared where it stands.
                     let first = memory.staging.events[Int(known - state.size)]
@@ -124,7 +125,9 @@ struct BatchBuilder {
                 }
                 continue
             }
-            try stage(call, position, claims, reference, &draft, transaction, &memory)
+            if let refusal = try stage(call, position, claims, reference, &draft, transaction, &memory) {
+                return .failure(refusal)
+            }
             guard let event = memory.staging.events.last, event.entry.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
@@ -151,7 +154,7 @@ struct BatchBuilder {
         _ draft: inout ChainState,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
-    ) throws {
+    ) throws -> LedgerError? {
         let submission = call.submissions[position]
         let index = draft.size
         let time = draft.nextTime(now)
@@ -161,7 +164,13 @@ struct BatchBuilder {
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }
-        try seal(submission, call.claims, claims, index, transaction, &memory)
+        guard try seal(submission, call.claims, claims, index, transaction, &memory) else {
+            return .invalidEvent(
+                event: position,
+                field: "claims",
+                rule: "must not lie under a scope whose claims were erased"
+            )
+        }
         let start = memory.staging.bytes.count
         Entry.encode(
             submission,
@@ -188,6 +197,7 @@ struct BatchBuilder {
                 row: end..<memory.staging.bytes.count
             )
         )
+        return nil
     }
 
     private func seal(
@@ -197,12 +207,12 @@ struct BatchBuilder {
         _ index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
-    ) throws {
+    ) throws -> Bool {
         for (ordinal, scope) in submission.claims.enumerated() {
             // A scope is one of the event's streams; at number 0 it has no entries, and so no data key yet.
             let number = submission.streams.firstIndex(of: scope.scope).map { memory.staging.numbers[$0] }
             let start = memory.staging.bytes.count
-            try memory.claims.seal(
+            let isSealed = try memory.claims.seal(
                 prepared.plaintext.span.extracting(prepared.scopes[claims.scope + ordinal]),
                 scope: scope.scope,
                 isNew: number == 0,
@@ -212,10 +222,12 @@ struct BatchBuilder {
                 freshScopes: &memory.staging.freshScopes,
                 to: &memory.staging.bytes
             )
+            guard isSealed else { return false }
             memory.staging.sealed.append(
                 Staging.Sealed(index: index, ordinal: ordinal, bytes: start..<memory.staging.bytes.count)
             )
         }
+        return true
     }
 
     // MARK: Writing
@@ -294,21 +306,19 @@ struct BatchBuilder {
             entry.streams.map(\.stream) == submission.streams, entry.body == submission.body,
             entry.claims.map(\.scope) == submission.claims.map(\.scope)
         else { return false }
-        var values: [ArraySlice<UInt8>] = []
+        var values: [[ArraySlice<UInt8>]] = []
         for (scope, submitted) in zip(entry.claims, submission.claims) {
             let names = submitted.claims.members.map { submitted.claims.name(of: $0) }
             guard scope.claims.map(\.name) == names else { return false }
-            values += submitted.claims.members.map { submitted.claims.bytes[$0.value] }
+            values.append(submitted.claims.members.map { submitted.claims.bytes[$0.value] })
         }
         var isSame = true
-        var next = 0
-        do {
-            try claims.open(entry, transaction, schema) { _, _, _, value in
-                isSame = isSame && value.withUnsafeBufferPointer { $0.elementsEqual(values[next]) }
-                next += 1
-            }
-        } catch LedgerError.erasedClaims {
-            // The values are gone for good; what can still be compared is the same.
+        var next: (scope: Int, claim: Int) = (0, 0)
+        // Erased values are gone for good; all others are compared.
+        _ = try claims.open(entry, transaction, schema) { scope, _, _, value in
+            if scope != next.scope { next = (scope, 0) }
+            isSame = isSame && value.withUnsafeBufferPointer { $0.elementsEqual(values[scope][next.claim]) }
+            next.claim += 1
         }
         return isSame
     }

@@ -37,8 +37,13 @@ final class CheckpointLock {
     /// Creates the file with its first record; one that exists is refused.
     static func create(path: String, record: LockRecord) throws {
         let slot = encode(record, hasher: SHA256Hasher())
-        try FileSystem.create(path, slot + [UInt8](repeating: 0, count: slotBytes), mode: 0o600)
+        var bytes = [UInt8](repeating: 0, count: 2 * slotBytes)
+        bytes.replaceSubrange(offset(of: record.sequence)..<offset(of: record.sequence) + slotBytes, with: slot)
+        try FileSystem.create(path, bytes, mode: 0o600)
     }
+
+    /// Where the record of a sequence stands, so that the next one never takes its place.
+    private static func offset(of sequence: UInt64) -> Int { Int(sequence % 2) * slotBytes }
 
     /// Opens and locks the file.
     init(path: String) throws {
@@ -105,7 +110,7 @@ final class CheckpointLock {
         }
         let next = LockRecord(sequence: record.sequence + 1, incarnation: incarnation, vkey: vkey, note: note)
         let slot = CheckpointLock.encode(next, hasher: hasher)
-        let offset = Int(next.sequence % 2) * CheckpointLock.slotBytes
+        let offset = CheckpointLock.offset(of: next.sequence)
         try FileSystem.write(slot, to: descriptor, at: offset, name: path)
         guard fdatasync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
         record = next

@@ -72,7 +72,7 @@ public final class Ledger: Sendable {
         let index = try opening.lookupIndex(directory: locations.index, isRebuilt: &isRebuilt)
         wasIndexRebuilt = isRebuilt
         self.index = index
-        let follower = LookupFollower(index: index, fatal: fatal)
+        let follower = LookupFollower(index: index, store: environment, fatal: fatal)
         self.follower = follower
         // The writer publishes before init ends, so what it publishes to is made first.
         let relay = CheckpointRelay()
@@ -103,7 +103,7 @@ public final class Ledger: Sendable {
         try recordStart(version: version, clean: opening.wasStoppedCleanly, clock: clock)
     }
 
-    /// Waits until everything accepted is answered and indexed; appends are refused from now on.
+    /// Waits until everything accepted is answered and whole blocks of it are indexed; appends are refused from now on.
     public func stop() {
         let stopped = try? SystemEvents.call("system.stopped", stream: identity.stream, now: LedgerClock().now)
         if let stopped { try? queue.add(stopped, isOwn: true) }

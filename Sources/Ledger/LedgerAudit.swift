@@ -29,7 +29,7 @@ public struct AuditReport: Sendable {
     public let erasedClaims: Int
     /// Entries the look-up index holds, all compared.
     public let indexed: UInt64
-    /// In the order they were found; the first with an index is the first damaged entry.
+    /// In the order they were found: entry by entry, then what only the whole shows.
     public let findings: [AuditFinding]
 
     public var isClean: Bool { findings.isEmpty }
@@ -92,6 +92,7 @@ public enum LedgerAudit {
             try environment.read { transaction in
                 try walk.examineStreams(transaction, schema)
                 try walk.examineScopes(transaction, schema)
+                walk.examineRecoveries(transaction, schema)
             }
             if let lookups { try walk.examineRequests(lookups) }
             try recheck(&walk, environment, schema, totals, keyring, lookups)
@@ -166,9 +167,11 @@ public enum LedgerAudit {
         }
         for finding in recheck.findings { walk.found(finding.index, finding.what) }
         // What no entry shows is wrong all the same.
-        if recheck.findings.isEmpty {
-            if walk.isStreamsSuspect { walk.found(nil, "the stream rows are not those the entries name") }
-            if walk.isLookupSuspect { walk.found(nil, "the look-up index does not hold what the entries say") }
+        if walk.isStreamsSuspect, !recheck.contradictsStreams {
+            walk.found(nil, "the stream rows are not those the entries name")
+        }
+        if walk.isLookupSuspect, !recheck.contradictsLookups {
+            walk.found(nil, "the look-up index does not hold what the entries say")
         }
     }
 

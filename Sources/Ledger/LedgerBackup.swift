@@ -30,6 +30,7 @@ extension Ledger {
         let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SystemError("creating \(file)") }
         defer { close(descriptor) }
+        try growBeforeCopy()
         try environment.copy(to: descriptor)
         guard fsync(descriptor) == 0 else { throw SystemError("syncing \(file)") }
         let (size, root) = try Ledger.inspect(partial)
@@ -43,6 +44,13 @@ extension Ledger {
         guard rename(partial, directory) == 0 else { throw SystemError("naming \(directory)") }
         try FileSystem.syncDirectory(FileSystem.parent(of: directory))
         return BackupReport(size: size, root: root, bytes: Int(status.st_size))
+    }
+
+    /// Gives the map room for what may come while the copy is made: it cannot grow meanwhile.
+    private func growBeforeCopy() throws {
+        let sizes = environment.sizes
+        guard sizes.map - sizes.used < sizes.used / 2, sizes.map < settings.maximumMapBytes else { return }
+        try environment.resizeMap(bytes: min(sizes.map * 2, settings.maximumMapBytes))
     }
 
     private static func inspect(_ directory: String) throws -> (UInt64, Digest) {

@@ -219,14 +219,24 @@ public enum LedgerCreation {
 }
 
 extension StoreSchema {
-    /// Whether the claims key opens the data keys of the first and the last scope; true where there are none.
+    /// Whether the claims key is the one data keys were wrapped under: it opens one of the first, of which some may be
+    /// damaged. True where there are none.
     fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: [UInt8]) throws -> Bool {
-        let wrapped = try transaction.cursor(scopes) { cursor in [try cursor.first(), try cursor.last()] }
         var claims = try SealedClaims(claimsKey: claimsKey)
-        return wrapped.allSatisfy { row in
-            guard let row else { return true }
-            guard let scope = StoreKey.readStream(row.key) else { return false }
-            return claims.opens(row.value, scope: scope)
+        return try transaction.cursor(scopes) { cursor in
+            var tried = 0
+            var row = try cursor.first()
+            while let current = row, tried < 1_000 {
+                // An erased scope has an empty row.
+                if !current.value.isEmpty {
+                    tried += 1
+                    if let scope = StoreKey.readStream(current.key), claims.opens(current.value, scope: scope) {
+                        return true
+                    }
+                }
+                row = try cursor.next()
+            }
+            return tried == 0
         }
     }
 }

@@ -29,7 +29,11 @@ struct LedgerIdentity: Equatable, Sendable {
                 body: entry.body.values + [JSONMember(name: "incarnation", value: .int(1))],
                 stream: stream
             )
-        else { throw StoreDamage(0, "the first entry is not ledger.created") }
+        else { throw StoreDamage(0, "is not ledger.created") }
+        guard entry.body["suite"]?.string == "sha256" else {
+            throw StoreDamage(0, "names a hash suite this version does not have")
+        }
+        guard identity.isKeyNamed else { throw StoreDamage(0, "has a key of another name than its origin") }
         return identity
     }
 
@@ -42,6 +46,15 @@ struct LedgerIdentity: Equatable, Sendable {
         self.origin = origin
         self.vkey = vkey
         self.stream = stream
+    }
+
+    /// The 32 bytes of the key; nil where it is malformed.
+    var publicKey: [UInt8]? { verificationKey?.publicKey }
+    /// Whether the key is one, and is named by the origin.
+    var isKeyNamed: Bool { verificationKey?.name == origin }
+
+    private var verificationKey: VerificationKey? {
+        try? VerificationKey(parsing: vkey, sha256: { SHA256Hasher().hash($0) })
     }
 
     var encoded: [UInt8] {

@@ -39,6 +39,7 @@ struct LedgerOpening {
         (identity, state, wasStoppedCleanly) = try environment.read { transaction in
             try LedgerOpening.requireFormat(transaction, schema)
             let identity = try LedgerOpening.identity(transaction, schema)
+            _ = try LedgerIdentity.genesis(Entry(schema.entry(transaction, 0)))
             let state = try LedgerOpening.state(transaction, schema, verified: settings.verifiedTail)
             try LedgerOpening.compare(transaction, schema, identity, size: state.size, with: record)
             let last = try Entry(schema.entry(transaction, state.size - 1))
@@ -217,13 +218,10 @@ extension StoreSchema {
         let entry = try Entry(entry(transaction, index))
         var documents = DocumentDigests()
         if entry.claims.contains(where: { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } }) {
-            do {
-                try claims.open(entry, transaction, self) { _, name, _, value in
-                    documents.note(name.utf8.span, value)
-                }
-            } catch LedgerError.erasedClaims {
-                documents = DocumentDigests()
+            let erased = try claims.open(entry, transaction, self) { _, name, _, value in
+                documents.note(name.utf8.span, value)
             }
+            if !erased.isEmpty { documents = DocumentDigests() }
         }
         return LookupRecord(
             index: index,

@@ -33,6 +33,9 @@ public struct EntryFilter: Sendable {
         self.since = since
         self.until = until
     }
+
+    /// Whether it asks for more than one look-up gives.
+    fileprivate var isCombined: Bool { [stream != nil, type != nil, submitter != nil].count { $0 } > 1 }
 }
 
 /// One page of a list; `next` is where the following page begins, nil at the end.
@@ -48,13 +51,6 @@ extension Ledger {
         return try environment.read { try stored($0, index) }
     }
 
-    /// Entries `from` on, at most `limit`, for followers of the log.
-    public func entries(from: UInt64, limit: Int) throws -> [StoredEntry] {
-        let end = min(checkpoint.size, from.addingReportingOverflow(UInt64(limit)).partialValue)
-        guard from < end else { return [] }
-        return try environment.read { transaction in try (from..<end).map { try stored(transaction, $0) } }
-    }
-
     /// Entries in ledger order, or newest first, that pass a filter.
     ///
     /// - Parameter from: index to begin at; nil for the end the order begins with.
@@ -65,10 +61,12 @@ extension Ledger {
         guard low < high else { return EntryPage(entries: [], next: nil) }
         var position = reverse ? min(from ?? high - 1, high - 1) : max(from ?? low, low)
         var found: [StoredEntry] = []
-        // The narrowest index drives; what else the filter asks is checked on each entry, in bounded steps.
+        // The narrowest index drives; what else the filter asks is checked on each entry, in bounded steps. Then many
+        // candidates are taken at once, whatever the limit: taking them costs most.
+        let step = filter.isCombined ? max(limit, 1_024) : limit
         var examined = 0
         while found.count < limit, position >= low, position < high {
-            let candidates = try candidates(filter, from: position, size: high, limit: limit, reverse: reverse)
+            let candidates = try candidates(filter, from: position, size: high, limit: step, reverse: reverse)
             guard let last = candidates.last else { return EntryPage(entries: found, next: nil) }
             for index in candidates where index >= low && index < high {
                 let stored = try entry(at: index)
@@ -85,10 +83,16 @@ extension Ledger {
         return EntryPage(entries: found, next: nil)
     }
 
-    /// Entries that record a document by its SHA-256 or SM3 digest.
-    public func find(document digest: Digest) throws -> [StoredEntry] {
+    /// Entries that record a document by its SHA-256 or SM3 digest, in ledger order, at most `limit`.
+    ///
+    /// - Parameter from: the index to begin at.
+    public func find(document digest: Digest, from: UInt64 = 0, limit: Int = .max) throws -> EntryPage {
         let size = checkpoint.size
-        return try index.indexes(ofDocument: digest).filter { $0 < size }.map { try entry(at: $0) }
+        let indexes = try index.indexes(ofDocument: digest).filter { $0 >= from && $0 < size }
+        return EntryPage(
+            entries: try indexes.prefix(limit).map { try entry(at: $0) },
+            next: indexes.count > limit ? indexes[limit] : nil
+        )
     }
 
     /// The index of the entry with this leaf hash.
@@ -110,8 +114,7 @@ extension Ledger {
             }
         }
         var claims = try sealedClaims()
-        let openings = try environment.read { try claims.openings(of: entry, $0, schema) }
-        return openings.filter { names?.contains($0.name) ?? true }
+        return try environment.read { try claims.openings(of: entry, names: names, $0, schema) }
     }
 
     // MARK: Parts

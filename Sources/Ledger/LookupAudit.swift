@@ -70,9 +70,11 @@ final class LookupAudit: Sendable {
     ) throws -> String? {
         var documents = DocumentDigests()
         if isKeyed {
-            try? claims?.open(entry, transaction, schema) { _, name, _, value in
+            let erased = try? claims?.open(entry, transaction, schema) { _, name, _, value in
                 documents.note(name.utf8.span, value)
             }
+            // Of an entry whose claims cannot all be read, the index need not have any.
+            if erased?.isEmpty != true { documents = DocumentDigests() }
         }
         return try self.index.contradiction(
             LookupRecord(
@@ -89,7 +91,8 @@ final class LookupAudit: Sendable {
     /// What is wrong with the index as a whole.
     func conclude(_ sums: Sums) -> [String] {
         let blocks = Int(indexed / LookupBlock.entries)
-        let derived = [Int(indexed), blocks, blocks] + (sums.lackEntries ? [] : [sums.typeRows, sums.submitterRows])
+        let derived =
+            [Int(clamping: indexed), blocks, blocks] + (sums.lackEntries ? [] : [sums.typeRows, sums.submitterRows])
         return zip(totals.rows, derived).filter { $0.count != $1 }.map { row, derived in
             "the look-up index has \(row.count) \(row.name) rows where \(indexed) entries need \(derived)"
         }

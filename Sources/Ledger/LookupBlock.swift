@@ -2,8 +2,8 @@ import LedgerFormat
 import Merkle
 import OpenSSL
 
-/// What the look-up index holds of 16,384 entries that follow one another: one row in each of its databases, made once
-/// and never touched again, so that keys that fall at random cost no more than those that grow
+/// What the look-up index holds of 16,384 entries that follow one another: rows that are made once and never touched
+/// again, few but for the request keys, so that keys that fall at random cost hardly more than those that grow
 /// (`ledger-format.md` section 9).
 struct LookupBlock {
     /// Entries of a block.

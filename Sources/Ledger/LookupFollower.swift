@@ -1,9 +1,11 @@
 import Glibc
+import LMDB
 import LedgerFormat
 import Synchronization
 
 /// The thread that moves whole blocks of entries from the tail into the look-up index, each in a durable commit of its
-/// own. What is left of a block is read again from the log at the next start.
+/// own. What is left of a block is read again from the log at the next start. It also clears up after readers of other
+/// processes that were killed.
 final class LookupFollower: Sendable {
     private struct State {
         var size: UInt64 = 0
@@ -12,12 +14,16 @@ final class LookupFollower: Sendable {
 
     /// Microseconds between looks at the tail.
     private static let poll: UInt32 = 20_000
+    /// Seconds between looks for readers that died: their snapshots keep pages from being used again.
+    private static let reaping: Int64 = 10
     private let index: LookupIndex
+    private let store: Environment
     private let state = Mutex(State())
     private let fatal: @Sendable (any Error) -> Never
 
-    init(index: LookupIndex, fatal: @escaping @Sendable (any Error) -> Never) {
+    init(index: LookupIndex, store: Environment, fatal: @escaping @Sendable (any Error) -> Never) {
         self.index = index
+        self.store = store
         self.fatal = fatal
     }
 
@@ -28,7 +34,13 @@ final class LookupFollower: Sendable {
     func stop() { state.withLock { $0.stopping = true } }
 
     func run() {
+        var reaped = LedgerClock.steadySeconds
         while true {
+            let now = LedgerClock.steadySeconds
+            if now - reaped >= LookupFollower.reaping {
+                reaped = now
+                for environment in [store, index.environment] { environment.reapReaders() }
+            }
             let (size, stopping) = state.withLock { ($0.size, $0.stopping) }
             if let records = index.tail.oldest(Int(LookupBlock.entries), below: size) {
                 do { try index.store(records) } catch { fatal(error) }

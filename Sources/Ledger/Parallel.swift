@@ -5,7 +5,9 @@ import Synchronization
 /// Work that falls apart into pieces, done by a thread for each processor.
 enum Parallel {
     /// Threads at work.
-    static let width = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    static let width = max(1, min(maximumWidth, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+    /// Each thread may hold a reader of the store, of which there are few for the daemon and all others together.
+    private static let maximumWidth = 32
 
     /// The results of `body` for 0 to `count` − 1, in that order.
     ///

@@ -36,6 +36,7 @@ struct SealedClaims {
     ///   - plaintext: as `PreparedClaims` makes it.
     ///   - isNew: the scope is a stream without entries, so it can have no data key yet.
     ///   - freshScopes: takes the scope where it got its data key.
+    /// - Returns: whether there is a key to seal under: an erased scope gets none again.
     mutating func seal(
         _ plaintext: Span<UInt8>,
         scope: StreamID,
@@ -45,16 +46,18 @@ struct SealedClaims {
         _ schema: StoreSchema,
         freshScopes: inout [StreamID],
         to sealed: inout [UInt8]
-    ) throws {
+    ) throws -> Bool {
         let key: CipherKey
-        if !isNew, let known = try self.key(of: scope, transaction, schema) {
-            key = known
-        } else {
+        switch isNew ? .none : try self.key(of: scope, transaction, schema) {
+        case .known(let known): key = known
+        case .none:
             key = try freshKey(of: scope)
             freshScopes.append(scope)
+        case .erased: return false
         }
         SealedClaims.context(scope, index, in: &context)
         try cipher.seal(plaintext, key: key, context: context.span, to: &sealed)
+        return true
     }
 
     /// Makes the data key of a scope; `writeFreshKeys` stores it.
@@ -85,7 +88,6 @@ struct SealedClaims {
     /// - Parameters:
     ///   - plaintext: room for what is opened.
     ///   - each: takes each claim's name, salt and canonical value, in the entry's order.
-    /// - Throws: `LedgerError.erasedClaims` where the scope's key is gone.
     private mutating func open(
         _ sealed: UnsafeRawBufferPointer,
         _ scope: Entry.Scope,
@@ -116,53 +118,70 @@ struct SealedClaims {
         guard position == opened.count else { throw StoreDamage(index, "the sealed claims are malformed") }
     }
 
-    /// Opens all claims of an entry and checks each against its commitment.
+    /// Opens the claims of an entry and checks each against its commitment.
     ///
-    /// - Parameter each: takes each claim's scope, name, salt and canonical value, in the entry's order.
-    /// - Throws: `LedgerError.erasedClaims` where a scope's key is gone.
+    /// - Parameter each: takes for each claim the position of its scope in the entry, its name, salt and canonical value,
+    ///   in the entry's order.
+    /// - Returns: the positions of the scopes whose claims are erased.
     mutating func open(
         _ entry: Entry,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema,
-        each: (StreamID, String, Span<UInt8>, Span<UInt8>) throws -> Void
-    ) throws {
+        each: (Int, String, Span<UInt8>, Span<UInt8>) throws -> Void
+    ) throws -> [Int] {
+        var erased: [Int] = []
         var plaintext = SealedClaims.take(&self.plaintext)
         defer { self.plaintext = plaintext }
         for (ordinal, scope) in entry.claims.enumerated() {
             let row = StoreKey.sealed(index: entry.index, ordinal: ordinal)
-            guard let key = try key(of: scope.scope, transaction, schema),
+            guard case .known(let key) = try key(of: scope.scope, transaction, schema),
                 let opened = try transaction.withValue(
                     schema.sealed,
                     row,
                     { sealed in
                         Result {
                             try open(sealed, scope, key, index: entry.index, &plaintext) { name, salt, value in
-                                try each(scope.scope, name, salt, value)
+                                try each(ordinal, name, salt, value)
                             }
                         }
                     }
                 )
-            else { throw LedgerError.erasedClaims(index: entry.index) }
+            else {
+                erased.append(ordinal)
+                continue
+            }
             try opened.get()
         }
+        return erased
     }
 
-    /// All openings of an entry, in the entry's order.
+    /// The openings of an entry, in the entry's order, all or those of the names given.
     ///
-    /// - Throws: as `open` does.
+    /// - Throws: `LedgerError.erasedClaims` where one of them is erased.
     mutating func openings(
         of entry: Entry,
+        names: [String]? = nil,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema
     ) throws -> [Opening] {
+        func isWanted(_ name: String) -> Bool { names?.contains(name) ?? true }
         var openings: [Opening] = []
-        try open(entry, transaction, schema) { scope, name, salt, value in
+        let erased = try open(entry, transaction, schema) { scope, name, salt, value in
+            guard isWanted(name) else { return }
             guard let value = try? JSONReader.parse(value.withUnsafeBufferPointer { Array($0) }) else {
                 throw StoreDamage(entry.index, "the sealed claims are malformed")
             }
             openings.append(
-                Opening(scope: scope, name: name, salt: salt.withUnsafeBufferPointer { Array($0) }, value: value)
+                Opening(
+                    scope: entry.claims[scope].scope,
+                    name: name,
+                    salt: salt.withUnsafeBufferPointer { Array($0) },
+                    value: value
+                )
             )
+        }
+        guard !erased.contains(where: { entry.claims[$0].claims.contains { isWanted($0.name) } }) else {
+            throw LedgerError.erasedClaims(index: entry.index)
         }
         return openings
     }
@@ -198,20 +217,28 @@ struct SealedClaims {
         fresh.removeAll(keepingCapacity: true)
     }
 
+    /// What there is of the data key of a scope.
+    private enum ScopeKey {
+        case known(CipherKey)
+        case none
+        /// It was destroyed, and its row is left empty.
+        case erased
+    }
+
     private mutating func key(
         of scope: StreamID,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema
-    ) throws -> CipherKey? {
-        if let known = keys[scope] ?? fresh[scope]?.key { return known }
-        let opened = try transaction.withValue(schema.scopes, StoreKey.stream(scope)) { wrapped in
-            try? unwrap(wrapped, scope)
+    ) throws -> ScopeKey {
+        if let known = keys[scope] ?? fresh[scope]?.key { return .known(known) }
+        let found = try transaction.withValue(schema.scopes, StoreKey.stream(scope)) { wrapped in
+            wrapped.isEmpty ? .erased : (try? unwrap(wrapped, scope)).map(ScopeKey.known)
         }
-        guard let opened else { return nil }
-        guard let key = opened else {
+        guard let found else { return .none }
+        guard let key = found else {
             throw StoreDamage(nil, "the data key of \(scope) does not open under the keyring's claims key")
         }
-        remember(key, for: scope)
+        if case .known(let opened) = key { remember(opened, for: scope) }
         return key
     }
 

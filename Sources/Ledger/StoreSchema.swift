@@ -3,8 +3,8 @@ import LedgerFormat
 import Merkle
 import OpenSSL
 
-/// The databases of the store and the shape of their keys (`ledger-format.md` section 9). Every key grows with time,
-/// so a commit dirties the last pages of each tree and no others.
+/// The databases of the store and the shape of their keys (`ledger-format.md` section 9). Keys grow with time, those of
+/// streams and scopes as far as their ids do, so a commit dirties the last pages of each tree and few others.
 struct StoreSchema {
     /// index → entry bytes.
     let entries: Database
@@ -195,7 +195,7 @@ extension StoreSchema {
     func size(_ transaction: borrowing some Readable & ~Copyable) throws -> UInt64 {
         try transaction.cursor(entries) { cursor in
             guard let last = try cursor.last() else { return 0 }
-            guard let index = StoreKey.readNumber(last.key) else {
+            guard let index = StoreKey.readNumber(last.key), index < .max else {
                 throw StoreDamage(nil, "an entry's key is malformed")
             }
             return index + 1
@@ -227,6 +227,7 @@ extension StoreSchema {
             guard let found = try cursor.seekBackward(StoreKey.stream(stream, number: .max)),
                 found.key.starts(with: prefix), let number = StoreKey.readNumber(found.key.dropFirst(prefix.count))
             else { return 0 }
+            guard number < .max else { throw StoreDamage(nil, "a number of stream \(stream) is malformed") }
             return number + 1
         }
     }

@@ -26,6 +26,7 @@ public struct Checkpoint: Equatable, Sendable {
         guard let size = UInt64(lines[1]), String(size) == lines[1] else {
             throw refused("has a tree size that is not a plain decimal number")
         }
+        guard size > 0 else { throw refused("is of no entries") }
         guard let root = Digest(base64: lines[2]) else { throw refused("has a root that is not a base64 digest") }
         let extensions = Array(lines[3...])
         guard extensions.allSatisfy({ !$0.isEmpty }) else { throw refused("has an empty extension line") }

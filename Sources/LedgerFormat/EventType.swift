@@ -29,6 +29,8 @@ public final class EventType: Sendable {
     let key: [UInt8]
     /// The part of the name before the dot.
     public let domain: String
+    /// Whether only the daemon itself records events of the type.
+    public let isReserved: Bool
     public let summary: String
     /// The summary in Chinese, for what a court reads.
     public let summaryZH: String
@@ -50,6 +52,7 @@ public final class EventType: Sendable {
         self.name = name
         key = Array(name.utf8)
         domain = String(name.prefix { $0 != "." })
+        isReserved = EventCatalogue.reservedDomains.contains(domain)
         self.summary = summary
         self.summaryZH = summaryZH
         requiredStreams = streams

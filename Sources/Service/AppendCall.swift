@@ -11,7 +11,7 @@ extension LedgerService {
             parameters = try AppendParameters(call.parameters, limit: settings.batchEvents)
             for submission in parameters.events {
                 let type = submission.type
-                guard !EventCatalogue.reservedDomains.contains(type.domain), principal.maySubmit(type.name) else {
+                guard !type.isReserved, principal.maySubmit(type.name) else {
                     throw LedgerErrors.permissionDenied("Append", type: type.name)
                 }
             }
@@ -25,7 +25,9 @@ extension LedgerService {
                 withExtendedLifetime(underWay) {
                     switch result {
                     case .success(let outcome) where parameters.proofs:
-                        if outcome.receipts.count > LedgerService.promptProofs {
+                        if outcome.receipts.count > LedgerService.promptProofs
+                            || outcome.receipts.contains(where: \.duplicate)
+                        {
                             call.perform { [self] in
                                 withExtendedLifetime(underWay) { answerWithProofs(call, outcome) }
                             }
@@ -46,8 +48,8 @@ extension LedgerService {
         }
     }
 
-    /// Up to so many proofs are made where the answer is written: the paths of new entries lie in pages just written,
-    /// so no disk is waited for, and the way over a worker would cost more.
+    /// Up to so many proofs of new entries are made where the answer is written: their paths lie in pages just written,
+    /// so no disk is waited for, and the way over a worker would cost more. Those of older entries may lie anywhere.
     private static let promptProofs = 8
 
     private func answerWithProofs(_ call: VarlinkCall, _ outcome: AppendOutcome) {

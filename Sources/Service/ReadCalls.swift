@@ -22,9 +22,10 @@ extension LedgerService {
     }
 
     func findByDigest(_ bytes: [UInt8]) throws -> [UInt8] {
-        let parameters = try CallParameters(bytes, known: ["digest"])
+        let parameters = try CallParameters(bytes, known: ["digest", "from"])
         let digest = try parameters.required("digest", "must be 64 lower-case hex digits") { Digest(hex: $0) }
-        return LedgerReplies.entries(try ledger.find(document: digest))
+        let page = try ledger.find(document: digest, from: parameters.number("from") ?? 0, limit: 1_000)
+        return LedgerReplies.entries(page.entries, next: page.next)
     }
 
     /// The claims of an entry, in clear. Who asked for which entry is logged; what it held is not.

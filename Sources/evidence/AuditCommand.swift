@@ -100,7 +100,7 @@ struct AuditCommand: ParsableCommand {
             "clean": .bool(report.isClean), "origin": .string(report.origin), "incarnation": .int(report.incarnation),
             "size": .int(Int64(report.size)), "root": .string(report.root.base64),
             "checkpoints": .int(Int64(report.checkpoints)), "openedClaims": .int(Int64(report.openedClaims)),
-            "erasedClaims": .int(Int64(report.erasedClaims)), "indexed": .int(Int64(report.indexed)),
+            "erasedClaims": .int(Int64(report.erasedClaims)), "indexed": .int(Int64(clamping: report.indexed)),
             "findings": .array(findings),
         ])
     }

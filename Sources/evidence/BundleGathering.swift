@@ -112,8 +112,7 @@ struct BundleGathering {
     }
 
     private func recorded(sha256: String) throws -> [RecordedEntry] {
-        try connection.call("FindByDigest", ["digest": .string(sha256)]).list("entries")
-            .map { try RecordedEntry($0) }.filter { $0.entry.index < checkpoint.size }
+        try connection.entries(recording: sha256).filter { $0.entry.index < checkpoint.size }
     }
 
     private func digest(of path: String) throws -> FileDigests {

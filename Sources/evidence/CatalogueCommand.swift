@@ -44,7 +44,7 @@ struct CatalogueCommand: ParsableCommand {
         Swift.print("\(type.name): \(type.summary) (\(type.summaryZH))")
         let streams = type.requiredStreams.map(\.rawValue).joined(separator: ", ")
         Swift.print("streams: at least one each of \(streams)")
-        if EventCatalogue.reservedDomains.contains(type.domain) { Swift.print("recorded by the daemon only") }
+        if type.isReserved { Swift.print("recorded by the daemon only") }
         for (title, fields) in [("body", type.body), ("claims", type.claims)] where !fields.isEmpty {
             Swift.print("\n\(title)")
             var table = Table()
@@ -70,7 +70,7 @@ struct CatalogueCommand: ParsableCommand {
             "type": .string(type.name), "summary": .string(type.summary), "summary_zh": .string(type.summaryZH),
             "streams": .array(type.requiredStreams.map { .string($0.rawValue) }), "body": list(type.body),
             "claims": list(type.claims),
-            "reserved": .bool(EventCatalogue.reservedDomains.contains(type.domain)),
+            "reserved": .bool(type.isReserved),
         ])
     }
 }

@@ -57,6 +57,18 @@ struct Connection {
 
     private static func qualified(_ method: String) -> String { "org.evidenced.Ledger.\(method)" }
 
+    /// All entries that record a document by this digest.
+    func entries(recording digest: String) throws -> [RecordedEntry] {
+        var entries: [RecordedEntry] = []
+        var from: Int64? = 0
+        while let start = from {
+            let page = try call("FindByDigest", ["digest": .string(digest), "from": .int(start)])
+            entries += try page.list("entries").map { try RecordedEntry($0) }
+            from = page["next"]?.int
+        }
+        return entries
+    }
+
     private static func object(_ parameters: KeyValuePairs<String, JSONValue?>) -> JSONValue {
         .object(parameters.compactMap { name, value in value.map { JSONMember(name: name, value: $0) } })
     }

@@ -48,11 +48,11 @@ struct FindCommand: ParsableCommand {
         }
         let connection = try socket.connect()
         var entries: [RecordedEntry] = []
+        var seen: Set<UInt64> = []
         for digest in digests {
-            for value in try connection.call("FindByDigest", ["digest": .string(digest)]).list("entries") {
-                let entry = try RecordedEntry(value)
+            for entry in try connection.entries(recording: digest) {
                 // An entry that records both digests comes up twice.
-                if !entries.contains(where: { $0.entry.index == entry.entry.index }) { entries.append(entry) }
+                if seen.insert(entry.entry.index).inserted { entries.append(entry) }
             }
         }
         entries.sort { $0.entry.index < $1.entry.index }

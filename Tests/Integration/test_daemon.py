@@ -6,9 +6,12 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
+import lmdb
 import pytest
 
 import events
@@ -252,3 +255,28 @@ def test_watchers_end_with_the_daemon_and_don_t_hold_it_up(ledger):
         assert ledger.stop() == 0
         assert time.monotonic() - begun < 8, "nobody waits for a stream that never ends"
         native.receive_all(), http.receive_all()
+
+
+HELD_READER = """
+import sys, lmdb
+environment = lmdb.open(sys.argv[1], max_dbs=8, readonly=True, lock=True)
+transaction = environment.begin()
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_reader_that_was_killed_does_not_keep_its_snapshot(shared):
+    # As an audit that is ended with SIGKILL: while its slot is taken, no page it could see is ever used again.
+    reader = subprocess.Popen([sys.executable, "-c", HELD_READER, str(shared.store)], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert reader.stdout.readline() == "reading\n"
+    with lmdb.open(str(shared.store), max_dbs=8, readonly=True, lock=True) as environment:
+        assert f"{reader.pid} " in environment.readers()
+        reader.kill()
+        reader.wait()
+        deadline = time.monotonic() + 30
+        while f"{reader.pid} " in environment.readers():
+            assert time.monotonic() < deadline, environment.readers()
+            time.sleep(0.2)
+    shared.append(events.deposit(b"after the reader"))

@@ -58,7 +58,7 @@ struct CatalogueTests {
             for field in type.body {
                 if case .text = field.rule { Issue.record("\(type.name) has text in its body: \(field.name)") }
                 // The daemon's own events speak of the sizes of trees, not of documents.
-                let isTreeSize = field.name == "size" && EventCatalogue.reservedDomains.contains(type.domain)
+                let isTreeSize = field.name == "size" && type.isReserved
                 #expect(!personal.contains(field.name) || isTreeSize, "\(type.name) \(field.name)")
             }
             for field in type.claims where EventCatalogue.digestClaims.contains(field.name) {

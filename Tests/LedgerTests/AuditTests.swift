@@ -143,6 +143,24 @@ import Testing
                 }
             ),
             (
+                "a stream row with the greatest number there is",
+                { transaction, schema in
+                    let stream = StreamID(kind: .subject, id: ID128(high: 1, low: 1))
+                    try transaction.set(schema.streams, StoreKey.stream(stream, number: .max), key)
+                }
+            ), ("no entries at all", { try $0.clear($1.entries) }),
+            (
+                "an entry with the greatest index there is",
+                { try $0.set($1.entries, StoreKey.number(.max), Array("{}".utf8)) }
+            ),
+            (
+                "a data key of a scope that no entry names",
+                { transaction, schema in
+                    let scope = StreamID(kind: .subject, id: ID128(high: 1, low: 1))
+                    try transaction.set(schema.scopes, StoreKey.stream(scope), [])
+                }
+            ), ("a data key under no scope's key", { try $0.set($1.scopes, Array("x".utf8), []) }),
+            (
                 "another identity",
                 { transaction, schema in
                     let bytes = try #require(try transaction.get(schema.meta, StoreSchema.identityKey))

@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
@@ -36,7 +37,7 @@ import Testing
         let digest = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
         try fixture.whileOpen { ledger in
             _ = try ledger.submit((0..<20).map { _ in try Sample.deposit(digest: digest, fileName: secret) })
-            #expect(try ledger.find(document: #require(Digest(hex: digest))).count == 20)
+            #expect(try ledger.find(document: #require(Digest(hex: digest))).entries.count == 20)
         }
         let raw = try #require(Hex.decode(digest))
         for directory in [fixture.locations.store, fixture.locations.index, fixture.directory + "/lock"] {
@@ -69,18 +70,86 @@ import Testing
             let receipts = try ledger.submit([submission, Sample.deposit(digest: digest)]).receipts
             return (receipts[0].index, receipts[1].index)
         }
-        try fixture.remove(scope: object)
+        try fixture.erase(scope: object)
         removeTree(fixture.locations.index)
         try fixture.whileOpen { ledger in
             #expect(throws: LedgerError.erasedClaims(index: index)) { try ledger.open(index, names: nil) }
             #expect(try ledger.open(other, names: nil).count == 2)
-            #expect(try ledger.find(document: #require(Digest(hex: digest))).map(\.index) == [other])
+            #expect(try ledger.find(document: #require(Digest(hex: digest))).entries.map(\.index) == [other])
             _ = try ledger.proveInclusion(of: index)
             // A retry still finds its receipt.
             #expect(try ledger.submit([submission]).receipts[0].index == index)
         }
         let report = try fixture.audit()
         #expect(report.findings == [] && report.erasedClaims == 2)
+    }
+
+    @Test func anErasedScopeGetsNoClaimsAgain() throws {
+        let fixture = try LedgerFixture()
+        let object = StreamID(kind: .object, id: try Sample.id())
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit(object: object)]) }
+        try fixture.erase(scope: object)
+        try fixture.whileOpen { ledger in
+            #expect(
+                throws: LedgerError.invalidEvent(
+                    event: 1,
+                    field: "claims",
+                    rule: "must not lie under a scope whose claims were erased"
+                )
+            ) { try ledger.submit([Sample.deposit(), Sample.deposit(object: object)]) }
+            let deposits = try ledger.list(EntryFilter(type: "evidence.deposited"), from: nil, limit: 9, reverse: false)
+            #expect(deposits.entries.count == 1)
+        }
+        #expect(try fixture.audit().isClean)
+    }
+
+    @Test func oneErasedScopeOfAnEntryDoesNotHideTheOthers() throws {
+        let fixture = try LedgerFixture()
+        let object = StreamID(kind: .object, id: try Sample.id())
+        let subject = StreamID(kind: .subject, id: try Sample.id())
+        let digest = String(repeating: "5c", count: 32)
+        let request = try Sample.request()
+        func deposit(digest: String) throws -> Submission {
+            try Sample.submission(
+                "evidence.deposited",
+                request: request,
+                streams: [object, subject],
+                body: ["channel": .string("api"), "media_type": .string("text/plain"), "product": .string("deposit")],
+                claims: [
+                    Submission.Scope(
+                        scope: object,
+                        claims: JSONObjectText([JSONMember(name: "sha256", value: .string(digest))])
+                    ),
+                    Submission.Scope(
+                        scope: subject,
+                        claims: JSONObjectText([JSONMember(name: "file_name", value: .string("张三.txt"))])
+                    ),
+                ]
+            )
+        }
+        let index = try fixture.whileOpen { try $0.submit([deposit(digest: digest)]).receipts[0].index }
+        let order = try Entry(fixture.read { try $1.entry($0, index) }).claims.map(\.scope)
+        try fixture.erase(scope: subject)
+        try fixture.whileOpen { ledger in
+            #expect(try ledger.open(index, names: ["sha256"]).map(\.value) == [.string(digest)])
+            for names in [nil, ["file_name"], ["sha256", "file_name"]] {
+                #expect(throws: LedgerError.erasedClaims(index: index)) { try ledger.open(index, names: names) }
+            }
+            #expect(try ledger.submit([deposit(digest: digest)]).receipts[0].duplicate)
+            let other = try deposit(digest: String(repeating: "5d", count: 32))
+            #expect(throws: LedgerError.requestConflict(event: 0, index: index)) { try ledger.submit([other]) }
+        }
+        let report = try fixture.audit()
+        #expect(report.isClean && report.erasedClaims == 1 && report.openedClaims == 1)
+        // What is left is still compared, wherever in the entry it stands.
+        let ordinal = try #require(order.firstIndex(of: object))
+        try fixture.tamper { transaction, schema in
+            let key = StoreKey.sealed(index: index, ordinal: ordinal)
+            var row = try #require(try transaction.get(schema.sealed, key))
+            row[row.count - 1] ^= 1
+            try transaction.set(schema.sealed, key, row)
+        }
+        #expect(try fixture.audit().findings.map(\.index) == [index])
     }
 
     private func contains(_ bytes: [UInt8], _ needle: [UInt8]) -> Bool {

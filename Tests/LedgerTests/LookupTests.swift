@@ -19,7 +19,7 @@ import Testing
                 _ = try ledger.submit([Sample.viewed(contract: contracts[number % 3], subject: subject)], as: submitter)
                 if number % 5 == 0 { _ = try ledger.submit([Sample.deposit()], as: submitter) }
             }
-            let all = try ledger.entries(from: 0, limit: 1_000)
+            let all = try (0..<ledger.checkpoint.size).map { try ledger.entry(at: $0) }
             let entries = try all.map { try Entry($0.bytes) }
             let times = entries.map(\.time)
             let filters = [
@@ -60,15 +60,19 @@ import Testing
         let digest = try #require(Digest(hex: hex))
         let indexes = try fixture.whileOpen { ledger in
             let first = try ledger.submit([Sample.deposit(digest: hex)]).receipts[0].index
-            #expect(try ledger.find(document: digest).map(\.index) == [first])
+            #expect(try ledger.find(document: digest).entries.map(\.index) == [first])
             let second = try ledger.submit([Sample.deposit(), Sample.deposit(digest: hex)]).receipts[1].index
-            #expect(try ledger.find(document: digest).map(\.index) == [first, second])
-            #expect(try ledger.find(document: .zero).isEmpty)
+            #expect(try ledger.find(document: digest).entries.map(\.index) == [first, second])
+            #expect(try ledger.find(document: .zero).entries.isEmpty)
+            let page = try ledger.find(document: digest, limit: 1)
+            #expect(page.entries.map(\.index) == [first] && page.next == second)
+            let rest = try ledger.find(document: digest, from: second, limit: 1)
+            #expect(rest.entries.map(\.index) == [second] && rest.next == nil)
             return [first, second]
         }
-        #expect(try fixture.whileOpen { try $0.find(document: digest).map(\.index) } == indexes)
+        #expect(try fixture.whileOpen { try $0.find(document: digest).entries.map(\.index) } == indexes)
         removeTree(fixture.locations.index)
-        #expect(try fixture.whileOpen { try $0.find(document: digest).map(\.index) } == indexes)
+        #expect(try fixture.whileOpen { try $0.find(document: digest).entries.map(\.index) } == indexes)
     }
 
     /// Whole blocks stay in the index; what follows them is read from the log again, and nothing is there twice.
@@ -91,7 +95,7 @@ import Testing
                     }
                 }
                 for (digest, indexes) in ledger.documents {
-                    #expect(try opened.find(document: #require(Digest(hex: digest))).map(\.index) == indexes)
+                    #expect(try opened.find(document: #require(Digest(hex: digest))).entries.map(\.index) == indexes)
                 }
                 for index in [0, LookupBlock.entries - 1, LookupBlock.entries, ledger.size - 1] {
                     #expect(try opened.index(ofLeaf: opened.entry(at: index).leaf) == index)

@@ -56,6 +56,31 @@ import Testing
         #expect(try LedgerAudit.run(at: fixture.locations, keyring: keyring, progress: { _, _ in }).isClean)
     }
 
+    /// Whatever the sequence begins with, the record before the newest stays until the newest is whole.
+    @Test(arguments: [0, 1, 2, 7] as [UInt64])
+    func aTornWriteLeavesTheRecordBeforeIt(sequence: UInt64) throws {
+        let fixture = try LedgerFixture()
+        let path = fixture.locations.lock + ".new"
+        let note = try #require(try CheckpointLock.peek(fixture.locations.lock)).note
+        let first = LockRecord(sequence: sequence, incarnation: 1, vkey: "first", note: note)
+        try CheckpointLock.create(path: path, record: first)
+        var older = first
+        for number in 0..<4 {
+            let lock = try CheckpointLock(path: path)
+            #expect(lock.record == older)
+            try lock.compareAndSwap(incarnation: 1, vkey: "\(number)", note: note)
+            // As if only half of what was written had reached the disk.
+            let torn = path + ".torn"
+            try copyFile(path, torn)
+            let descriptor = open(torn, O_RDWR)
+            let slot = off_t(lock.record.sequence % 2) * 4_096
+            #expect(pwrite(descriptor, [UInt8](repeating: 0xA5, count: 2_048), 2_048, slot) == 2_048)
+            close(descriptor)
+            #expect(try CheckpointLock.peek(torn) == older)
+            older = lock.record
+        }
+    }
+
     @Test func recoveryNeedsANewKeyAndNoRunningDaemon() throws {
         let fixture = try LedgerFixture()
         do {

@@ -38,10 +38,10 @@ extension LedgerFixture {
         }
     }
 
-    /// Leaves of a scope what its erasure leaves: no key.
-    func remove(scope: StreamID) throws {
+    /// Leaves of a scope what its erasure leaves: an empty row.
+    func erase(scope: StreamID) throws {
         try tamper { transaction, schema in
-            try transaction.remove(schema.scopes, StoreKey.stream(scope))
+            try transaction.set(schema.scopes, StoreKey.stream(scope), [])
         }
     }
 }

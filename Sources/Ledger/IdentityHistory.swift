@@ -1,0 +1,73 @@
+import JSON
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+/// The identities a ledger has had, and from which size each is in force (`ledger-format.md` section 6).
+struct IdentityHistory: Sendable {
+    private struct Period {
+        /// The smallest size it is in force at.
+        let since: UInt64
+        let identity: LedgerIdentity
+    }
+
+    private var periods: [Period] = []
+    /// Of each `system.recovered`: its index and the root it says it took over.
+    private var takenOver: [(index: UInt64, root: String)] = []
+
+    /// The identity in force at the end.
+    var newest: LedgerIdentity? { periods.last?.identity }
+
+    /// The identity in force at a size.
+    func inForce(atSize size: UInt64) -> LedgerIdentity? { periods.last { $0.since <= size }?.identity }
+
+    /// Takes over what an entry says of the identity, if it says anything.
+    ///
+    /// - Returns: the rules it breaks; but for the root, which `wrongRoots` compares.
+    mutating func take(_ entry: Entry) -> [String] {
+        guard entry.index > 0 else {
+            do {
+                periods = [Period(since: 1, identity: try LedgerIdentity.genesis(entry))]
+                return []
+            } catch {
+                return ["\((error as? StoreDamage)?.what ?? "\(error)")"]
+            }
+        }
+        guard let before = newest, let next = before.after(entry) else { return [] }
+        periods.append(Period(since: entry.index + 1, identity: next))
+        takenOver.append((entry.index, entry.body["root"]?.string ?? ""))
+        let size = entry.body["size"]?.int
+        let rules: [(holds: Bool, rule: String)] = [
+            (entry.streams.contains { $0.stream == before.stream }, "does not belong to the ledger stream"),
+            (next.incarnation > before.incarnation, "does not count its incarnation on"),
+            (
+                next.origin == LedgerIdentity.origin(before.origin, incarnation: next.incarnation),
+                "has an origin that is not the first one's with its number"
+            ), (next.isKeyNamed, "has a key of another name than its origin"),
+            (next.publicKey != before.publicKey, "has the key of the incarnation before"),
+            (size == Int64(entry.index), "says another size than that of the entries before it"),
+        ]
+        return rules.filter { !$0.holds }.map(\.rule)
+    }
+
+    /// Where a `system.recovered` took over another tree than that of the entries before it. A tree that has no root, for
+    /// rows of it are missing, is compared with none.
+    func wrongRoots(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) -> [UInt64] {
+        var wrong: [UInt64] = []
+        for (index, stated) in takenOver {
+            guard let root = try? schema.root(transaction, size: index) else { continue }
+            if root.base64 != stated { wrong.append(index) }
+        }
+        return wrong
+    }
+
+    /// Checks a note against the identity in force at the size of its checkpoint.
+    func verify(_ note: SignedNote) throws {
+        let checkpoint = try Checkpoint(parsing: note.text)
+        guard let identity = inForce(atSize: checkpoint.size), checkpoint.origin == identity.origin else {
+            throw NoteError(.malformedCheckpoint, "its origin is not the one in force at its size")
+        }
+        try note.verify([CheckpointVerifier(vkey: identity.vkey)])
+    }
+}
