@@ -59,11 +59,9 @@ extension Ledger {
     /// The verification key in force at a size.
     private func vkey(atSize size: UInt64) throws -> String {
         let recoveries = try index.indexes(ofType: "system.recovered", from: 0, limit: .max, reverse: false)
-        var identity = try LedgerIdentity.genesis(Entry(entry(at: 0).bytes))
-        for recovery in recoveries where recovery < size {
-            identity = try identity.after(Entry(entry(at: recovery).bytes)) ?? identity
-        }
-        return identity.vkey
+        var identities = IdentityHistory()
+        for establishing in [0] + recoveries { _ = identities.take(try Entry(entry(at: establishing).bytes)) }
+        return identities.inForce(atSize: size)?.vkey ?? vkey
     }
 
     /// Proves that entry `index` is in the tree of `size` entries, by default the newest checkpoint's. The proof is
