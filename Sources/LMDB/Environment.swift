@@ -175,6 +175,9 @@ public final class Environment: @unchecked Sendable {
 
     /// Sizes in bytes: of the map, and of the part of the file that pages were ever written to.
     public var sizes: (map: Int, used: Int) {
+        // LMDB reads both from the map, which a resize takes away for a moment.
+        pthread_rwlock_rdlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
         var info = MDB_envinfo()
         var stat = MDB_stat()
         mdb_env_info(handle, &info)

@@ -83,6 +83,25 @@ struct EnvironmentTests {
         #expect(torn.withLock { $0 } == 0 && reads.withLock { $0 } == 7 * 200)
     }
 
+    @Test("say their sizes while another thread gives the map another size")
+    func sizesWhileResizing() throws {
+        let store = try Store()
+        try store.fill([1])
+        let environment = store.environment
+        let isWrong = Atomic<Bool>(false)
+        DispatchQueue.concurrentPerform(iterations: 2) { thread in
+            for round in 0..<20_000 {
+                if thread == 1 {
+                    if environment.sizes.used == 0 { isWrong.store(true, ordering: .relaxed) }
+                } else if round % 10 == 0 {
+                    try? environment.resizeMap(bytes: (round / 10 % 2 + 1) << 24)
+                }
+            }
+        }
+        let wasWrong = isWrong.load(ordering: .relaxed)
+        #expect(!wasWrong)
+    }
+
     @Test("lend out no more readers than they have, and get each one back")
     func readerSlots() throws {
         let store = try Store(readers: 2)
