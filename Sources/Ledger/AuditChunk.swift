@@ -25,8 +25,8 @@ struct AuditChunk {
     var before: Link?
     /// The last entry.
     var last: Link?
-    /// `ledger.created` and `system.recovered`.
-    var establishing: [Entry] = []
+    /// `ledger.created` and `system.recovered`, and where they stand.
+    var establishing: [(index: UInt64, entry: Entry)] = []
     var memberships = 0
     /// Sum of the hashes of all memberships.
     var streamSum: UInt64 = 0

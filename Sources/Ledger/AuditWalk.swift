@@ -58,8 +58,8 @@ struct AuditWalk {
         if let end = chunk.last { last = AuditChunk.Link(leaf: end.leaf, time: end.time ?? last.time) }
         findings += chunk.findings
         joinTree(chunk)
-        for entry in chunk.establishing {
-            for broken in identities.take(entry) { found(entry.index, broken) }
+        for (index, entry) in chunk.establishing {
+            for broken in identities.take(entry, at: index) { found(index, broken) }
         }
         memberships += chunk.memberships
         streamSum &+= chunk.streamSum

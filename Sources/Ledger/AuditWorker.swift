@@ -142,7 +142,7 @@ final class AuditWorker: @unchecked Sendable {
             chunk.found(index, "is not later than the entry before it")
         }
         chunk.last = AuditChunk.Link(leaf: leaves[position], time: entry.time)
-        if index == 0 || entry.type == "system.recovered" { chunk.establishing.append(entry) }
+        if index == 0 || entry.type == "system.recovered" { chunk.establishing.append((index, entry)) }
     }
 
     private func examineType(_ entry: Entry, _ index: UInt64, _ chunk: inout AuditChunk) {

@@ -24,9 +24,10 @@ struct IdentityHistory: Sendable {
 
     /// Takes over what an entry says of the identity, if it says anything.
     ///
+    /// - Parameter index: where the entry stands, whatever it says of itself.
     /// - Returns: the rules it breaks; but for the root, which `wrongRoots` compares.
-    mutating func take(_ entry: Entry) -> [String] {
-        guard entry.index > 0 else {
+    mutating func take(_ entry: Entry, at index: UInt64) -> [String] {
+        guard index > 0 else {
             do {
                 periods = [Period(since: 1, identity: try LedgerIdentity.genesis(entry))]
                 return []
@@ -35,8 +36,8 @@ struct IdentityHistory: Sendable {
             }
         }
         guard let before = newest, let next = before.after(entry) else { return [] }
-        periods.append(Period(since: entry.index + 1, identity: next))
-        takenOver.append((entry.index, entry.body["root"]?.string ?? ""))
+        periods.append(Period(since: index + 1, identity: next))
+        takenOver.append((index, entry.body["root"]?.string ?? ""))
         let size = entry.body["size"]?.int
         let rules: [(holds: Bool, rule: String)] = [
             (entry.streams.contains { $0.stream == before.stream }, "does not belong to the ledger stream"),
@@ -46,7 +47,7 @@ struct IdentityHistory: Sendable {
                 "has an origin that is not the first one's with its number"
             ), (next.isKeyNamed, "has a key of another name than its origin"),
             (next.publicKey != before.publicKey, "has the key of the incarnation before"),
-            (size == Int64(entry.index), "says another size than that of the entries before it"),
+            (size == Int64(clamping: index), "says another size than that of the entries before it"),
         ]
         return rules.filter { !$0.holds }.map(\.rule)
     }

@@ -60,7 +60,9 @@ extension Ledger {
     private func vkey(atSize size: UInt64) throws -> String {
         let recoveries = try index.indexes(ofType: "system.recovered", from: 0, limit: .max, reverse: false)
         var identities = IdentityHistory()
-        for establishing in [0] + recoveries { _ = identities.take(try Entry(entry(at: establishing).bytes)) }
+        for establishing in [0] + recoveries {
+            _ = identities.take(try Entry(entry(at: establishing).bytes), at: establishing)
+        }
         return identities.inForce(atSize: size)?.vkey ?? vkey
     }
 
