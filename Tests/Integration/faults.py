@@ -336,9 +336,10 @@ def copy_files(source: Path, target: Path):
     subprocess.run(["cp", "-r", "--sparse=always", "--", str(source), str(target)], check=True)
 
 
-def resident_bytes(pid: int) -> int:
+def own_bytes(pid: int) -> int:
+    """Resident memory that is the process's own. The pages of the store it maps are the page cache's, and grow with it."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith("RssAnon:"):
             return int(line.split()[1]) << 10
     raise AssertionError(f"process {pid} has no memory")
 

@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faults import Broken, Client, Follower, Record, audit, demand, open_files, resend, resident_bytes
+from faults import Broken, Client, Follower, Record, audit, demand, open_files, own_bytes, resend
 from ledger import Ledger
 from verifier import Refused, verify_consistency, verify_note, verify_proof
 from wire import CallError, Wire
@@ -150,7 +150,7 @@ class Report:
     watched: int = 0
     backups: int = 0
     memory: list[tuple[int, int]] = field(default_factory=list)
-    """Resident bytes of each daemon: in the first third of its life, and in the last."""
+    """Bytes of each daemon's own memory: in the first third of its life, and in the last."""
     files: list[tuple[int, int]] = field(default_factory=list)
     store: int = 0
     slowest_start: float = 0
@@ -185,7 +185,7 @@ class Gauge(threading.Thread):
     def run(self):
         while not self.ended.wait(0.1):
             try:
-                self.samples.append((resident_bytes(self.pid), open_files(self.pid)))
+                self.samples.append((own_bytes(self.pid), open_files(self.pid)))
             except (OSError, AssertionError):
                 return
 

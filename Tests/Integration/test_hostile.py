@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 import events
-from faults import LONG, SEED, audit, open_files, resident_bytes, wait_for
+from faults import LONG, SEED, audit, open_files, own_bytes, wait_for
 from ledger import Ledger
 from wire import CallError, Wire, message
 
@@ -56,7 +56,7 @@ def unharmed(ledger: Ledger, growth: int = 64 * MIB, quiet: float = 15) -> Itera
     with ledger.wire() as wire:
         wire.call("GetCheckpoint")
     files = wait_for(lambda: settled_files(ledger.pid), 5, "the number of open files settles")
-    memory = resident_bytes(ledger.pid)
+    memory = own_bytes(ledger.pid)
     peak = [memory]
     neighbour = Neighbour(ledger)
     done = threading.Event()
@@ -90,7 +90,7 @@ def settled_files(pid: int) -> int:
 def watch_memory(pid: int, peak: list[int], done: threading.Event):
     while not done.wait(0.02):
         with contextlib.suppress(OSError, AssertionError):
-            peak[0] = max(peak[0], resident_bytes(pid))
+            peak[0] = max(peak[0], own_bytes(pid))
 
 
 @pytest.fixture(autouse=True)
@@ -509,10 +509,10 @@ def test_calls_the_queue_has_no_room_for(make_ledger):
 
 @contextlib.contextmanager
 def unharmed_by_busy(ledger: Ledger):
-    memory = resident_bytes(ledger.pid)
+    memory = own_bytes(ledger.pid)
     yield ledger.size
     assert ledger.process.poll() is None
-    assert resident_bytes(ledger.pid) - memory < 64 * MIB
+    assert own_bytes(ledger.pid) - memory < 64 * MIB
 
 
 # The checks themselves.
