@@ -28,7 +28,6 @@ final class CheckpointLock {
     private static let header = "evidenced checkpoint lock v1"
     private let descriptor: Int32
     private let path: String
-    private var hasher = SHA256Hasher()
     /// The newest record, as this process read or wrote it last.
     private(set) var record: LockRecord
     /// The whole file, as this process read or wrote it last.
@@ -100,21 +99,32 @@ final class CheckpointLock {
         return newest(try content(descriptor, path))
     }
 
+    /// A record as it stands in the file.
+    struct Slot: Sendable {
+        let record: LockRecord
+        let bytes: [UInt8]
+
+        init(_ record: LockRecord) {
+            self.record = record
+            bytes = CheckpointLock.encode(record, hasher: SHA256Hasher())
+        }
+    }
+
     /// Replaces the record if the file still holds the one this process knows, and syncs.
     ///
+    /// - Parameter slot: of the record that follows `record` in sequence.
     /// - Throws: `LockConflict` where the file holds another record; any error leaves the process unfit to sign.
-    func compareAndSwap(incarnation: Int64, vkey: String, note: String) throws {
+    func compareAndSwap(_ slot: Slot) throws {
+        precondition(slot.record.sequence == record.sequence + 1, "records follow one another")
         // Any other byte means another writer, so the slots need not be understood again.
         guard try CheckpointLock.content(descriptor, path) == bytes else {
             throw LockConflict(path: path)
         }
-        let next = LockRecord(sequence: record.sequence + 1, incarnation: incarnation, vkey: vkey, note: note)
-        let slot = CheckpointLock.encode(next, hasher: hasher)
-        let offset = CheckpointLock.offset(of: next.sequence)
-        try FileSystem.write(slot, to: descriptor, at: offset, name: path)
+        let offset = CheckpointLock.offset(of: slot.record.sequence)
+        try FileSystem.write(slot.bytes, to: descriptor, at: offset, name: path)
         guard fdatasync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
-        record = next
-        bytes.replaceSubrange(offset..<offset + CheckpointLock.slotBytes, with: slot)
+        record = slot.record
+        bytes.replaceSubrange(offset..<offset + CheckpointLock.slotBytes, with: slot.bytes)
     }
 
     /// The file's bytes; one too many where it is longer than a lock is.

@@ -6,8 +6,8 @@ import Merkle
 import OpenSSL
 import Synchronization
 
-/// The one thread that appends. It takes all that waits, commits it durably, signs what it re-read, moves the
-/// checkpoint lock, and only then answers.
+/// The one thread that appends. It takes all that waits, commits it durably, reads it back, moves the checkpoint lock
+/// to the signature of what it read, and only then answers.
 ///
 /// What a crash leaves behind at each step: during the transaction, nothing; after the commit, entries nobody was
 /// told of, which the next start signs; after the lock, a checkpoint nobody was told of, and the submitters' retries
@@ -108,8 +108,8 @@ final class LedgerWriter: @unchecked Sendable {
 
     /// Signs the checkpoint of what is committed, moves the lock and publishes. Called once before `run`.
     func signCommitted() throws {
-        let root = try environment.read { try schema.root($0, size: state.size) }
-        _ = try sign(size: state.size, root: root, time: state.time)
+        let range = try environment.read { try schema.compactRange($0, size: state.size) }
+        _ = try put(drafted(range), inForceFor: range.root(&hasher), time: state.time)
     }
 
     // MARK: One commit
@@ -117,8 +117,8 @@ final class LedgerWriter: @unchecked Sendable {
     private func commit(_ calls: [PendingAppend]) throws {
         try prepareRoom(for: calls.reduce(0) { $0 + $1.bytes })
         let before = state
-        let (builder, results) = try transact(calls)
-        guard builder.state.size > before.size else {
+        let (builder, results, draft) = try transact(calls)
+        guard let draft else {
             // Duplicates and refusals only: nothing was written, and the newest checkpoint covers it.
             guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
             answer(calls, results, unsaved)
@@ -128,18 +128,19 @@ final class LedgerWriter: @unchecked Sendable {
         index.tail.add(builder.records)
         let root = try verifiedRoot(from: before, to: builder.state)
         state = builder.state
-        answer(calls, results, try sign(size: state.size, root: root, time: state.time))
+        answer(calls, results, try put(draft, inForceFor: root, time: state.time))
     }
 
+    /// - Returns: the checkpoint of what was committed too, still being signed; nil where nothing was.
     private func transact(
         _ calls: [PendingAppend]
-    ) throws -> (BatchBuilder, [Result<[Receipt], LedgerError>]) {
+    ) throws -> (BatchBuilder, [Result<[Receipt], LedgerError>], CheckpointDraft?) {
         while true {
             do {
                 var results: [Result<[Receipt], LedgerError>] = []
                 results.reserveCapacity(calls.count)
                 let now = clock.now
-                let builder = try environment.write { transaction in
+                let (builder, draft) = try environment.write { transaction in
                     var builder = try BatchBuilder(
                         calls,
                         state: state,
@@ -149,13 +150,12 @@ final class LedgerWriter: @unchecked Sendable {
                         memory.hasher
                     )
                     for call in calls { results.append(try builder.record(call, transaction, &memory)) }
+                    let draft = builder.state.size > state.size ? drafted(builder.state.range) : nil
                     try builder.finish(transaction, &memory)
-                    if let unsaved, builder.state.size > state.size {
-                        try store(unsaved, transaction)
-                    }
-                    return builder
+                    if let unsaved, draft != nil { try store(unsaved, transaction) }
+                    return (builder, draft)
                 }
-                return (builder, results)
+                return (builder, results, draft)
             } catch let error as LMDBError where error.isMapFull {
                 // The transaction was aborted; nothing of it was written.
                 memory.forget()
@@ -192,16 +192,21 @@ final class LedgerWriter: @unchecked Sendable {
         }
     }
 
-    private func sign(size: UInt64, root: Digest, time: LedgerTime) throws -> SignedCheckpoint {
-        let checkpoint = Checkpoint(origin: identity.origin, size: size, root: root)
-        let signedNote = try SignedNote.signed(checkpoint.text, by: signer)
-        let note = signedNote.encoded
-        try lock.compareAndSwap(incarnation: identity.incarnation, vkey: signer.vkey, note: note)
-        let signed = SignedCheckpoint(checkpoint: checkpoint, note: note, time: time)
-        unsaved = signed
-        unsavedSignature = signedNote.signatures.flatMap(\.signature)
-        publish(signed)
-        return signed
+    private func drafted(_ range: CompactRange) -> CheckpointDraft {
+        CheckpointDraft(range, sequence: lock.record.sequence + 1, identity: identity, signer: signer)
+    }
+
+    /// Moves the lock to the drafted checkpoint and publishes it.
+    ///
+    /// - Parameter root: of the entries as they were read back.
+    private func put(_ draft: CheckpointDraft, inForceFor root: Digest, time: LedgerTime) throws -> SignedCheckpoint {
+        let signed = try draft.take(for: root)
+        try lock.compareAndSwap(signed.slot)
+        let checkpoint = SignedCheckpoint(checkpoint: signed.checkpoint, note: signed.slot.record.note, time: time)
+        unsaved = checkpoint
+        unsavedSignature = signed.note.signatures.flatMap(\.signature)
+        publish(checkpoint)
+        return checkpoint
     }
 
     private func answer(

@@ -68,7 +68,7 @@ import Testing
         for number in 0..<4 {
             let lock = try CheckpointLock(path: path)
             #expect(lock.record == older)
-            try lock.compareAndSwap(incarnation: 1, vkey: "\(number)", note: note)
+            try lock.advance(vkey: "\(number)", note: note)
             // As if only half of what was written had reached the disk.
             let torn = path + ".torn"
             try copyFile(path, torn)

@@ -216,13 +216,13 @@ import Testing
         let fixture = try LedgerFixture()
         let lock = try CheckpointLock(path: fixture.locations.lock)
         let other = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
-        try lock.compareAndSwap(incarnation: 1, vkey: fixture.vkey, note: lock.record.note)
+        try lock.advance(vkey: fixture.vkey, note: lock.record.note)
         // Someone writes an older state back in place.
         let descriptor = Glibc.open(fixture.locations.lock, O_WRONLY)
         try FileSystem.write(other, to: descriptor, at: 0, name: "lock")
         close(descriptor)
         #expect(throws: LockConflict.self) {
-            try lock.compareAndSwap(incarnation: 1, vkey: fixture.vkey, note: lock.record.note)
+            try lock.advance(vkey: fixture.vkey, note: lock.record.note)
         }
     }
 }
