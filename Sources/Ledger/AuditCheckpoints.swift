@@ -10,8 +10,10 @@ struct AuditCheckpoints: Sendable {
     private let environment: Environment
     private let schema: StoreSchema
     private let identities: IdentityHistory
-    /// The sizes with a row, ascending.
+    /// The sizes with a row, as they stand.
     let sizes: [UInt64]
+    /// Rows that do not follow the one before them: a look-up may miss them, or find another of the same size.
+    let disordered: [AuditFinding]
 
     /// - Parameter uncounted: the size whose row came after the totals were taken; 0 where there is none.
     init(
@@ -24,15 +26,20 @@ struct AuditCheckpoints: Sendable {
         self.environment = environment
         self.schema = schema
         self.identities = identities
-        let schema = schema
-        sizes = try environment.read { transaction in
-            var sizes: [UInt64] = []
+        var sizes: [UInt64] = []
+        var disordered: [AuditFinding] = []
+        try environment.read { transaction in
             try transaction.forEach(schema.checkpoints) { key, _ in
                 guard let found = StoreKey.readNumber(key), found > 0, found <= size, found != uncounted else { return }
+                if let last = sizes.last, found <= last {
+                    let what = "the checkpoint row of size \(found) stands behind that of \(last)"
+                    disordered.append(AuditFinding(index: found - 1, what: what))
+                }
                 sizes.append(found)
             }
-            return sizes
         }
+        self.sizes = sizes
+        self.disordered = disordered
     }
 
     /// Verifies some of the sizes.
@@ -43,7 +50,9 @@ struct AuditCheckpoints: Sendable {
             for size in part {
                 do {
                     let root = try schema.compactRange(transaction, size: size).root(&hasher)
-                    guard let note = try schema.note(transaction, size: size, root: root) else { continue }
+                    guard let note = try schema.note(transaction, size: size, root: root) else {
+                        throw StoreDamage(nil, "a look-up does not find its row")
+                    }
                     try identities.verify(note)
                 } catch {
                     findings.append(

@@ -195,6 +195,7 @@ public enum LedgerAudit {
             return Result { try checkpoints.examine(sizes[begin..<min(begin + AuditCheckpoints.chunk, sizes.count)]) }
         }
         walk.checkpointRows = sizes.count
+        for finding in checkpoints.disordered where !walk.isFull { walk.found(finding.index, finding.what) }
         for result in results {
             for finding in try result.get() where !walk.isFull { walk.found(finding.index, finding.what) }
         }

@@ -306,6 +306,25 @@ def test_flipped_bits_are_found(template, tmp_path):
     assert not wrong, "\n".join(wrong)
 
 
+def test_checkpoints_out_of_order_are_found(template, tmp_path):
+    """A row whose key does not follow the one before it: looked up, it is missed, or another of its size is found."""
+    ledger = copy_ledger(template[0], tmp_path / "o")
+    path = ledger.store / "data.mdb"
+    good = path.read_bytes()
+    dump = DataFile(good).dump()
+    sizes = [int.from_bytes(key) for key, _ in dump.rows["checkpoints"]]
+    assert len(sizes) > 10
+    # The first behind the second, one twice, the last before all others.
+    for size, instead in ((sizes[0], sizes[1] + 1), (sizes[5], sizes[4]), (sizes[-1], sizes[0] - 1)):
+        row = size.to_bytes(8) + f"{ledger.origin}\n".encode()
+        places = [good.find(row, page * 4096, (page + 1) * 4096) for page in dump.pages["checkpoints"]]
+        (offset,) = [place for place in places if place >= 0]
+        path.write_bytes(good[:offset] + instead.to_bytes(8) + good[offset + 8 :])
+        report = ledger.audit(status=FOUND)
+        assert any("checkpoint row" in finding["what"] or "checkpoint signed" in finding["what"]
+                   for finding in report["findings"]), report
+
+
 def ask(ledger: Ledger, index: int, right: str) -> str:
     """An entry with its proof: right, or reported as damaged."""
     with ledger.wire() as wire:
