@@ -35,7 +35,7 @@ final class CheckpointLock {
 
     /// Creates the file with its first record; one that exists is refused.
     static func create(path: String, record: LockRecord) throws {
-        let slot = encode(record, hasher: SHA256Hasher())
+        let slot = encode(record)
         var bytes = [UInt8](repeating: 0, count: 2 * slotBytes)
         bytes.replaceSubrange(offset(of: record.sequence)..<offset(of: record.sequence) + slotBytes, with: slot)
         try FileSystem.create(path, bytes, mode: 0o600)
@@ -106,7 +106,7 @@ final class CheckpointLock {
 
         init(_ record: LockRecord) {
             self.record = record
-            bytes = CheckpointLock.encode(record, hasher: SHA256Hasher())
+            bytes = CheckpointLock.encode(record)
         }
     }
 
@@ -138,7 +138,7 @@ final class CheckpointLock {
         return slots.max { $0.sequence < $1.sequence }
     }
 
-    static func encode(_ record: LockRecord, hasher: SHA256Hasher) -> [UInt8] {
+    static func encode(_ record: LockRecord) -> [UInt8] {
         let text = """
             \(header)
             sequence \(record.sequence)
@@ -150,7 +150,7 @@ final class CheckpointLock {
         var slot = Array(text.utf8)
         precondition(slot.count <= slotBytes - 32, "a checkpoint of bounded origin fits a slot")
         slot.append(contentsOf: [UInt8](repeating: 0, count: slotBytes - 32 - slot.count))
-        hasher.hash(slot).append(to: &slot)
+        SHA256Hasher().hash(slot).append(to: &slot)
         return slot
     }
 
@@ -171,7 +171,7 @@ final class CheckpointLock {
             vkey: String(lines[3].dropFirst(5)),
             note: String(lines[5])
         )
-        return sequence < .max && encode(record, hasher: SHA256Hasher()) == slot ? record : nil
+        return sequence < .max && encode(record) == slot ? record : nil
     }
 }
 

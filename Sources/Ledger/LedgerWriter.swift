@@ -109,7 +109,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// Signs the checkpoint of what is committed, moves the lock and publishes. Called once before `run`.
     func signCommitted() throws {
         let range = try environment.read { try schema.compactRange($0, size: state.size) }
-        _ = try put(drafted(range), inForceFor: range.root(&hasher), time: state.time)
+        _ = try moveLock(to: drafted(range), over: range.root(&hasher), time: state.time)
     }
 
     // MARK: One commit
@@ -128,7 +128,7 @@ final class LedgerWriter: @unchecked Sendable {
         index.tail.add(builder.records)
         let root = try verifiedRoot(from: before, to: builder.state)
         state = builder.state
-        answer(calls, results, try put(draft, inForceFor: root, time: state.time))
+        answer(calls, results, try moveLock(to: draft, over: root, time: state.time))
     }
 
     /// - Returns: the checkpoint of what was committed too, still being signed; nil where nothing was.
@@ -199,7 +199,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// Moves the lock to the drafted checkpoint and publishes it.
     ///
     /// - Parameter root: of the entries as they were read back.
-    private func put(_ draft: CheckpointDraft, inForceFor root: Digest, time: LedgerTime) throws -> SignedCheckpoint {
+    private func moveLock(to draft: CheckpointDraft, over root: Digest, time: LedgerTime) throws -> SignedCheckpoint {
         let signed = try draft.take(for: root)
         try lock.compareAndSwap(signed.slot)
         let checkpoint = SignedCheckpoint(checkpoint: signed.checkpoint, note: signed.slot.record.note, time: time)
