@@ -82,7 +82,8 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "Service", "Ledger", "LedgerFormat", "Varlink", .product(name: "Logging", package: "swift-log"),
+                "CLinux", "Service", "Ledger", "LedgerFormat", "Varlink",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
         ),

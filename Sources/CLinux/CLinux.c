@@ -1,8 +1,29 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
+#include <unistd.h>
+
+static unsigned closed_at_start;
+
+/// Before anything can be opened: a file of the ledger that got the number of a closed standard descriptor would get
+/// what is printed or logged, or be taken for input. As on a closed descriptor, reading from 0 and writing to 1 and 2
+/// go on to fail: they are opened the wrong way round.
+__attribute__((constructor(101))) static void keep_standard_descriptors(void) {
+    for (int descriptor = 0; descriptor <= 2; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+        closed_at_start |= 1u << descriptor;
+        int opened = open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
+        // The lowest free number is taken, and those below are open by now. Nothing could be said here.
+        if (opened != descriptor) _exit(71);
+    }
+}
+
+int evidenced_descriptor_was_closed(int descriptor) {
+    return descriptor >= 0 && descriptor <= 2 && (closed_at_start >> descriptor & 1);
+}
 
 int evidenced_peer_credentials(int descriptor, struct evidenced_peer *peer) {
     struct ucred credentials;
