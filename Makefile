@@ -38,7 +38,7 @@ if (($${#missing[@]})); then \
 fi
 endef
 
-.PHONY: help deps build-deps demo-deps swift-version build test demo bench fuzz tsan asan soak lint install uninstall clean
+.PHONY: help deps build-deps demo-deps swift-version build test demo bench fuzz tsan asan soak mutants lint install uninstall clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -66,6 +66,7 @@ test: deps $(VENV)/stamp ## unit and integration tests
 	swift build
 	swift test
 	Tests/Fuzz/run.sh $(or $(FUZZ),5)
+	Tests/Mutants/run.py $(or $(MUTANTS),$(if $(EVIDENCED_LONG),,--sample 4))
 	EVIDENCED_BIN="$$(swift build --show-bin-path)" $(VENV)/bin/python -m pytest -q Tests/Integration
 
 $(VENV)/stamp: $(REQUIREMENTS) | deps
@@ -93,11 +94,15 @@ soak: build $(VENV)/stamp ## mixed load with kills, MINUTES=30
 	EVIDENCED_BIN="$$(swift build $(RELEASE) --show-bin-path)" $(VENV)/bin/python Tests/Integration/soak.py \
 	    --minutes $(or $(MINUTES),30)
 
+mutants: deps $(VENV)/stamp ## break the sources on purpose; the tests must notice (MUTANTS="--sample 4", NAME...)
+	Tests/Mutants/run.py $(MUTANTS)
+
 lint: swift-version ## formatting and the import table
 	find Package.swift Sources Tests -name .build -prune -o -name '*.swift' -print0 \
 	    | xargs -0 swift format lint --strict --parallel --configuration .swift-format
 	Tests/lint/imports.sh
 	python3 Tests/Page/update_page.py --check Sources/Bundle/Page/index.html
+	Tests/Mutants/run.py --check
 
 install: ## install what `make build` built; DESTDIR, PREFIX, SYSCONFDIR
 	@bin=$$(swift build $(RELEASE) --show-bin-path); \
@@ -134,5 +139,5 @@ uninstall: ## remove what install put there, but neither configuration nor data
 	rm -rf '$(DESTDIR)$(PREFIX)/share/doc/evidenced' '$(DESTDIR)$(PREFIX)/libexec/evidenced'
 
 clean: ## remove what was built
-	rm -rf .build $(VENV) demo-out
+	rm -rf .build .build-mutants $(VENV) demo-out
 	find Tests -name __pycache__ -type d -prune -exec rm -rf {} +
