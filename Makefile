@@ -38,7 +38,7 @@ if (($${#missing[@]})); then \
 fi
 endef
 
-.PHONY: help deps build-deps demo-deps swift-version build test demo bench fuzz tsan asan soak mutants lint install uninstall clean
+.PHONY: help deps build-deps demo-deps swift-version build test demo bench bench-count fuzz tsan asan soak mutants lint install uninstall clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -80,6 +80,10 @@ demo: demo-deps build ## a ledger from its creation to a verified proof
 bench: build ## measurements beside raw baselines of the same run (BENCH="--long", "--sizes 10000")
 	swift run -c release --package-path Tests/Benchmarks evidenced-bench \
 	    --binaries "$$(swift build $(RELEASE) --show-bin-path)" $(BENCH)
+
+bench-count: build ## instructions an event costs the daemon, counted under callgrind
+	@$(call install_missing,binutils valgrind)
+	python3 Tests/Benchmarks/count.py --binaries "$$(swift build $(RELEASE) --show-bin-path)" $(BENCH)
 
 fuzz: build-deps ## fuzz every parser, FUZZ=SECONDS for each
 	Tests/Fuzz/run.sh $(or $(FUZZ),60)
