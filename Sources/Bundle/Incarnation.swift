@@ -66,6 +66,9 @@ public struct Incarnation: Equatable, Sendable {
         guard body["size"]?.int == Int64(entry.index), body["root"]?.string == root.base64 else {
             throw BundleFormatError("takes over another tree than that of the entries before it", "接续的不是之前条目的树")
         }
+        guard try Recovery(entry).isSigned(by: previous.verifier) else {
+            throw BundleFormatError("has a succession that the key before did not sign", "接续签名不是前一密钥所作")
+        }
         self.number = number
         self.origin = origin
         self.key = key

@@ -39,11 +39,17 @@ struct IdentityHistory: Sendable {
         periods.append(Period(since: index + 1, identity: next))
         takenOver.append((index, entry.body["root"]?.string ?? ""))
         let size = entry.body["size"]?.int
+        // What breaks a rule without the entries before it, the check of its type says.
+        let recovery = try? Recovery(entry)
+        let isSigned = recovery.map { recovery in before.verifier.map { recovery.isSigned(by: $0) } ?? false } ?? true
         let rules: [(holds: Bool, rule: String)] = [
+            (isSigned, "has a succession that the key in force before did not sign"),
             (entry.streams.contains { $0.stream == before.stream }, "does not belong to the ledger stream"),
             (next.incarnation > before.incarnation, "does not count its incarnation on"),
             (
-                next.origin == LedgerIdentity.origin(before.origin, incarnation: next.incarnation),
+                next.origin.utf8.elementsEqual(
+                    LedgerIdentity.origin(before.origin, incarnation: next.incarnation).utf8
+                ),
                 "has an origin that is not the first one's with its number"
             ), (next.isKeyNamed, "has a key of another name than its origin"),
             (next.publicKey != before.publicKey, "has the key of the incarnation before"),

@@ -1,6 +1,6 @@
 import JSON
 import LMDB
-import LedgerFormat
+public import LedgerFormat
 import Merkle
 import OpenSSL
 
@@ -66,15 +66,18 @@ public enum LedgerCreation {
     /// signed before can never be contradicted under the same name. Writes `system.recovered` and a new lock.
     ///
     /// - Parameters:
+    ///   - old: the keyring with the key in force, which signs that the new key follows it (`ledger-format.md` section
+    ///     6, "Succession"); not used, and may be nil, where the reason is that the key was lost.
     ///   - keyring: the keyring with the new checkpoint key.
-    ///   - reason: a code of `system.recovered`.
-    /// - Throws: `StartupRefusal` `.badKeyring` where the keyring is not the one the claims were sealed under, unless
-    ///   the reason is that it was lost: what was sealed under it is erased then.
+    /// - Throws: `StartupRefusal`: `.keyMismatch` where the new keyring has the key in force; `.notInForce` where the old
+    ///   one has not; `.badKeyring` where the new keyring is not the one the claims were sealed under. The latter two not
+    ///   where the reason is that the key was lost: what was sealed under it is erased then.
     /// - Returns: incarnation and verification key from now on.
     public static func beginIncarnation(
         at locations: LedgerLocations,
+        old oldKeyring: Keyring?,
         keyring: Keyring,
-        reason: String
+        reason: Recovery.Reason
     ) throws -> (incarnation: Int64, vkey: String) {
         let (environment, schema) = try StoreSchema.open(
             directory: locations.store,
@@ -98,15 +101,16 @@ public enum LedgerCreation {
         let incarnation = max(old.incarnation, lock?.record.incarnation ?? 0) + 1
         let origin = LedgerIdentity.origin(old.origin, incarnation: incarnation)
         let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
-        guard signer.vkey.split(separator: "+").last != old.vkey.split(separator: "+").last else {
+        guard signer.publicKey != old.publicKey else {
             throw StartupRefusal(
                 .keyMismatch,
                 "the keyring still has the old key",
                 advice: "A new incarnation needs a new key"
             )
         }
+        let predecessor = try reason.isSigned ? predecessor(old, oldKeyring) : nil
         let opensClaims = try environment.read { try schema.opensClaims($0, claimsKey: keyring.claimsKey) }
-        guard opensClaims || reason == "key-lost" else {
+        guard opensClaims || !reason.isSigned else {
             throw StartupRefusal(
                 .badKeyring,
                 "the keyring is not the one this ledger's claims were sealed under",
@@ -114,17 +118,28 @@ public enum LedgerCreation {
             )
         }
         var hasher = SHA256Hasher()
+        let tree = Recovery.Tree(size: state.size, root: state.range.root(&hasher))
         var body: [JSONMember] = [
             JSONMember(name: "incarnation", value: .int(incarnation)),
             JSONMember(name: "origin", value: .string(origin)),
             JSONMember(name: "checkpoint_key", value: .string(signer.vkey)),
-            JSONMember(name: "reason", value: .string(reason)),
-            JSONMember(name: "size", value: .int(Int64(state.size))),
-            JSONMember(name: "root", value: .string(state.range.root(&hasher).base64)),
+            JSONMember(name: "reason", value: .string(reason.rawValue)),
+            JSONMember(name: "size", value: .int(Int64(tree.size))),
+            JSONMember(name: "root", value: .string(tree.root.base64)),
         ]
         if let locked {
             body.append(JSONMember(name: "lock_size", value: .int(Int64(locked.size))))
             body.append(JSONMember(name: "lock_root", value: .string(locked.root.base64)))
+        }
+        if let predecessor {
+            let succession = Succession(
+                origin: old.origin,
+                incarnation: incarnation,
+                tree: tree,
+                checkpointKey: signer.vkey
+            )
+            let signature = try predecessor.sign(succession.statement)
+            body.append(JSONMember(name: "succession", value: .string(Base64.encode(signature))))
         }
         guard let type = EventCatalogue.type(named: "system.recovered") else {
             throw StoreDamage(nil, "no event type system.recovered")
@@ -155,6 +170,22 @@ public enum LedgerCreation {
             (lock?.record.sequence ?? 0) + 1
         )
         return (incarnation, signer.vkey)
+    }
+
+    /// The key in force, out of the keyring that must have it.
+    private static func predecessor(_ identity: LedgerIdentity, _ keyring: Keyring?) throws -> CheckpointSigner {
+        let signer = try keyring.map { try CheckpointSigner(seed: $0.checkpointSeed, origin: identity.origin) }
+        guard let signer, signer.vkey.utf8.elementsEqual(identity.vkey.utf8) else {
+            throw StartupRefusal(
+                .notInForce,
+                "the keyring's checkpoint key is not the key in force, \(identity.vkey), which must sign that another follows",
+                advice: """
+                    Put the keyring of incarnation \(identity.incarnation) back in place; if its key is lost, give the \
+                    reason key-lost: who checks proofs then has to be told of the new key by a way of its own
+                    """
+            )
+        }
+        return signer
     }
 
     private static func openLock(_ path: String) throws -> CheckpointLock? {

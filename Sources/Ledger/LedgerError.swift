@@ -22,6 +22,8 @@ public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertibl
     public enum Code: String, Sendable {
         case alreadyExists, noLedger, inUse, lockMissing, lockDamaged, olderThanLock, otherRoot, keyMismatch
         case damaged, badKeyring, keyringMissing, badOrigin
+        /// The key in force, which must sign a recovery, is not in the keyring.
+        case notInForce
     }
 
     public let code: Code

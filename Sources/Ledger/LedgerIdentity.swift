@@ -17,7 +17,7 @@ struct LedgerIdentity: Equatable, Sendable {
 
     /// The identity after an entry, or nil where the entry says nothing about it.
     func after(_ entry: Entry) -> LedgerIdentity? {
-        guard entry.type == "system.recovered" else { return nil }
+        guard entry.type.utf8.elementsEqual("system.recovered".utf8) else { return nil }
         return LedgerIdentity(body: entry.body.values, stream: stream)
     }
 
@@ -51,7 +51,10 @@ struct LedgerIdentity: Equatable, Sendable {
     /// The 32 bytes of the key; nil where it is malformed.
     var publicKey: [UInt8]? { verificationKey?.publicKey }
     /// Whether the key is one, and is named by the origin.
-    var isKeyNamed: Bool { verificationKey?.name == origin }
+    var isKeyNamed: Bool { verificationKey?.name.utf8.elementsEqual(origin.utf8) ?? false }
+
+    /// Verifies what its key signed; nil where the key is malformed.
+    var verifier: CheckpointVerifier? { try? CheckpointVerifier(vkey: vkey) }
 
     private var verificationKey: VerificationKey? {
         try? VerificationKey(parsing: vkey, sha256: { SHA256Hasher().hash($0) })

@@ -21,6 +21,8 @@ struct CheckpointSigner: NoteSigner {
     let keyID: UInt32
     /// The verification key in C2SP signed-note form.
     let vkey: String
+    /// The 32 bytes of the public key.
+    var publicKey: [UInt8] { key.publicKey }
 
     init(seed: [UInt8], origin: String) throws {
         key = try Ed25519PrivateKey(seed: seed)

@@ -1,7 +1,5 @@
 /// What the ledger says of itself: `ledger`, `system`, `anchor`, `key`.
 extension EventCatalogue {
-    private static let recoveryReasons = ["backup-restored", "lock-lost", "lock-damaged", "key-lost", "moved"]
-
     static let ledgerTypes: [EventType] = [
         EventType(
             "ledger.created",
@@ -60,9 +58,11 @@ extension EventCatalogue {
             streams: [.ledger],
             body: [
                 .required("incarnation", .integer(2...1_000_000)), .required("origin", .token(230)),
-                .required("checkpoint_key", .token(400)), .required("reason", .code(recoveryReasons)),
+                .required("checkpoint_key", .token(400)),
+                .required("reason", .code(Recovery.Reason.allCases.map(\.rawValue))),
                 .required("size", .integer(0...9_007_199_254_740_991)), .required("root", .hash),
-                .optional("lock_size", .integer(0...9_007_199_254_740_991)), .optional("lock_root", .hash),
+                .optional("lock_size", .integer(1...9_007_199_254_740_991)), .optional("lock_root", .hash),
+                .optional("succession", .signature),
             ]
         ),
         EventType(

@@ -71,7 +71,7 @@ public final class EventType: Sendable {
         for kind in requiredStreams where !streams.contains(where: { $0.kind == kind }) {
             throw EventError(field: "streams", rule: "must name a \(kind.rawValue) stream")
         }
-        try EventType.check(text, body, "body")
+        try check(body: text)
         for (position, scope) in scopes.enumerated() {
             guard streams.contains(scope.scope) else {
                 throw EventError(field: "claims", rule: "must lie under scopes that are among the event's streams")
@@ -92,6 +92,13 @@ public final class EventType: Sendable {
                 throw EventError(field: "claims.\(field.name)", rule: "must be given")
             }
         }
+    }
+
+    /// Checks a body of this type.
+    ///
+    /// - Throws: `EventError` naming the first field that breaks a rule.
+    func check(body text: JSONObjectText) throws(EventError) {
+        try EventType.check(text, body, "body")
     }
 
     private static func check(_ text: JSONObjectText, _ fields: [Field], _ place: String) throws(EventError) {
@@ -143,7 +150,9 @@ extension EventType {
             return "names no \(kind.rawValue) stream"
         }
         do {
-            try EventType.check(entry.body, body, "body")
+            try check(body: entry.body)
+            // Which of its fields this type has depends on one of them.
+            if key.elementsEqual("system.recovered".utf8) { _ = try Recovery(entry) }
         } catch {
             return "\(error.field) \(error.rule)"
         }

@@ -25,6 +25,8 @@ public enum FieldRule: Sendable, Equatable {
     case digest
     /// 32 bytes in base64.
     case hash
+    /// 64 bytes in base64.
+    case signature
     /// Free text of at most this many bytes, for claims only.
     case text(Int)
 
@@ -43,6 +45,7 @@ public enum FieldRule: Sendable, Equatable {
         case .streamList: "a list of 1 to 64 streams, kind/ID"
         case .digest: "64 lower-case hex digits"
         case .hash: "32 bytes in base64"
+        case .signature: "64 bytes in base64"
         case .text(let bytes): "text of 1 to \(bytes) bytes"
         }
     }
@@ -86,6 +89,7 @@ public enum FieldRule: Sendable, Equatable {
         case .id: ID128(digits: text) != nil
         case .digest: Digest(hexDigits: text) != nil
         case .hash: Digest(base64: text) != nil
+        case .signature: FieldRule.isSignature(text)
         case .text(let limit): 1...limit ~= text.count
         case .codes, .integer, .boolean, .index, .indexes, .streamList: false
         }
@@ -94,6 +98,12 @@ public enum FieldRule: Sendable, Equatable {
     private static func areDistinct(_ values: [JSONValue]) -> Bool {
         guard 1...64 ~= values.count else { return false }
         return values.indices.allSatisfy { position in !values[..<position].contains(values[position]) }
+    }
+
+    private static func isSignature(_ text: Span<UInt8>) -> Bool {
+        // The length first, so that no long text is decoded.
+        guard text.count == 88 else { return false }
+        return Base64.decode(text.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) })?.count == 64
     }
 
     private static func isToken(_ text: Span<UInt8>) -> Bool {

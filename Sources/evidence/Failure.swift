@@ -9,6 +9,7 @@ import Zip
 enum ExitStatus: Int32 {
     case refused = 1
     case usage = 64
+    case dataMismatch = 65
     case inputMissing = 66
     case unreachable = 69
     case busy = 75
@@ -20,6 +21,7 @@ enum ExitStatus: Int32 {
           0   done
           1   a check failed, nothing was found, or the ledger refused
           64  wrong usage or malformed input
+          65  the ledger's files don't belong together, or one is damaged
           66  an input file is missing or can't be read
           69  the daemon can't be reached
           75  the daemon is busy or stopping: try again
@@ -43,9 +45,7 @@ struct Failure: Error {
         case let failure as Failure: self = failure
         case let error as VarlinkError: self.init(reply: error)
         case let error as VarlinkClientError: self.init(transport: error)
-        case let refusal as StartupRefusal where refusal.code == .keyringMissing:
-            self.init(.inputMissing, refusal.description)
-        case let refusal as StartupRefusal: self.init(.refused, refusal.description)
+        case let refusal as StartupRefusal: self.init(Failure.status(of: refusal.code), refusal.description)
         case let error as SystemError: self.init(Failure.status(ofErrno: error.errno), error.description)
         case let error as FileError: self.init(Failure.status(ofErrno: error.errno), error.description)
         case let error as ZipError: self.init(.refused, error.description)
@@ -95,6 +95,15 @@ struct Failure: Error {
         case .closed: self.init(.unreachable, "the daemon closed the connection; what was asked may have been done")
         case .timeout: self.init(.unreachable, "the daemon didn't answer in time; what was asked may have been done")
         case .malformedReply(let reason): self.init(.refused, "the daemon's reply can't be understood: \(reason)")
+        }
+    }
+
+    private static func status(of refusal: StartupRefusal.Code) -> ExitStatus {
+        switch refusal {
+        case .keyringMissing: .inputMissing
+        case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .damaged, .badKeyring:
+            .dataMismatch
+        case .alreadyExists, .noLedger, .inUse, .badOrigin: .refused
         }
     }
 

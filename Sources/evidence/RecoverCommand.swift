@@ -1,15 +1,9 @@
-import ArgumentParser
+public import ArgumentParser
 import JSON
 import Ledger
+public import LedgerFormat
 
-/// Why a new incarnation begins, as `system.recovered` records it.
-enum RecoveryReason: String, CaseIterable, ExpressibleByArgument {
-    case backupRestored = "backup-restored"
-    case lockLost = "lock-lost"
-    case lockDamaged = "lock-damaged"
-    case keyLost = "key-lost"
-    case moved
-}
+extension Recovery.Reason: ExpressibleByArgument {}
 
 /// `evidence recover`
 struct RecoverCommand: ParsableCommand {
@@ -23,6 +17,10 @@ struct RecoverCommand: ParsableCommand {
             Everything recorded before stays and stays provable. Run it as the daemon's user, while the daemon \
             doesn't run, and only when the daemon refuses to start and says so. Audit the store first. Then hand the \
             new verification key to whoever checks proofs.
+
+            The old key signs that the new one follows it, so that whoever has the old one can follow. A keyring \
+            without the key in force is refused, unless the reason is key-lost: then nothing shows any more that the \
+            ledger goes on under the same hand, and who checks proofs needs the new key by a way of its own.
 
             The old keyring stays beside the new one as KEYRING.incarnation-N, or as KEYRING.interrupted where an \
             earlier recovery was cut short. With key-lost a keyring that can't open what was sealed is taken as it \
@@ -40,7 +38,7 @@ struct RecoverCommand: ParsableCommand {
     )
 
     @Option(help: ArgumentHelp("What happened.", valueName: "code"))
-    var reason: RecoveryReason
+    var reason: Recovery.Reason
 
     @OptionGroup var local: LocalOptions
     @OptionGroup var output: OutputOptions
@@ -54,12 +52,14 @@ struct RecoverCommand: ParsableCommand {
     /// 3. The next keyring takes the old one's place, by one rename.
     func run() throws {
         let (locations, path) = try local.resolve()
+        let old = try reason.isSigned ? Keyring.load(path: path) : nil
         let next = try nextKeyring(path)
         let begun: (incarnation: Int64, vkey: String)
         do {
-            begun = try LedgerCreation.beginIncarnation(at: locations, keyring: next, reason: reason.rawValue)
+            begun = try LedgerCreation.beginIncarnation(at: locations, old: old, keyring: next, reason: reason)
         } catch let refusal as StartupRefusal {
-            if refusal.code == .badKeyring { try Keyring.discardStaged(path: path) }
+            // What was staged was made of a keyring that is not this ledger's.
+            if [.badKeyring, .notInForce].contains(refusal.code) { try Keyring.discardStaged(path: path) }
             // Only a staged key can be the store's already: a fresh one never is.
             guard refusal.code == .keyMismatch else { throw refusal }
             try Keyring.adoptStaged(path: path, suffix: "interrupted")

@@ -46,6 +46,19 @@ struct SyntheticLedger {
         claims: [JSONMember] = [],
         submitter: String = "tests"
     ) throws -> UInt64 {
+        let members = body.map { JSONMember(name: $0.key, value: $0.value) }
+        return try append(type, streams: streams, body: members, claims: claims, submitter: submitter)
+    }
+
+    /// Appends an event and gives its index.
+    @discardableResult
+    mutating func append(
+        _ type: String,
+        streams: [StreamID],
+        body: [JSONMember],
+        claims: [JSONMember] = [],
+        submitter: String
+    ) throws -> UInt64 {
         let index = size
         let scope = streams.first { $0.kind != .ledger } ?? streams[0]
         let opened = claims.map { claim in
@@ -59,7 +72,7 @@ struct SyntheticLedger {
             request: RequestKey(value: ID128(high: 0x0197_0000_0000_7000, low: 0x8000_0000_0000_0000 | index)),
             actor: .system,
             streams: streams.sorted(),
-            body: JSONObjectText(body.map { JSONMember(name: $0.key, value: $0.value) }),
+            body: JSONObjectText(body),
             claims: claims.isEmpty ? [] : [Submission.Scope(scope: scope, claims: JSONObjectText(claims))]
         )
         let entry = Entry(
@@ -97,18 +110,26 @@ struct SyntheticLedger {
         )
     }
 
-    /// Begins a new incarnation under another key.
-    mutating func recover(incarnation: Int64, seed: String) throws {
+    /// Begins a new incarnation under another key, for which the old one signs unless it was lost.
+    mutating func recover(incarnation: Int64, seed: String, reason: Recovery.Reason = .backupRestored) throws {
         let root = self.root(size)
+        let old = signer
         signer = try LedgerKey(name: "\(SyntheticLedger.origin)/incarnation/\(incarnation)", seed: seed)
+        let statement = [
+            "evidenced/succession/v1", old.name, "\(incarnation)", "\(size)", root.base64, signer.vkey, "",
+        ].joined(separator: "\n")
+        let succession = JSONValue.string(Base64.encode(try old.sign(Array(statement.utf8))))
         try append(
             "system.recovered",
             streams: [SyntheticLedger.ledgerStream],
             body: [
-                "checkpoint_key": .string(signer.vkey), "incarnation": .int(incarnation),
-                "origin": .string(signer.name), "reason": .string("backup-restored"), "root": .string(root.base64),
-                "size": .int(Int64(size)),
-            ],
+                JSONMember(name: "checkpoint_key", value: .string(signer.vkey)),
+                JSONMember(name: "incarnation", value: .int(incarnation)),
+                JSONMember(name: "origin", value: .string(signer.name)),
+                JSONMember(name: "reason", value: .string(reason.rawValue)),
+                JSONMember(name: "root", value: .string(root.base64)),
+                JSONMember(name: "size", value: .int(Int64(size))),
+            ] + (reason == .keyLost ? [] : [JSONMember(name: "succession", value: succession)]),
             submitter: "evidenced"
         )
     }

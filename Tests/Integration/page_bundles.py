@@ -140,14 +140,20 @@ class Ledger:
         self.leaves.append(sha256(b"\0", self.bytes[-1]))
         return index
 
-    def recover(self) -> int:
+    def recover(self, reason: str = "backup-restored") -> int:
+        """Begins an incarnation; the key before signs for the new one, unless it was lost."""
         incarnation, size = self.keys[-1][0] + 1, len(self.entries)
         origin = f"{self.keys[0][1].origin}/incarnation/{incarnation}"
-        self.keys.append((incarnation, Key(origin)))
-        return self.append("system.recovered", [self.stream], {
-            "incarnation": incarnation, "origin": origin, "checkpoint_key": self.keys[-1][1].vkey,
-            "reason": "backup-restored", "size": size, "root": b64(Tree(self.leaves).root(0, size)),
-        }, submitter="evidenced")
+        old, new, root = self.keys[-1][1], Key(origin), b64(Tree(self.leaves).root(0, size))
+        self.keys.append((incarnation, new))
+        body = {
+            "incarnation": incarnation, "origin": origin, "checkpoint_key": new.vkey, "reason": reason,
+            "size": size, "root": root,
+        }
+        if reason != "key-lost":
+            text = f"evidenced/succession/v1\n{old.origin}\n{incarnation}\n{size}\n{root}\n{new.vkey}\n"
+            body["succession"] = b64(old.private.sign(text.encode()))
+        return self.append("system.recovered", [self.stream], body, submitter="evidenced")
 
     def key_at(self, size: int) -> Key:
         begins = [0, *(e["index"] for e in self.entries if e["type"] == "system.recovered")]

@@ -1,7 +1,9 @@
 """Backups, what a start says of a restored one, and new incarnations."""
 
+import base64
 import json
 import os
+import re
 import shutil
 import stat
 import threading
@@ -55,7 +57,8 @@ def test_a_restored_backup_is_refused_until_it_is_recovered(ledger):
     body = json.loads(ledger.entry(saved["size"])["entry"])["body"]
     assert body == {
         "incarnation": 2, "origin": origin, "checkpoint_key": recovered["vkey"], "reason": "backup-restored",
-        "size": saved["size"], "root": saved["root"], "lock_size": body["lock_size"], "lock_root": body["lock_root"]}
+        "size": saved["size"], "root": saved["root"], "lock_size": body["lock_size"], "lock_root": body["lock_root"],
+        "succession": body["succession"]}
     assert body["lock_size"] > newest["size"] > lost["index"], "what was lost is admitted"
     # Old proofs stay valid under the old key, requests stay used, claims stay readable.
     entry = ledger.entry(kept["index"])["entry"].encode()
@@ -81,6 +84,7 @@ def test_every_reason_begins_an_incarnation(audited, reason):
     body = json.loads(audited.entry(size)["entry"])["body"]
     assert body["reason"] == reason and body["checkpoint_key"] == vkey
     assert ("lock_size" in body) == (reason in ("key-lost", "moved"))
+    assert ("succession" in body) == (reason != "key-lost")
     verifier.verify_ledger(audited)
     assert stat.S_IMODE(audited.keyring.stat().st_mode) == 0o600
     assert audited.stop() == 0 and audited.audit()["clean"]
@@ -92,6 +96,23 @@ def test_incarnations_follow_one_another(audited):
     audited.start()
     assert audited.call("GetCheckpoint")["vkey"] == vkeys[-1]
     assert {"keyring.incarnation-1", "keyring.incarnation-2"} <= {path.name for path in audited.root.iterdir()}
+
+
+def test_only_the_key_in_force_lets_another_follow(audited):
+    """A keyring that opens the claims but has another checkpoint key can't sign, unless the key is said to be lost."""
+    kept = audited.keyring.read_text()
+    stranger = base64.b64encode(os.urandom(32)).decode()
+    audited.keyring.write_text(re.sub("checkpoint-ed25519 .*", f"checkpoint-ed25519 {stranger}", kept))
+    before = files_below(audited.store) | files_below(audited.lock.parent)
+    for reason in ("moved", "lock-lost", "lock-damaged", "backup-restored"):
+        done = audited.admin("recover", "--reason", reason, status=65)
+        assert "not the key in force" in done.stderr and audited.vkey in done.stderr
+        assert files_below(audited.store) | files_below(audited.lock.parent) == before
+        assert not list(audited.root.glob("keyring.*"))
+    audited.admin("recover", "--reason", "key-lost")
+    audited.start()
+    verifier.verify_ledger(audited)
+    assert audited.stop() == 0 and audited.audit()["clean"]
 
 
 def test_a_running_ledger_can_t_be_recovered(ledger):
@@ -139,7 +160,7 @@ def test_a_backup_made_while_events_arrive_is_whole(ledger):
 def test_recover_refuses_another_ledgers_keyring(audited, make_ledger):
     shutil.copy(make_ledger("other").init().keyring, audited.keyring)
     before = files_below(audited.store) | files_below(audited.lock.parent)
-    done = audited.admin("recover", "--reason", "moved", status=1)
-    assert "key" in done.stderr
+    done = audited.admin("recover", "--reason", "moved", status=65)
+    assert "reason key-lost" in done.stderr
     assert files_below(audited.store) | files_below(audited.lock.parent) == before
     assert not list(audited.root.glob("keyring.*"))

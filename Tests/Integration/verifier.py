@@ -254,6 +254,34 @@ def verify_entries(entries: list[bytes]):
         previous, time = leaf_hash(data), entry["time"]
 
 
+def signed_by(vkey: str, signature: bytes, text: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(parse_vkey(vkey).public).verify(signature, text)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def follow_keys(entries: list[bytes]) -> list[str]:
+    """The verification keys a ledger has had, each signed for by the one before unless that was lost (section 6)."""
+    keys, leaves = [], []
+    for data in entries:
+        body, kind = (entry := json.loads(data))["body"], entry["type"]
+        if kind == "ledger.created":
+            keys.append(body["checkpoint_key"])
+        if kind == "system.recovered":
+            refuse_unless(body["size"] == len(leaves) and body["root"] == b64(tree_root(leaves)), "another tree")
+            refuse_unless(("lock_size" in body) == ("lock_root" in body), "half a lock")
+            refuse_unless(("succession" in body) == (body["reason"] != "key-lost"), "a succession missing, or too many")
+            if "succession" in body:
+                text = "\n".join(["evidenced/succession/v1", parse_vkey(keys[-1]).name, str(body["incarnation"]),
+                                  str(body["size"]), body["root"], body["checkpoint_key"], ""])
+                refuse_unless(signed_by(keys[-1], unb64(body["succession"], 64), text.encode()), "a false succession")
+            keys.append(body["checkpoint_key"])
+        leaves.append(leaf_hash(data))
+    return keys
+
+
 def verify_ledger(ledger) -> Checkpoint:
     """Reads a whole running ledger and checks entries, tree and checkpoint. Takes a `ledger.Ledger`."""
     reply = ledger.call("GetCheckpoint")
@@ -262,6 +290,7 @@ def verify_ledger(ledger) -> Checkpoint:
     verify_entries(entries)
     leaves = [leaf_hash(entry) for entry in entries]
     refuse_unless([row["leaf"] for row in rows] == [b64(leaf) for leaf in leaves], "a leaf hash is not the entry's")
+    refuse_unless(follow_keys(entries)[-1] == reply["vkey"], "the entries establish another key")
     checkpoint = verify_note(reply["checkpoint"], reply["vkey"])
     refuse_unless(checkpoint.size == reply["size"] == len(entries), "the checkpoint has another size")
     refuse_unless(checkpoint.root == tree_root(leaves), "the checkpoint has another root")

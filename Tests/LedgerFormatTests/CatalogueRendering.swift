@@ -45,6 +45,7 @@ enum CatalogueRendering {
         case .streamList: "streams"
         case .digest: "digest"
         case .hash: "hash"
+        case .signature: "signature"
         case .text(let bytes): "text(\(bytes))"
         }
     }

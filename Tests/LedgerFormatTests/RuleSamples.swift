@@ -11,6 +11,9 @@ struct RuleSamples {
     /// SHA-256 of "abc" (FIPS 180-4), in hex and base64.
     private static let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     private static let base64 = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+    /// The signature of RFC 8032 section 7.1, test 1.
+    private static let signature =
+        "5VZDAMNgrHKQhuLMgG6CioSHfx645dl02HPgZSJJAVVfuIIVkKM7rMYeOXAc+bRr0lv18FlbviRlUUFDjnoQCw=="
 
     /// One value of each type of JSON, and what none of the rules for strings allows.
     private static let ofEachType: [JSONValue] = [
@@ -89,6 +92,19 @@ struct RuleSamples {
                     .string(String(RuleSamples.base64.dropLast())), .string("ungWv48="),
                     // Bits beyond the last byte.
                     .string(RuleSamples.base64.replacing("0=", with: "1=")),
+                ]
+        case .signature:
+            allowed = [.string(RuleSamples.signature)]
+            refused =
+                RuleSamples.ofEachType + [
+                    .string(RuleSamples.base64), .string(RuleSamples.signature + "="),
+                    .string(String(RuleSamples.signature.dropLast())),
+                    .string("\n" + RuleSamples.signature.dropFirst()),
+                    // 65 and 66 bytes are 88 characters too.
+                    .string(RuleSamples.signature.replacing("w==", with: "wA=")),
+                    .string(RuleSamples.signature.replacing("w==", with: "wAA")),
+                    // Bits beyond the last byte.
+                    .string(RuleSamples.signature.replacing("w==", with: "x==")),
                 ]
         case .text(let bytes):
             allowed = [.string("张"), .string(RuleSamples.repeated("x", bytes)), .string("a\nb")]

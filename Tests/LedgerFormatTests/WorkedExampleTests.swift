@@ -55,6 +55,21 @@ struct WorkedExampleTests {
             try read.verify(leaf: leaves[1], origin: key.name, verifiers: [key], hasher: &hasher) == checkpoint
         )
 
+        let second = try TestKey(
+            name: example.text("origin2"),
+            seed: "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"
+        )
+        let entry = try Entry(example.file("entry3"))
+        #expect(try entry.encoded == example.file("entry3") && entry.previous == leaves[2])
+        #expect(try #require(EventCatalogue.type(named: entry.type)).contradiction(entry) == nil)
+        let recovery = try Recovery(entry)
+        #expect(recovery.checkpointKey == second.verificationKey.text && recovery.origin == second.name)
+        #expect(recovery.tree == Recovery.Tree(size: 3, root: checkpoint.root) && recovery.lock == nil)
+        #expect(try recovery.statement(from: key.name) == example.file("statement"))
+        #expect(try recovery.succession == example.file("succession") && recovery.isSigned(by: key))
+        #expect(try key.sign(recovery.statement(from: key.name)) == recovery.succession)
+        #expect(!recovery.isSigned(by: second))
+
         let consistency = try ProofBuilder.consistency(first: 2, second: 3, hasher: &hasher) { leaves[Int($0.index)] }
         #expect(consistency == [leaves[2]])
     }

@@ -29,7 +29,12 @@ import Testing
         let fixture = try LedgerFixture()
         let old = try fixture.whileOpen { try $0.submit([Sample.deposit()]).checkpoint }
         let keyring = try fixture.keyring.withFreshCheckpointKey()
-        let (_, vkey) = try LedgerCreation.beginIncarnation(at: fixture.locations, keyring: keyring, reason: "moved")
+        let (_, vkey) = try LedgerCreation.beginIncarnation(
+            at: fixture.locations,
+            old: fixture.keyring,
+            keyring: keyring,
+            reason: .moved
+        )
         let ledger = try fixture.open(keyring: keyring)
         defer { ledger.stop() }
         let before = try ledger.checkpoint(covering: old.size)

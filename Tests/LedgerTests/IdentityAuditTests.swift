@@ -18,7 +18,12 @@ import Testing
         fixture = try LedgerFixture()
         try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
         keyring = try fixture.keyring.withFreshCheckpointKey()
-        _ = try LedgerCreation.beginIncarnation(at: fixture.locations, keyring: keyring, reason: "moved")
+        _ = try LedgerCreation.beginIncarnation(
+            at: fixture.locations,
+            old: fixture.keyring,
+            keyring: keyring,
+            reason: .moved
+        )
         let ledger = try fixture.open(keyring: keyring)
         _ = try ledger.submit([Sample.deposit()])
         let page = try ledger.list(EntryFilter(type: "system.recovered"), from: nil, limit: 2, reverse: false)
@@ -37,7 +42,19 @@ import Testing
         let sha256 = { (bytes: [UInt8]) in SHA256Hasher().hash(bytes) }
         let first = try VerificationKey(parsing: fixture.vkey, sha256: sha256)
         let other = try VerificationKey(name: origin, publicKey: first.publicKey, sha256: sha256)
+        let recovered = try Recovery(recovery)
+        let succession = try Base64.encode(#require(recovered.succession))
+        let signer = try CheckpointSigner(seed: fixture.keyring.checkpointSeed, origin: "test.example/ledger")
+        let stranger = try CheckpointSigner(seed: Keyring().checkpointSeed, origin: "test.example/ledger")
+        // Signed by the right key, but over another origin; by another key over the right bytes.
+        let misplaced = try Base64.encode(signer.sign(recovered.statement(from: "test.example/ledgers")))
+        let foreign = try Base64.encode(stranger.sign(recovered.statement(from: signer.name)))
+        let unsigned = "the key in force before did not sign"
         let changes: [(String, String, String)] = [
+            (succession, misplaced, unsigned), (succession, foreign, unsigned),
+            (",\"succession\":\"\(succession)\"", "", "succession must be given"),
+            ("\"reason\":\"moved\"", "\"reason\":\"key-lost\"", "succession must not be given"),
+            (",\"lock_size\":\(try #require(recovered.lock).size)", "", "body.lock_size must be given"),
             ("\"size\":\(recovery.index)", "\"size\":\(recovery.index + 1)", "another size"),
             (root, Digest.zero.base64, "another tree"),
             (key, other.text, "the key of the incarnation before"),
@@ -46,11 +63,13 @@ import Testing
             ("\"origin\":\"\(origin)\"", "\"origin\":\"\(origin)2\"", "an origin that is not"),
         ]
         for (from, to, what) in changes {
-            try fixture.rewrite(entry: recovery.index) { $0.replacing(from, with: to) }
+            try fixture.rewrite(entry: recovery.index) { _ in
+                String(decoding: recovery.encoded, as: UTF8.self).replacing(from, with: to)
+            }
             let found = try findings().filter { $0.index == recovery.index }.map(\.what)
             #expect(found.contains { $0.contains(what) }, "\(to): \(found)")
-            try fixture.rewrite(entry: recovery.index) { $0.replacing(to, with: from) }
         }
+        try fixture.rewrite(entry: recovery.index) { _ in String(decoding: recovery.encoded, as: UTF8.self) }
         #expect(try findings() == [])
     }
 

@@ -20,8 +20,9 @@ import Testing
         let keyring = try fixture.keyring.withFreshCheckpointKey()
         let (incarnation, vkey) = try LedgerCreation.beginIncarnation(
             at: fixture.locations,
+            old: fixture.keyring,
             keyring: keyring,
-            reason: "backup-restored"
+            reason: .backupRestored
         )
         #expect(incarnation == 2)
         #expect(vkey.hasPrefix("test.example/ledger/incarnation/2+"))
@@ -49,7 +50,12 @@ import Testing
         try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
         unlink(fixture.locations.lock)
         let keyring = try fixture.keyring.withFreshCheckpointKey()
-        _ = try LedgerCreation.beginIncarnation(at: fixture.locations, keyring: keyring, reason: "lock-lost")
+        _ = try LedgerCreation.beginIncarnation(
+            at: fixture.locations,
+            old: fixture.keyring,
+            keyring: keyring,
+            reason: .lockLost
+        )
         let ledger = try fixture.open(keyring: keyring)
         _ = try ledger.submit([Sample.deposit()])
         ledger.stop()
@@ -84,7 +90,12 @@ import Testing
     @Test func recoveryNeedsANewKeyAndNoRunningDaemon() throws {
         let fixture = try LedgerFixture()
         do {
-            _ = try LedgerCreation.beginIncarnation(at: fixture.locations, keyring: fixture.keyring, reason: "moved")
+            _ = try LedgerCreation.beginIncarnation(
+                at: fixture.locations,
+                old: fixture.keyring,
+                keyring: fixture.keyring,
+                reason: .moved
+            )
             Issue.record("the old key was taken")
         } catch let refusal as StartupRefusal {
             #expect(refusal.code == .keyMismatch)
@@ -93,25 +104,15 @@ import Testing
         do {
             _ = try LedgerCreation.beginIncarnation(
                 at: fixture.locations,
+                old: fixture.keyring,
                 keyring: fixture.keyring.withFreshCheckpointKey(),
-                reason: "moved"
+                reason: .moved
             )
             Issue.record("recovery beside a daemon")
         } catch let refusal as StartupRefusal {
             #expect(refusal.code == .inUse)
         }
         #expect(lock.record.incarnation == 1)
-        #expect(throws: EventError.self) {
-            _ = try LedgerCreation.beginIncarnation(
-                at: LedgerLocations(
-                    store: fixture.locations.store,
-                    index: fixture.locations.index,
-                    lock: fixture.directory + "/no-lock"
-                ),
-                keyring: fixture.keyring.withFreshCheckpointKey(),
-                reason: "because"
-            )
-        }
     }
 
     @Test func backupsTakenUnderLoadAreWholeAndAuditable() throws {

@@ -32,6 +32,7 @@ RULES = (
     (r"a list of 1 to 64 streams, kind/ID", "streams"),
     (r"64 lower-case hex digits", "digest"),
     (r"32 bytes in base64", "hash"),
+    (r"64 bytes in base64", "signature"),
     (r"text of 1 to (\d+) bytes", r"text \1"),
 )
 
