@@ -8,7 +8,8 @@ struct Evidence: ParsableCommand {
         abstract: "Record, find and prove events in an append-only evidence ledger.",
         discussion: """
             Most commands ask the daemon evidenced over its Unix socket. init, audit and recover work on the ledger's \
-            files themselves; verify and catalogue need neither daemon nor files and work on any machine.
+            files themselves; verify, instructions and catalogue need neither daemon nor files and work \
+            on any machine.
 
             EXAMPLES
               evidence deposit contract.pdf --proof-dir proofs
@@ -19,8 +20,9 @@ struct Evidence: ParsableCommand {
             """,
         subcommands: [
             SubmitCommand.self, DepositCommand.self, ShowCommand.self, ListCommand.self, FindCommand.self,
-            WatchCommand.self, ProveCommand.self, BundleCommand.self, VerifyCommand.self, TilesCommand.self,
-            KeysCommand.self, StatusCommand.self, BackupCommand.self, CatalogueCommand.self, InitCommand.self,
+            WatchCommand.self, ProveCommand.self, BundleCommand.self, VerifyCommand.self,
+            InstructionsCommand.self, TilesCommand.self, KeysCommand.self, StatusCommand.self, BackupCommand.self,
+            CatalogueCommand.self, InitCommand.self,
             AuditCommand.self, RecoverCommand.self,
         ]
     )

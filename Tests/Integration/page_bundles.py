@@ -17,6 +17,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import instructions
+
 ORIGIN = "example.com/ledger"
 # The generator's seed, and so every id, salt and key, is the same in each run.
 _random = random.Random("evidence bundles")
@@ -208,7 +210,7 @@ def finished(page: Path, texts: dict[str, str], originals: dict[str, bytes]) -> 
     members["index.html"] = with_data(page, texts, {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in originals.items()
     })
-    members["VERIFY.txt"] = "How to check this bundle with common tools.\n".encode()
+    members["VERIFY.txt"] = instructions.TEXT.read_bytes()
     members["SHA256SUMS"] = sums(members)
     return dict(sorted(members.items()))
 

@@ -1,0 +1,187 @@
+"""VERIFY.txt's commands: what they find, and that nothing which stands in a bundle is ever run by them."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import instructions
+from instructions import FAILED, NO_KEY, NOT_CONFIRMED, SHELLS, VERIFIED, failures, run, unpack
+from page_bundles import Ledger, Lease, new_stream, sums
+
+LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "Sources/Bundle/Page/index.html"
+
+
+class Small:
+    """The smallest bundle with something of everything: record 1 is a deposit, record 2 a recovery."""
+
+    def __init__(self):
+        ledger = self.ledger = Ledger()
+        document, thing = b"text of a contract", new_stream("object")
+        claims = {thing: {"sha256": hashlib.sha256(document).hexdigest(), "size": len(document)}}
+        body = {"channel": "api", "media_type": "text/plain", "product": "deposit"}
+        deposit = ledger.append("evidence.deposited", [thing], body, claims)
+        ledger.recover()
+        self.members = ledger.bundle(PAGE, [thing], originals=[(deposit, "txt", document)], consistency=[2])
+        self.keys = [key.vkey for _, key in ledger.keys]
+
+
+@pytest.fixture(scope="module")
+def small() -> Small:
+    return Small()
+
+
+@pytest.fixture(scope="module")
+def members(small) -> dict[str, bytes]:
+    return small.members
+
+
+@pytest.fixture(params=SHELLS, ids=" ".join)
+def shell(request) -> list[str]:
+    return request.param
+
+
+def test_all_shells_the_text_names_are_here():
+    assert [shell[0] for shell in SHELLS] == ["dash", "bash", "bash", "zsh"], "install zsh: make deps"
+
+
+def test_every_shell_verifies_a_good_bundle(small, members, shell, tmp_path):
+    directory = unpack(members, tmp_path / "case")
+    before = sorted(path.name for path in Path("/tmp").glob("verify*"))
+    for key, status in (("", NOT_CONFIRMED), (small.keys[0], VERIFIED), (small.keys[1], VERIFIED)):
+        done = run(directory, key, shell)
+        lines = done.stdout.decode().split("\n")
+        assert done.returncode == status and not failures(done), done.stdout.decode()
+        # Nothing else is said: no complaint of a shell or a tool.
+        ends = ("OK ", "NOTE ", "VERIFIED", "NOT CONFIRMED", "Ask the", "(This is", "核验通过", "尚未确认", "请通过")
+        assert all(line == "" or line.startswith(ends) for line in lines), lines
+        assert sum(line.startswith("OK ") for line in lines) > 25
+    assert sorted(path.name for path in Path("/tmp").glob("verify*")) == before
+
+
+def test_a_long_story_is_verified(tmp_path):
+    lease = Lease(incarnations=2)
+    done = run(unpack(lease.bundle(PAGE), tmp_path / "case"), lease.vkey)
+    assert done.returncode == VERIFIED and not failures(done), done.stdout.decode()
+
+
+def test_a_key_is_a_key(small, members, shell, tmp_path):
+    directory = unpack(members, tmp_path / "case")
+    vkey = small.keys[0]
+    for key in (f"\ufeff{vkey}", "x" + vkey, "$(id)", "a[$(id)]", vkey[:-1], "-", "key"):
+        assert run(directory, key, shell).returncode == NO_KEY, key
+    assert run(directory, f" {vkey}\r\n", shell).returncode == VERIFIED
+
+
+def test_the_text_is_the_same_wherever_it_is_printed(bin):
+    digest = hashlib.sha256(instructions.TEXT.read_bytes()).hexdigest()
+    printed = subprocess.run([bin / "evidence", "instructions"], capture_output=True, check=True).stdout
+    assert printed == instructions.TEXT.read_bytes()
+    named = subprocess.run([bin / "evidence", "instructions", "--sha256"], capture_output=True, check=True, text=True)
+    assert named.stdout == digest + "\n"
+    assert f"| `evidenced/0.1.0` | `VERIFY.txt` | `{digest}` |" in (ROOT / "ledger-format.md").read_text()
+
+
+# Hostile bundles
+
+PAYLOADS = ("a[$(touch CANARY)]", "$(touch CANARY)", "`touch CANARY`", "x;touch CANARY;", "1+a[`touch CANARY`]",
+            "'$(touch CANARY)'", "\"$(touch CANARY)\"", "PATH", "work", "-1", "0x10", "1 -o 1", "%s%n", "", "00", "\\0101")
+
+
+def hostile(members: dict[str, bytes], payload: str):
+    """The bundle with each number and each name of each text member replaced in turn."""
+    shown = [
+        ("checkpoint", rb"(?<=\n)\d+(?=\n)"), ("checkpoint", rb"^[^\n]+"), ("checkpoint", rb"(?<=\xe2\x80\x94 )\S+"),
+        ("manifest.json", rb"(?<=\"size\":)\d+"), ("manifest.json", rb"(?<=\"index\":)\d+(?=,\"name\")"),
+        ("manifest.json", rb"(?<=\"name\":\")originals/1.txt"), ("manifest.json", rb"(?<=\"producer\":\")[^\"]+"),
+        ("manifest.json", rb"(?<=\"stream\":\")[^\"]+"), ("manifest.json", rb"(?<=\"entries\":)\d+"),
+        ("manifest.json", rb"(?<=\"incarnation\":)\d+"), ("entries/0000000000000000.json", rb"(?<=\"index\":)\d+"),
+        ("entries/0000000000000000.json", rb"(?<=\"origin\":\")[^\"]+"),
+        ("entries/0000000000000000.json", rb"(?<=\"time\":\")[^\"]+"),
+        ("entries/0000000000000000.json", rb"(?<=\"checkpoint_key\":\")[^\"]+"),
+        ("entries/0000000000000002.json", rb"(?<=\"incarnation\":)\d+"),
+        ("entries/0000000000000002.json", rb"(?<=\"size\":)\d+"),
+        ("entries/0000000000000002.json", rb"(?<=\"succession\":\")[^\"]+"),
+        ("proofs/0000000000000000.tlog-proof", rb"(?<=index )\d+"),
+        ("proofs/0000000000000000.tlog-proof", rb"(?<=\n)[A-Za-z0-9+/]{43}="),
+        ("keys/1.vkey", rb".+"), ("keys/2.pem", rb"(?<=\n).+(?=\n)"), ("openings/0000000000000001.size", rb"\d+\Z"),
+        ("openings/0000000000000001.sha256", rb"(?<=v1\n).+"), ("SHA256SUMS", rb"\A[0-9a-f]{64}"),
+        ("SHA256SUMS", rb"(?<=  )checkpoint"),
+    ]
+    shown += [(name, rb"(?<=v1\n)[A-Za-z0-9+/]{43}=") for name in members if name.startswith("consistency/")]
+    shown += [(name, rb"(?<=ledger\n)\d+(?=\n)") for name in members if name.startswith("consistency/")]
+    for name, pattern in shown:
+        assert re.search(pattern, members[name]), (name, pattern)
+        changed = members | {name: re.sub(pattern, lambda _: payload.encode(), members[name], count=1)}
+        if name == "checkpoint":    # the same in all proofs, so that they are no reason to stop before
+            old, new = members[name], changed[name]
+            changed |= {each: text.replace(old, new) for each, text in changed.items() if each.startswith("proofs/")}
+        if name != "SHA256SUMS":
+            changed["SHA256SUMS"] = sums(changed)
+        yield f"{name} {pattern.decode('latin-1')}", changed
+
+
+def test_nothing_in_a_bundle_is_run(members, shell, tmp_path):
+    canary = tmp_path / "canary"
+    for payload in PAYLOADS if LONG else PAYLOADS[:1]:
+        for what, changed in hostile(members, payload.replace("CANARY", str(canary))):
+            directory = unpack(changed, tmp_path / "case")
+            done = run(directory, "", shell)
+            assert not canary.exists(), (payload, what)
+            assert done.returncode == FAILED and failures(done), (payload, what, done.stdout.decode())
+            shutil.rmtree(directory)
+
+
+NAMES = ("$(touch canary)", "`touch canary`", "entries/$(touch canary).json", "-rf", "--help", "a b", "*", "\n", "x\ny",
+         "entries/0000000000000000.json\nx", "consistency/a[$(touch canary)].txt", "keys/a[$(touch canary)].vkey",
+         "keys/$(touch canary).pem", "originals/1.$(touch canary)", "openings/0000000000000001.$(touch canary)",
+         "proofs/%s%n.tlog-proof", "\x1b[2J", "é", "entries/00000000000000000.json", "keys/01.vkey", "a;touch canary")
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_a_strange_name_is_refused(members, name, tmp_path):
+    changed = members | {name: b"1\n"}
+    check_names(tmp_path, changed, ["bash"])
+
+
+def test_no_name_in_a_bundle_is_run(members, shell, tmp_path):
+    check_names(tmp_path, members | {name: b"1\n" for name in NAMES}, shell)
+
+
+def check_names(tmp_path, members, shell):
+    done = run(unpack(members | {"SHA256SUMS": sums(members)}, tmp_path / "case"), "", shell)
+    assert not any(path.name == "canary" for path in tmp_path.rglob("*"))
+    assert done.returncode == FAILED and failures(done), done.stdout.decode()
+    assert not re.search(rb"[\x00-\x08\x0b-\x1f]", done.stdout), "what is printed could move the cursor"
+
+
+def test_links_and_pipes_are_no_files_of_a_bundle(members, shell, tmp_path):
+    for number, make in enumerate((lambda path: path.symlink_to("/etc/hostname"), lambda path: os.mkfifo(path))):
+        directory = unpack(members, tmp_path / str(number))
+        (directory / "checkpoint").unlink()
+        make(directory / "checkpoint")
+        assert run(directory, "", shell).returncode == FAILED
+
+
+def test_what_file_managers_leave_behind_is_passed_over(small, members, shell, tmp_path):
+    litter = {".DS_Store": b"x", "entries/Thumbs.db": b"x", "__MACOSX/._checkpoint": b"x"}
+    done = run(unpack(members | litter, tmp_path / "case"), small.keys[1], shell)
+    assert done.returncode == VERIFIED and b"NOTE    files that file managers" in done.stdout
+
+
+def test_changes_behind_the_list_are_found_without_the_program(members, tmp_path):
+    """With SHA256SUMS made anew, each changed byte is still found, by what it should lead to."""
+    for name, content in members.items():
+        if name in ("VERIFY.txt", "SHA256SUMS", "index.html"):
+            continue
+        changed = dict(members)
+        changed[name] = content[:len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1:]
+        changed["SHA256SUMS"] = sums(changed)
+        done = run(unpack(changed, tmp_path / name.replace("/", "-")))
+        assert done.returncode == FAILED and failures(done), name
