@@ -110,8 +110,9 @@ extension Manifest {
 
     /// 1 to 64 of the letters, digits and signs of a token, with one slash between name and version.
     private static func isProducer(_ text: String) -> Bool {
-        FieldRule.token(64).allows(.string(text))
-            && text.split(separator: "/", omittingEmptySubsequences: false).count == 2
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 2 && FieldRule.pattern(.word(32)).allows(.string(String(parts[0])))
+            && FieldRule.pattern(.version).allows(.string(String(parts[1])))
     }
 }
 

@@ -3,7 +3,9 @@ import Varlink
 
 extension Configuration {
     /// Every key but those of principals. Parsing, the reference and the installed example all come from this table.
-    public static let keys: [ConfigurationKey] = pathKeys + storeKeys + queueKeys + connectionKeys + otherKeys
+    public static let keys: [ConfigurationKey] =
+        pathKeys + storeKeys + queueKeys + connectionKeys + clockKeys
+        + otherKeys
 
     private static let pathKeys: [ConfigurationKey] = [
         .path(
@@ -180,6 +182,37 @@ extension Configuration {
             0...86_400,
             example: "600",
             "How long a connection may be silent before it is closed."
+        ),
+    ]
+
+    private static let clockKeys: [ConfigurationKey] = [
+        .number(
+            "clock-step-limit",
+            \.ledgerSettings.clockStepSeconds,
+            unit: "seconds",
+            3...31_622_400,
+            example: "600",
+            "Largest step forward of the wall clock that is believed at once while the daemon runs. After a larger one "
+                + "appends are refused (ClockUnconfirmed) until the time is confirmed: it goes on evenly for "
+                + "clock-confirm-after, or the kernel says that the clock is synchronised, or an operator says "
+                + "`evidence confirm-clock`. Steps back hold nothing up."
+        ),
+        .number(
+            "clock-gap-limit",
+            \.ledgerSettings.clockGapDays,
+            unit: "days",
+            1...36_500,
+            example: "365",
+            "How far after the newest entry the wall clock may be when the daemon starts. Beyond it appends are refused "
+                + "until the time is confirmed, as above."
+        ),
+        .number(
+            "clock-confirm-after",
+            \.ledgerSettings.clockConfirmSeconds,
+            unit: "seconds; 0 for never",
+            0...31_622_400,
+            example: "0",
+            "After how long a time that was not believed at once, and goes on evenly, is."
         ),
     ]
 

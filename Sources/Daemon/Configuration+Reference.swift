@@ -37,7 +37,7 @@ extension Configuration {
             "role.", "roles, separated by commas", "submitter, auditor",
             "role.NAME: what it may do. submitter appends events; reader reads entries and looks documents up; auditor "
                 + "reads entries, proofs and tiles; discloser opens claims, that is, reads personal data; operator "
-                + "asks for metrics and makes backups. Each may ask for the state and for checkpoints."
+                + "asks for metrics, makes backups and confirms the clock. Each may ask for the state and for checkpoints."
         ),
         (
             "types.", "event types, separated by commas", "evidence.*, contract.signed",

@@ -54,7 +54,12 @@ final class AppendQueue: @unchecked Sendable {
         self.maximumEvents = maximumEvents
         self.maximumBytes = maximumBytes
         pthread_mutex_init(lock, nil)
-        pthread_cond_init(filled, nil)
+        // Waits are measured by a clock nobody can set.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(filled, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -84,12 +89,21 @@ final class AppendQueue: @unchecked Sendable {
     }
 
     /// Waits for calls and takes as many as fit a batch, at least one; nil once closed and empty.
-    func take(maximumEvents: Int, maximumBytes: Int) -> [PendingAppend]? {
+    ///
+    /// - Parameter seconds: for how long to wait; then none are taken. Nil for ever.
+    func take(maximumEvents: Int, maximumBytes: Int, within seconds: Int? = nil) -> [PendingAppend]? {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        end.tv_sec += seconds ?? 0
         while calls.isEmpty {
             if closed { return nil }
-            pthread_cond_wait(filled, lock)
+            if seconds == nil {
+                pthread_cond_wait(filled, lock)
+            } else if pthread_cond_timedwait(filled, lock, &end) != 0 {
+                if calls.isEmpty { return closed ? nil : [] }
+            }
         }
         if takenLast > 1 { gather(maximumEvents) }
         var batch: [PendingAppend] = []

@@ -157,7 +157,7 @@ struct BatchBuilder {
     ) throws -> LedgerError? {
         let submission = call.submissions[position]
         let index = draft.size
-        let time = draft.nextTime(now)
+        guard let time = draft.nextTime(now) else { return .clockUnconfirmed(reason: "no later time can be written") }
         memory.staging.numbers.removeAll(keepingCapacity: true)
         for stream in submission.streams {
             let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }

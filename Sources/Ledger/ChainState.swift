@@ -11,9 +11,11 @@ struct ChainState: Sendable {
 
     var size: UInt64 { range.size }
 
-    /// The time of the next entry: the clock's, or one microsecond after the last entry where the clock is not past it.
-    func nextTime(_ now: Int64) -> LedgerTime {
-        LedgerTime(microseconds: max(now, time.microseconds + 1))
+    /// The time of the next entry: the clock's, or one microsecond after the last entry where the clock is not past it;
+    /// nil where that is beyond the last year the format can write.
+    func nextTime(_ now: Int64) -> LedgerTime? {
+        let next = LedgerTime(microseconds: max(now, time.microseconds + 1))
+        return next <= LedgerTime.maximum ? next : nil
     }
 }
 

@@ -17,6 +17,8 @@ public final class Ledger: Sendable {
     private let claimsKey: [UInt8]
     private let queue: AppendQueue
     private let salts = SaltSupplies()
+    private let clock: LedgerClock
+    private let clockStanding = ClockStanding()
     let nodes = NodeCache()
     private let writer: LedgerWriter
     private let follower: LookupFollower
@@ -31,13 +33,16 @@ public final class Ledger: Sendable {
 
     /// Opens and starts the ledger.
     ///
-    /// - Parameter fatal: called when the process must stop at once, because a write or sync failed or the store
-    ///   contradicts itself; must not return.
+    /// - Parameters:
+    ///   - notice: takes lines for the log, such as what the clock did; never anything personal.
+    ///   - fatal: called when the process must stop at once, because a write or sync failed or the store contradicts
+    ///     itself; must not return.
     public convenience init(
         at locations: LedgerLocations,
         keyring: Keyring,
         settings: LedgerSettings = LedgerSettings(),
         version: String,
+        notice: @escaping @Sendable (String) -> Void = { _ in },
         fatal: @escaping @Sendable (any Error) -> Never
     ) throws {
         try self.init(
@@ -46,6 +51,7 @@ public final class Ledger: Sendable {
             settings: settings,
             version: version,
             clock: LedgerClock(),
+            notice: notice,
             fatal: fatal
         )
     }
@@ -56,8 +62,10 @@ public final class Ledger: Sendable {
         settings: LedgerSettings,
         version: String,
         clock: LedgerClock,
+        notice: @escaping @Sendable (String) -> Void,
         fatal: @escaping @Sendable (any Error) -> Never
     ) throws {
+        self.clock = clock
         let opening = try LedgerOpening(locations, keyring: keyring, settings: settings)
         environment = opening.environment
         schema = opening.schema
@@ -76,6 +84,8 @@ public final class Ledger: Sendable {
         self.follower = follower
         // The writer publishes before init ends, so what it publishes to is made first.
         let relay = CheckpointRelay()
+        var own = OwnRecords()
+        own.addStart(version: version, clean: opening.wasStoppedCleanly)
         writer = LedgerWriter(
             environment: environment,
             schema: schema,
@@ -88,7 +98,10 @@ public final class Ledger: Sendable {
             state: opening.state,
             claims: try SealedClaims(claimsKey: keyring.claimsKey),
             clock: clock,
+            clockStanding: clockStanding,
+            own: own,
             counters: counters,
+            notice: notice,
             publish: { relay.publish($0) },
             answered: { [answerHook] in answerHook.call() },
             fatal: fatal
@@ -100,12 +113,11 @@ public final class Ledger: Sendable {
         follower.committed(first.size)
         start(writer.run)
         start(follower.run)
-        try recordStart(version: version, clean: opening.wasStoppedCleanly, clock: clock)
     }
 
     /// Waits until everything accepted is answered and whole blocks of it are indexed; appends are refused from now on.
     public func stop() {
-        let stopped = try? SystemEvents.call("system.stopped", stream: identity.stream, now: LedgerClock().now)
+        let stopped = try? SystemEvents.call("system.stopped", stream: identity.stream, now: clock.now)
         if let stopped { try? queue.add(stopped, isOwn: true) }
         queue.close()
         let handles = threads.withLock { handles in
@@ -146,8 +158,13 @@ public final class Ledger: Sendable {
     /// The newest signed checkpoint; everything it covers is durable.
     public var checkpoint: SignedCheckpoint { published.withLock { $0 } }
 
-    /// False after a refusal for want of room, until an append succeeds again.
-    public var acceptsAppends: Bool { counters.acceptsAppends }
+    /// False after a refusal for want of room, until an append succeeds again, and while the clock is not believed.
+    public var acceptsAppends: Bool { counters.hasRoom && clockStanding.hold == nil }
+
+    /// Takes the operator's word that the clock's time is right.
+    ///
+    /// - Returns: whether appends were refused for it; within a second they are not any more.
+    public func confirmClock() -> Bool { clockStanding.confirm() }
 
     /// The verification key of the checkpoints, C2SP signed-note form.
     public var vkey: String { identity.vkey }
@@ -168,7 +185,7 @@ public final class Ledger: Sendable {
 
     /// Fresh ids, time in the leading bits.
     public func newIDs(_ count: Int) throws -> [ID128] {
-        let now = LedgerClock().now
+        let now = clock.now
         return try (0..<count).map { _ in try ID128.fresh(now: now) }
     }
 
@@ -183,6 +200,10 @@ public final class Ledger: Sendable {
         public let storeBytes: Int
         public let mapBytes: Int
         public let isClockSynchronized: Bool
+        /// How many microseconds the clock is behind the newest entry; 0 where it isn't.
+        public let clockBehind: Int64
+        /// Why no time is taken from the clock and appends are refused; nil where they are not.
+        public let clockHold: String?
     }
 
     public func gauges() throws -> Gauges {
@@ -194,7 +215,9 @@ public final class Ledger: Sendable {
             queuedBytes: load.bytes,
             storeBytes: sizes.used,
             mapBytes: sizes.map,
-            isClockSynchronized: LedgerClock.isSynchronized
+            isClockSynchronized: LedgerClock.isSynchronized,
+            clockBehind: max(0, checkpoint.time.microseconds - clock.now),
+            clockHold: clockStanding.hold
         )
     }
 
@@ -204,28 +227,6 @@ public final class Ledger: Sendable {
         published.withLock { $0 = checkpoint }
         follower.committed(checkpoint.size)
         for notify in watchers.withLock({ Array($0.values) }) { notify(checkpoint.size) }
-    }
-
-    private func recordStart(version: String, clean: Bool, clock: LedgerClock) throws {
-        let synchronized = LedgerClock.isSynchronized
-        try queue.add(
-            SystemEvents.call(
-                "system.started",
-                body: ["clean": .bool(clean), "version": .string(version)],
-                stream: identity.stream,
-                now: clock.now
-            ),
-            isOwn: true
-        )
-        try queue.add(
-            SystemEvents.call(
-                "system.clock_status",
-                body: ["synchronized": .bool(synchronized)],
-                stream: identity.stream,
-                now: clock.now
-            ),
-            isOwn: true
-        )
     }
 
     private func start(_ body: @escaping @Sendable () -> Void) {

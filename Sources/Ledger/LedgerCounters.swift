@@ -15,7 +15,7 @@ public final class LedgerCounters: Sendable {
     public var refused: Int { refusedCount.load(ordering: .relaxed) }
 
     /// Whether the store had room when it was last written to.
-    var acceptsAppends: Bool { !isFull.load(ordering: .relaxed) }
+    var hasRoom: Bool { !isFull.load(ordering: .relaxed) }
 
     func noteRoom(_ hasRoom: Bool) { isFull.store(!hasRoom, ordering: .relaxed) }
 

@@ -41,18 +41,25 @@ public enum LedgerCreation {
         return signer.vkey
     }
 
-    /// Refuses an origin that can be none, and paths where something is.
+    private static let noTime = StartupRefusal(
+        .badClock,
+        "the clock or the newest entry is past the year 9999, the last whose times can be written",
+        advice: "Set the clock right"
+    )
+
+    /// Refuses an origin that can be none, a clock that says no time of the format, and paths where something is.
     public static func checkFree(_ locations: LedgerLocations, origin: String) throws {
         guard Checkpoint.isOrigin(origin), !origin.contains("/incarnation/"),
-            FieldRule.token(FormatLimits.originBytes).allows(.string(origin))
+            FieldRule.pattern(.origin(FormatLimits.originBytes)).allows(.string(origin))
         else {
             throw StartupRefusal(
                 .badOrigin,
                 "'\(origin)' cannot be an origin",
                 advice:
-                    "Use a name such as example.com/ledger: ASCII letters, digits and ._:/@- only, at most 200 bytes"
+                    "Use a name such as example.com/ledger: ASCII letters, digits and ._:/- only, at most 200 bytes"
             )
         }
+        guard ChainState().nextTime(LedgerClock().now) != nil else { throw noTime }
         for path in [locations.store + "/data.mdb", locations.lock] where FileSystem.exists(path) {
             throw StartupRefusal(
                 .alreadyExists,
@@ -207,10 +214,11 @@ public enum LedgerCreation {
         let memberships = try submission.streams.map {
             Entry.Membership(stream: $0, number: Int64(try schema.length(transaction, of: $0)))
         }
+        guard let time = state.nextTime(now) else { throw noTime }
         let entry = Entry(
             index: state.size,
             previous: state.previous,
-            time: state.nextTime(now),
+            time: time,
             submitter: SystemEvents.submitter,
             submission: submission,
             streams: memberships,

@@ -11,6 +11,8 @@ public enum LedgerError: Error, Equatable, Sendable {
     case busy
     /// Disk or map are full; reads go on.
     case storeFull(reason: String)
+    /// No time is taken from the clock until it is confirmed; reads go on.
+    case clockUnconfirmed(reason: String)
     /// The daemon is stopping.
     case stopping
     /// The claims' key is gone; they can't be opened any more.
@@ -21,7 +23,7 @@ public enum LedgerError: Error, Equatable, Sendable {
 public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertible {
     public enum Code: String, Sendable {
         case alreadyExists, noLedger, inUse, lockMissing, lockDamaged, olderThanLock, otherRoot, keyMismatch
-        case damaged, badKeyring, keyringMissing, badOrigin
+        case damaged, badKeyring, keyringMissing, badOrigin, badClock
         /// The key in force, which must sign a recovery, is not in the keyring.
         case notInForce
     }

@@ -24,6 +24,22 @@ public struct LedgerSettings: Sendable {
     public var preparedBytes = 32 << 20
     /// How much of that is written at once, while nobody waits for the writer.
     public var prewrittenBytes = 512 << 10
+    /// Largest step forward, in seconds, that the wall clock may make while the ledger is open without being held for
+    /// confirmation.
+    public var clockStepSeconds = 3_600
+    /// How many days after the newest entry the wall clock may be when the ledger opens without that.
+    public var clockGapDays = 30
+    /// After how many seconds a clock that is held and goes on evenly is believed; 0 for never.
+    public var clockConfirmSeconds = 300
 
     public init() {}
+
+    /// How far the wall clock is believed.
+    var clockLimits: ClockPolicy.Limits {
+        ClockPolicy.Limits(
+            step: Int64(clockStepSeconds) * 1_000_000,
+            gap: Int64(clockGapDays) * 86_400_000_000,
+            confirmation: clockConfirmSeconds == 0 ? nil : Int64(clockConfirmSeconds) * 1_000_000
+        )
+    }
 }

@@ -29,7 +29,12 @@ final class LedgerWriter: @unchecked Sendable {
     private let counters: LedgerCounters
     private var state: ChainState
     private var memory: BatchMemory
-    private var clock: LedgerClock
+    private let clock: LedgerClock
+    private var clockPolicy: ClockPolicy
+    private let clockStanding: ClockStanding
+    private var own: OwnRecords
+    /// Takes a line for the log; never anything personal.
+    private let notice: @Sendable (String) -> Void
     private var hasher = SHA256Hasher()
     /// When the batch at hand was taken, in seconds of the boot clock; 0 between batches.
     private let taken = Atomic<Int64>(0)
@@ -55,7 +60,10 @@ final class LedgerWriter: @unchecked Sendable {
         state: ChainState,
         claims: SealedClaims,
         clock: LedgerClock,
+        clockStanding: ClockStanding,
+        own: OwnRecords,
         counters: LedgerCounters,
+        notice: @escaping @Sendable (String) -> Void,
         publish: @escaping @Sendable (SignedCheckpoint) -> Void,
         answered: @escaping @Sendable () -> Void,
         fatal: @escaping @Sendable (any Error) -> Never
@@ -71,6 +79,10 @@ final class LedgerWriter: @unchecked Sendable {
         self.state = state
         memory = BatchMemory(claims: claims)
         self.clock = clock
+        clockPolicy = ClockPolicy(limits: settings.clockLimits, newest: state.time)
+        self.clockStanding = clockStanding
+        self.own = own
+        self.notice = notice
         self.counters = counters
         self.publish = publish
         self.answered = answered
@@ -79,15 +91,24 @@ final class LedgerWriter: @unchecked Sendable {
 
     /// Takes and commits until the queue is closed and empty.
     func run() {
-        while let calls = queue.take(maximumEvents: settings.batchEvents, maximumBytes: settings.batchBytes) {
+        // What the daemon records of itself waits for nobody's call.
+        var patience: Int? = own.isEmpty ? nil : 0
+        while let calls = queue.take(
+            maximumEvents: settings.batchEvents,
+            maximumBytes: settings.batchBytes,
+            within: patience
+        ) {
             taken.store(LedgerClock.steadySeconds, ordering: .relaxed)
             defer { taken.store(0, ordering: .relaxed) }
             do {
                 while index.tail.count > settings.tailEntries { usleep(1_000) }
-                try commit(jumpEvent() + calls)
+                let now = try confirmedTime()
+                let ownCalls = try own.calls(stream: identity.stream, now: now)
+                if !ownCalls.isEmpty || !calls.isEmpty { try commit(ownCalls + calls, now: now) }
+                own.clear()
                 try prewrite()
             } catch let refusal as LedgerError {
-                counters.noteRoom(false)
+                if case .storeFull = refusal { counters.noteRoom(false) }
                 for call in calls {
                     counters.countRefusal()
                     call.complete(.failure(refusal))
@@ -96,7 +117,9 @@ final class LedgerWriter: @unchecked Sendable {
             } catch {
                 fatal(error)
             }
+            patience = own.isEmpty && clockStanding.hold == nil ? nil : 1
         }
+        if !own.isEmpty { notice("stopped before it could record what it had to of itself, such as its start") }
         do { try saveCheckpoint() } catch { fatal(error) }
     }
 
@@ -114,10 +137,10 @@ final class LedgerWriter: @unchecked Sendable {
 
     // MARK: One commit
 
-    private func commit(_ calls: [PendingAppend]) throws {
+    private func commit(_ calls: [PendingAppend], now: Int64) throws {
         try prepareRoom(for: calls.reduce(0) { $0 + $1.bytes })
         let before = state
-        let (builder, results, draft) = try transact(calls)
+        let (builder, results, draft) = try transact(calls, now: now)
         guard let draft else {
             // Duplicates and refusals only: nothing was written, and the newest checkpoint covers it.
             guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
@@ -133,13 +156,13 @@ final class LedgerWriter: @unchecked Sendable {
 
     /// - Returns: the checkpoint of what was committed too, still being signed; nil where nothing was.
     private func transact(
-        _ calls: [PendingAppend]
+        _ calls: [PendingAppend],
+        now: Int64
     ) throws -> (BatchBuilder, [Result<[Receipt], LedgerError>], CheckpointDraft?) {
         while true {
             do {
                 var results: [Result<[Receipt], LedgerError>] = []
                 results.reserveCapacity(calls.count)
-                let now = clock.now
                 let (builder, draft) = try environment.write { transaction in
                     var builder = try BatchBuilder(
                         calls,
@@ -283,15 +306,33 @@ final class LedgerWriter: @unchecked Sendable {
 
     // MARK: The clock
 
-    private func jumpEvent() throws -> [PendingAppend] {
-        guard let jump = clock.jump() else { return [] }
-        return [
-            try SystemEvents.call(
-                "system.clock_jumped",
-                body: ["microseconds": .int(jump)],
-                stream: identity.stream,
-                now: clock.now
-            )
-        ]
+    /// The clock's time for the next batch. What it did since the last one is noted down, to be recorded.
+    ///
+    /// - Throws: `LedgerError.clockUnconfirmed` where it is not believed.
+    private func confirmedTime() throws -> Int64 {
+        let reading = clock.reading
+        let finding = clockPolicy.judge(reading, operatorConfirms: clockStanding.takeConfirmation())
+        var hold: String?
+        switch finding {
+        case .even: break
+        case .opened(let confirmation):
+            let behind = state.time.microseconds - reading.wall
+            own.addClockStatus(synchronized: reading.isSynchronized, behind: behind, confirmed: confirmation)
+            if behind > 0 {
+                notice(
+                    "the clock is \(behind / 1_000_000) seconds behind the newest entry, of \(state.time): "
+                        + "until it is past that, entries are dated a microsecond apart"
+                )
+            }
+        case .jumped(let microseconds, let confirmation):
+            own.addJump(microseconds, confirmed: confirmation)
+            notice("the clock jumped by \(microseconds) microseconds")
+        case .held(let reason): hold = reason.description
+        }
+        if clockStanding.note(hold: hold) {
+            notice(hold.map { "\($0): appends are refused until that is confirmed" } ?? "the clock is believed again")
+        }
+        if let hold { throw LedgerError.clockUnconfirmed(reason: hold) }
+        return reading.wall
     }
 }

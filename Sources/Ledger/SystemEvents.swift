@@ -9,7 +9,7 @@ enum SystemEvents {
 
     static func submission(
         _ type: String,
-        body: KeyValuePairs<String, JSONValue> = [:],
+        members: [JSONMember] = [],
         stream: StreamID,
         now: Int64
     ) throws -> Submission {
@@ -19,19 +19,29 @@ enum SystemEvents {
             request: RequestKey.fresh(now: now),
             actor: .system,
             streams: [stream],
-            body: JSONObjectText(body.map { JSONMember(name: $0.key, value: $0.value) }),
+            body: JSONObjectText(members),
             claims: []
         )
     }
 
+    static func submission(
+        _ type: String,
+        body: KeyValuePairs<String, JSONValue>,
+        stream: StreamID,
+        now: Int64
+    ) throws -> Submission {
+        let members = body.map { JSONMember(name: $0.key, value: $0.value) }
+        return try submission(type, members: members, stream: stream, now: now)
+    }
+
     static func call(
         _ type: String,
-        body: KeyValuePairs<String, JSONValue> = [:],
+        members: [JSONMember] = [],
         stream: StreamID,
         now: Int64,
         complete: @escaping @Sendable (Result<AppendOutcome, LedgerError>) -> Void = { _ in }
     ) throws -> PendingAppend {
-        let submissions = [try submission(type, body: body, stream: stream, now: now)]
+        let submissions = [try submission(type, members: members, stream: stream, now: now)]
         return PendingAppend(
             submitter: submitter,
             submissions: submissions,

@@ -83,9 +83,10 @@ extension EventCatalogue {
             "存证",
             streams: [.object],
             body: [
-                .required("channel", .code(["upload", "platform", "api"])), .required("media_type", .token(127)),
+                .required("channel", .code(["upload", "platform", "api"])),
+                .required("media_type", .pattern(.mediaType)),
                 .required("product", .code(Codes.products)), .optional("identity", .index),
-                .optional("source", .id), .optional("retention_class", .token(32)),
+                .optional("source", .id), .optional("retention_class", .pattern(.word(32))),
             ],
             claims: documentClaims + [.optional("claimed_sha256", .digest), .optional("description", .text(2_000))]
         ),
@@ -146,7 +147,7 @@ extension EventCatalogue {
             "创建合同",
             streams: [.contract],
             body: [
-                .required("parties", .streamList), .required("media_type", .token(127)),
+                .required("parties", .streamList), .required("media_type", .pattern(.mediaType)),
                 .optional("sign_until", .time), .optional("template", .id),
             ],
             claims: documentClaims + [.optional("title", .text(1_024))]

@@ -1,5 +1,7 @@
 /// What the ledger says of itself: `ledger`, `system`, `anchor`, `key`.
 extension EventCatalogue {
+    private static let clockConfirmations = ["second-look", "synchronization", "operator"]
+
     static let ledgerTypes: [EventType] = [
         EventType(
             "ledger.created",
@@ -7,8 +9,8 @@ extension EventCatalogue {
             "账本创建",
             streams: [.ledger],
             body: [
-                .required("origin", .token(200)), .required("suite", .code(["sha256", "sm3"])),
-                .required("format", .integer(1...1)), .required("checkpoint_key", .token(400)),
+                .required("origin", .pattern(.origin(200))), .required("suite", .code(["sha256", "sm3"])),
+                .required("format", .integer(1...1)), .required("checkpoint_key", .pattern(.verificationKey)),
             ]
         ),
         EventType(
@@ -16,7 +18,7 @@ extension EventCatalogue {
             "the daemon started",
             "系统启动",
             streams: [.ledger],
-            body: [.required("version", .token(64)), .required("clean", .boolean)]
+            body: [.required("version", .pattern(.version)), .required("clean", .boolean)]
         ),
         EventType("system.stopped", "the daemon stopped as told", "系统停止", streams: [.ledger]),
         EventType(
@@ -24,14 +26,20 @@ extension EventCatalogue {
             "the state of the clock",
             "时钟状态",
             streams: [.ledger],
-            body: [.required("synchronized", .boolean)]
+            body: [
+                .required("synchronized", .boolean), .optional("behind", .integer(1...9_007_199_254_740_991)),
+                .optional("confirmed", .code(clockConfirmations)),
+            ]
         ),
         EventType(
             "system.clock_jumped",
             "the clock jumped",
             "时钟跳变",
             streams: [.ledger],
-            body: [.required("microseconds", .integer(-9_007_199_254_740_991...9_007_199_254_740_991))]
+            body: [
+                .required("microseconds", .integer(-9_007_199_254_740_991...9_007_199_254_740_991)),
+                .optional("confirmed", .code(clockConfirmations)),
+            ]
         ),
         EventType(
             "system.build",
@@ -39,7 +47,8 @@ extension EventCatalogue {
             "软件与部署",
             streams: [.ledger],
             body: [
-                .required("version", .token(64)), .optional("digest", .digest), .optional("site", .token(64)),
+                .required("version", .pattern(.version)), .optional("digest", .digest),
+                .optional("site", .pattern(.word(64))),
             ]
         ),
         EventType(
@@ -57,8 +66,8 @@ extension EventCatalogue {
             "恢复为新的实例",
             streams: [.ledger],
             body: [
-                .required("incarnation", .integer(2...1_000_000)), .required("origin", .token(230)),
-                .required("checkpoint_key", .token(400)),
+                .required("incarnation", .integer(2...1_000_000)), .required("origin", .pattern(.origin(230))),
+                .required("checkpoint_key", .pattern(.verificationKey)),
                 .required("reason", .code(Recovery.Reason.allCases.map(\.rawValue))),
                 .required("size", .integer(0...9_007_199_254_740_991)), .required("root", .hash),
                 .optional("lock_size", .integer(1...9_007_199_254_740_991)), .optional("lock_root", .hash),
@@ -78,8 +87,8 @@ extension EventCatalogue {
             "可信时间戳",
             streams: [.ledger],
             body: [
-                .required("size", .index), .required("root", .hash), .required("authority", .token(128)),
-                .required("token", .digest), .required("serial", .token(128)),
+                .required("size", .index), .required("root", .hash), .required("authority", .pattern(.host)),
+                .required("token", .digest), .required("serial", .pattern(.hex(2...40))),
             ]
         ),
         EventType(
@@ -104,7 +113,9 @@ extension EventCatalogue {
             "a witness cosigned a checkpoint",
             "见证人共签",
             streams: [.ledger],
-            body: [.required("size", .index), .required("witness", .token(400)), .required("time", .time)]
+            body: [
+                .required("size", .index), .required("witness", .pattern(.verificationKey)), .required("time", .time),
+            ]
         ),
         EventType(
             "key.created",
@@ -112,8 +123,8 @@ extension EventCatalogue {
             "密钥生成",
             streams: [.ledger],
             body: [
-                .required("key", .id), .required("use", .code(keyUses)), .required("algorithm", .token(32)),
-                .optional("public_key", .token(400)),
+                .required("key", .id), .required("use", .code(keyUses)), .required("algorithm", .code(keyAlgorithms)),
+                .optional("public_key", .pattern(.hex(64...1_200))),
             ]
         ),
         EventType(
@@ -123,7 +134,7 @@ extension EventCatalogue {
             streams: [.ledger],
             body: [
                 .required("key", .id), .required("previous", .id), .required("use", .code(keyUses)),
-                .optional("cross_signature", .token(200)),
+                .optional("cross_signature", .pattern(.hex(128...1_024))),
             ]
         ),
         EventType(
@@ -145,9 +156,13 @@ extension EventCatalogue {
             "a key was destroyed",
             "密钥销毁",
             streams: [.ledger],
-            body: [.required("key", .id), .required("epoch", .integer(0...9_007_199_254_740_991))]
+            body: [.required("key", .id), .required("epoch", .integer(0...1_000_000_000))]
         ),
     ]
 
     private static let keyUses = ["checkpoint", "claims", "objects", "index", "seal", "certificates", "timestamps"]
+    private static let keyAlgorithms = [
+        "ed25519", "p256", "p384", "sm2", "rsa-2048", "rsa-3072", "rsa-4096", "x25519", "aes-256-gcm", "sm4-gcm",
+        "hmac-sha256", "hmac-sm3",
+    ]
 }

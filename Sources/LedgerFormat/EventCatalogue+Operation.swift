@@ -6,7 +6,7 @@ extension EventCatalogue {
             "a member of staff was given a role",
             "授予权限",
             streams: [.staff],
-            body: [.required("role", .token(64)), .required("approver", .id), .optional("until", .time)],
+            body: [.required("role", .code(staffRoles)), .required("approver", .id), .optional("until", .time)],
             claims: [.optional("name", .text(256))]
         ),
         EventType(
@@ -14,7 +14,7 @@ extension EventCatalogue {
             "a member of staff lost a role",
             "撤销权限",
             streams: [.staff],
-            body: [.required("role", .token(64)), .required("granted", .index)]
+            body: [.required("role", .code(staffRoles)), .required("granted", .index)]
         ),
         EventType(
             "staff.access",
@@ -22,7 +22,8 @@ extension EventCatalogue {
             "员工访问",
             streams: [.staff],
             body: [
-                .required("role", .token(64)), .required("operation", .token(64)), .optional("target", .id),
+                .required("role", .code(staffRoles)), .required("operation", .pattern(.word(64))),
+                .optional("target", .id),
                 .optional("approver", .id),
             ],
             claims: [.optional("reason", .text(4_000))]
@@ -32,7 +33,7 @@ extension EventCatalogue {
             "a member of staff was denied an operation",
             "拒绝访问",
             streams: [.staff],
-            body: [.required("operation", .token(64)), .optional("target", .id)]
+            body: [.required("operation", .pattern(.word(64))), .optional("target", .id)]
         ),
         EventType(
             "incident.detected",
@@ -42,7 +43,7 @@ extension EventCatalogue {
             body: [
                 .required("severity", .code(Codes.severities)),
                 .required("kind", .code(["leak", "tampering", "loss", "intrusion", "misuse", "outage"])),
-                .optional("since", .time), .optional("persons", .integer(0...9_007_199_254_740_991)),
+                .optional("since", .time), .optional("persons", .integer(0...2_000_000_000)),
             ],
             claims: [.optional("description", .text(8_000))]
         ),
@@ -59,7 +60,7 @@ extension EventCatalogue {
             "上报安全事件",
             streams: [.incident],
             body: [
-                .required("detected", .index), .required("authority", .token(128)), .required("time", .time),
+                .required("detected", .index), .required("authority", .code(authorities)), .required("time", .time),
                 .required("deadline_hours", .integer(1...720)),
             ],
             claims: [.optional("report_sha256", .digest)]
@@ -84,6 +85,13 @@ extension EventCatalogue {
         ),
     ]
 
+    private static let staffRoles = [
+        "support", "operations", "administration", "development", "security", "data-protection", "legal", "finance",
+        "audit", "issuance", "approval", "management",
+    ]
+    private static let authorities = [
+        "cyberspace", "public-security", "industry", "market", "cryptography", "data-protection", "sector", "other",
+    ]
     private static let containments = [
         "access-blocked", "keys-rotated", "service-isolated", "credentials-reset", "data-recovered", "patched",
     ]
@@ -106,7 +114,7 @@ extension EventCatalogue {
             "会话日志",
             streams: [.session],
             body: [
-                .required("operation", .token(128)), .optional("client_time", .time),
+                .required("operation", .pattern(.word(64))), .optional("client_time", .time),
                 .optional("network", .code(["wifi", "cellular", "wired", "unknown"])),
             ],
             claims: [
@@ -142,7 +150,8 @@ extension EventCatalogue {
             "who keeps the ledger was named",
             "指定承继保管方",
             streams: [.ledger],
-            body: [.required("successor", .token(128))]
+            body: [.required("successor", .id)],
+            claims: successorClaims
         ),
     ]
 }

@@ -168,8 +168,9 @@ extension EventCatalogue {
             streams: [.policy],
             body: [
                 .required("kind", .code(["privacy", "terms", "certificate", "cookie"])),
-                .required("version", .token(32)),
-                .required("language", .token(16)), .required("text_sha256", .digest), .required("effective", .time),
+                .required("version", .pattern(.version)),
+                .required("language", .pattern(.language)), .required("text_sha256", .digest),
+                .required("effective", .time),
                 .optional("previous", .index),
             ]
         ),
@@ -240,7 +241,7 @@ extension EventCatalogue {
             streams: [.purpose],
             body: [
                 .required("basis", .code(Codes.lawfulBases)), .required("categories", .codes(Codes.dataCategories)),
-                .required("retention_class", .token(32)), .required("text_sha256", .digest),
+                .required("retention_class", .pattern(.word(32))), .required("text_sha256", .digest),
                 .required("essential", .boolean), .optional("ground", .code(Codes.collectionGrounds)),
             ]
         ),
@@ -248,7 +249,7 @@ extension EventCatalogue {
 
     private static let consentBody: [Field] = [
         .required("purposes", .codes(Codes.consentPurposes)), .required("categories", .codes(Codes.dataCategories)),
-        .required("text_sha256", .digest), .required("language", .token(16)), .optional("policy", .index),
+        .required("text_sha256", .digest), .required("language", .pattern(.language)), .optional("policy", .index),
         .optional("purpose", .id), .optional("until", .time),
         .optional("intent", .code(["click", "sms-code", "face", "pin", "signature", "paper"])),
     ]

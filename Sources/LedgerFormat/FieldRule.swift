@@ -7,8 +7,8 @@ public enum FieldRule: Sendable, Equatable {
     case code([String])
     /// A list of 1 to 64 different words of a closed list.
     case codes([String])
-    /// A machine word of letters, digits and `. _ : / + @ -`, at most this many bytes.
-    case token(Int)
+    /// Text of a closed pattern.
+    case pattern(TextPattern)
     case integer(ClosedRange<Int64>)
     case boolean
     /// RFC 3339 UTC with six fraction digits.
@@ -35,7 +35,7 @@ public enum FieldRule: Sendable, Equatable {
         switch self {
         case .code(let words): "one of " + words.joined(separator: ", ")
         case .codes(let words): "a list of different words of " + words.joined(separator: ", ")
-        case .token(let bytes): "a word of letters, digits and ._:/+@- of 1 to \(bytes) bytes"
+        case .pattern(let pattern): pattern.summary
         case .integer(let range): "an integer from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: "true or false"
         case .time: "a time such as 2026-01-02T03:04:05.000006Z"
@@ -84,7 +84,7 @@ public enum FieldRule: Sendable, Equatable {
     private func allows(text: Span<UInt8>) -> Bool {
         switch self {
         case .code(let words): words.contains { $0.utf8.isSame(as: text) }
-        case .token(let limit): 1...limit ~= text.count && FieldRule.isToken(text)
+        case .pattern(let pattern): pattern.matches(text)
         case .time: LedgerTime(utf8: text) != nil
         case .id: ID128(digits: text) != nil
         case .digest: Digest(hexDigits: text) != nil
@@ -104,15 +104,5 @@ public enum FieldRule: Sendable, Equatable {
         // The length first, so that no long text is decoded.
         guard text.count == 88 else { return false }
         return Base64.decode(text.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) })?.count == 64
-    }
-
-    private static func isToken(_ text: Span<UInt8>) -> Bool {
-        for position in text.indices {
-            switch text[position] {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2E, 0x5F, 0x3A, 0x2F, 0x2B, 0x40, 0x2D: continue
-            default: return false
-            }
-        }
-        return true
     }
 }

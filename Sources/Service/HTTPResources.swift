@@ -49,7 +49,17 @@ extension LedgerService {
         metrics.gauge("store_map_bytes", "Size the store may reach before its map grows.", gauges.mapBytes)
         metrics.gauge("connections", "Open connections.", connections)
         metrics.gauge("clock_synchronized", "1 if the kernel says so.", gauges.isClockSynchronized ? 1 : 0)
-        metrics.gauge("accepts_appends", "0 while disk or map are full.", ledger.acceptsAppends ? 1 : 0)
+        metrics.gauge("clock_held", "1 while no time is taken from the clock.", gauges.clockHold == nil ? 0 : 1)
+        metrics.gauge(
+            "clock_behind_microseconds",
+            "How far the clock is behind the newest entry.",
+            Int(gauges.clockBehind)
+        )
+        metrics.gauge(
+            "accepts_appends",
+            "0 while disk or map are full or the clock is held.",
+            ledger.acceptsAppends ? 1 : 0
+        )
         return Array(metrics.text.utf8)
     }
 }

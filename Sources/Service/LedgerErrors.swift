@@ -35,6 +35,7 @@ enum LedgerErrors {
         case .notFound(let what): error("NotFound", ["what": .string(what)])
         case .busy: busy
         case .storeFull(let reason): error("StoreFull", ["reason": .string(reason)])
+        case .clockUnconfirmed(let reason): error("ClockUnconfirmed", ["reason": .string(reason)])
         case .stopping: error("Stopping", [:])
         case .erasedClaims(let index): error("ErasedClaims", ["index": .int(Int64(index))])
         }

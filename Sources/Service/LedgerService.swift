@@ -109,6 +109,7 @@ public final class LedgerService: VarlinkService {
         case "ProveConsistency": try proveConsistency(parameters)
         case "Open": try open(parameters, principal)
         case "Status": try status(parameters, principal)
+        case "ConfirmClock": try confirmClock(parameters, principal)
         default: throw VarlinkError.methodNotImplemented("\(LedgerErrors.interface).\(method)")
         }
     }

@@ -14,6 +14,7 @@ enum MethodAccess {
         "Open": [.discloser],
         "Status": everyone,
         "Backup": [.operator],
+        "ConfirmClock": [.operator],
     ]
     private static let resources: [(prefix: String, roles: Set<Role>)] = [
         ("/checkpoint", everyone), ("/tile/", [.reader, .auditor]), ("/metrics", [.operator]),

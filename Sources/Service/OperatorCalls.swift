@@ -14,6 +14,7 @@ extension LedgerService {
         return JSONValue.members([
             "acceptsAppends": .bool(ledger.acceptsAppends), "appended": .int(Int64(counters.appended)),
             "clock": .string(gauges.isClockSynchronized ? "synchronized" : "unsynchronized"),
+            "clockBehind": .int(gauges.clockBehind), "clockHold": gauges.clockHold.map { .string($0) } ?? .null,
             "connections": .int(Int64(connections)), "duplicates": .int(Int64(counters.duplicates)),
             "incarnation": .int(ledger.incarnation), "indexed": .int(Int64(gauges.indexed)),
             "mapBytes": .int(Int64(gauges.mapBytes)), "origin": .string(ledger.origin),
@@ -24,6 +25,13 @@ extension LedgerService {
             "storeBytes": .int(Int64(gauges.storeBytes)), "time": .string(signed.time.description),
             "version": .string(version),
         ]).canonicalBytes
+    }
+
+    func confirmClock(_ bytes: [UInt8], _ principal: Principal) throws -> [UInt8] {
+        _ = try CallParameters(bytes, known: [])
+        let held = ledger.confirmClock()
+        log("\(principal.name) confirmed the clock, which was \(held ? "" : "not ")held")
+        return JSONValue.members(["held": .bool(held)]).canonicalBytes
     }
 
     /// Writes a backup, on a worker, one at a time.

@@ -51,7 +51,7 @@ public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible 
         case "ErasedClaims": 410
         case "TooLarge": 413
         case "MethodNotImplemented": 501
-        case "Busy", "Stopping": 503
+        case "Busy", "Stopping", "ClockUnconfirmed": 503
         case "StoreFull": 507
         default: 500
         }

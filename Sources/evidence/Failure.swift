@@ -79,6 +79,8 @@ struct Failure: Error {
             self.init(.permissionDenied, "you have no role that may call \(text("method"))\(type)")
         case "Busy": self.init(.busy, "the daemon is busy and recorded nothing: try again")
         case "Stopping": self.init(.busy, "the daemon is stopping and recorded nothing: try again")
+        case "ClockUnconfirmed":
+            self.init(.busy, "the daemon takes no time from its clock and recorded nothing: \(text("reason"))")
         case "TooLarge": self.init(.refused, "\(text("what")) is larger than the limit of \(number("limit"))")
         case "StoreFull": self.init(.refused, "the store is full and recorded nothing: \(text("reason"))")
         case "ErasedClaims":
@@ -103,7 +105,7 @@ struct Failure: Error {
         case .keyringMissing: .inputMissing
         case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .damaged, .badKeyring:
             .dataMismatch
-        case .alreadyExists, .noLedger, .inUse, .badOrigin: .refused
+        case .alreadyExists, .noLedger, .inUse, .badOrigin, .badClock: .refused
         }
     }
 

@@ -47,6 +47,7 @@ struct DaemonProcess {
             keyring: keyring,
             settings: configuration.ledgerSettings,
             version: Evidenced.version,
+            notice: { logger.warning("\($0)") },
             fatal: { error in
                 logger.critical("stopping at once, nothing more is acknowledged: \(error)")
                 _exit(DaemonExit.writeFailed)

@@ -13,12 +13,14 @@ from ledger import ORIGIN, require
 from wire import INTERFACE
 
 COMMANDS = ["submit", "deposit", "show", "list", "find", "watch", "prove", "verify", "keys", "status", "backup",
+            "confirm-clock",
             "catalogue", "init", "audit", "recover"]
 #: What each command that asks the daemon is called with here.
 ASKING = {
     "submit": ["--type", "service.read_only", "--actor", "system", "--stream", "ledger/" + "1" * 32],
     "deposit": ["evidenced.conf"], "show": ["0"], "list": [], "find": ["evidenced.conf"], "watch": ["--from", "0"],
     "prove": ["0"], "keys": [], "status": [], "backup": ["backups/x"],
+    "confirm-clock": [],
 }
 
 
@@ -134,6 +136,7 @@ ANSWERS = [
     (error("Busy"), 75, "busy"), (error("Stopping"), 75, "stopping"),
     (error("PermissionDenied", method="Status", type=None), 77, "Status"),
     (error("NotFound", what="entry 7"), 1, "entry 7"), (error("StoreFull", reason="no room"), 1, "no room"),
+    (error("ClockUnconfirmed", reason="it jumped"), 75, "it jumped"),
     (error("TooLarge", what="events", limit=4096), 1, "4096"), (error("ErasedClaims", index=7), 1, "7"),
     (error("RequestConflict", event=1, index=7), 1, "7"), (error("StoreDamaged", index=7, what="x"), 1, "StoreDamaged"),
     (error("InvalidEvent", event=3, field="body.x", rule="must be y"), 1, "body.x must be y"),

@@ -11,7 +11,7 @@ from wire import INTERFACE
 
 STATUSES = {
     "NotFound": 404, "InvalidEvent": 400, "InvalidArgument": 400, "RequestConflict": 409, "PermissionDenied": 403,
-    "Busy": 503, "TooLarge": 413, "StoreFull": 507, "Stopping": 503, "ErasedClaims": 410,
+    "Busy": 503, "TooLarge": 413, "StoreFull": 507, "Stopping": 503, "ClockUnconfirmed": 503, "ErasedClaims": 410,
 }
 
 

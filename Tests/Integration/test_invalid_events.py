@@ -36,6 +36,10 @@ def identified(**body) -> dict:
     return events.event("identity.verified", [SUBJECT], members, {SUBJECT: {"name": "n", "id_number": "i"}})
 
 
+#: What people have been seen to write where a code is asked for. No public field has room for it.
+PERSONAL = ["li.na@example.com", "+8613800000001", "13800000001", "110101199003070000", "zhang-wei/1990-03-07",
+            "Zhang-Wei", "张伟"]
+DEPOSIT = events.deposit()["body"]
 PLAIN = events.closure("1" * 32)
 TABLE = [
     # the event itself
@@ -77,10 +81,14 @@ TABLE = [
     ("codes: twice", consent(purposes=["deposit"] * 2), "body.purposes"),
     ("codes: another word", consent(purposes=["deposit", "fun"]), "body.purposes"),
     ("codes: a string", consent(purposes="deposit"), "body.purposes"),
-    ("token: too long", consent(language="x" * 17), "body.language"),
-    ("token: empty", consent(language=""), "body.language"),
-    ("token: a space", consent(language="zh CN"), "body.language"),
-    ("token: not ASCII", consent(language="中"), "body.language"),
+    ("language: no tag", consent(language="mandarin"), "body.language"),
+    ("language: empty", consent(language=""), "body.language"),
+    ("language: a space", consent(language="zh CN"), "body.language"),
+    ("language: not ASCII", consent(language="中"), "body.language"),
+    *((f"word: {text}", events.access(text), "body.operation") for text in PERSONAL),
+    *((f"media type: {text}", deposit(body=DEPOSIT | {"media_type": text}), "body.media_type") for text in PERSONAL),
+    ("role: a name", events.access() | {"body": {"role": "zhang-wei", "operation": "read"}}, "body.role"),
+    ("word: too long", events.access("x" * 65), "body.operation"),
     ("digest: short", consent(text_sha256="ab"), "body.text_sha256"),
     ("digest: capitals", consent(text_sha256="A" * 64), "body.text_sha256"),
     ("index: negative", closure(request=-1), "body.request"), ("index: a string", closure(request="1"), "body.request"),
@@ -160,7 +168,10 @@ WITHIN = [
     ("a text of 1,024 bytes", deposit({"file_name": "名" * 341 + "x"})),
     ("a value of 8,192 bytes", consent() | {"claims": {SUBJECT: {"shown_text": "x" * 8_000}}}),
     ("the largest integer", deposit({"size": 2**53 - 1})),
-    ("a token of 16 bytes", consent(language="x" * 16)),
+    ("a language with a script and a region", consent(language="zh-Hant-HK")),
+    ("a word of 64 bytes", events.access("x" * 64)), ("a word of parts", events.access("claim.open-2_b")),
+    ("a long media type",
+     deposit(body=DEPOSIT | {"media_type": "application/vnd.ms-excel.sheet.binary.macroEnabled.12"})),
     ("the latest time", identified(expires="9999-12-31T23:59:59.999999Z")),
     ("the first time", identified(expires="1970-01-01T00:00:00.000000Z")),
     ("body and claims null",

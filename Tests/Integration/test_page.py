@@ -674,7 +674,8 @@ def test_every_word_of_the_catalogue_has_its_chinese(browser, good):
         return [...missing];
         """)
     technical = {"sha256", "sm3", "p256", "sm2", "rsa", "ed25519", "p256-sha256", "sm2-sm3", "rsa-sha256",
-                 "aes-256-gcm-chunked", "sm4-ctr-hmac-sm3"}
+                 "aes-256-gcm-chunked", "sm4-ctr-hmac-sm3", "p384", "rsa-2048", "rsa-3072", "rsa-4096", "x25519",
+                 "aes-256-gcm", "sm4-gcm", "hmac-sha256", "hmac-sm3"}
     assert set(missing) <= technical
 
 
@@ -777,3 +778,46 @@ def test_the_page_is_in_step():
         command += ["--catalogue", "-"]
     assert subprocess.run(command, input=lines, text=True).returncode == 0
     assert PAGE.read_text().count('<script type="application/json" id="bundle-data">BUNDLE_DATA</script>\n') == 1
+
+
+# The patterns of public fields (section 6)
+
+VKEY = "example.com/ledger+60db519f+" + "A" * 44
+#: What people have been seen to write where a code is asked for.
+PERSONAL = ["li.na@example.com", "+8613800000001", "13800000001", "138-0000-0001", "110101199003070000", "Zhang-Wei",
+            "zhang-wei/1990-03-07", "Zhang Wei", "\u5f20\u4f1f", "", " ", "a\n", "\n", 1, None, [], {}]
+PATTERNS = {
+    "word 32": (["a", "z" * 32, "contract-10y", "a.b_c-d", "iso27001", "a123456", "a-1"],
+                ["z" * 33, "A", "1a", "-a", "a-", "a--b", "a.-b", "a1234567", "a1b2c3d4e5f6g7", "a:b", "a/b", "a@b"]),
+    "version": (["1", "0.1.0", "2026.05.01", "1.2.3.4", "1.0-rc.1", "1.0-rc1", "10.15.7-beta", "9999.9999", "3-dev"],
+                ["v1", "1.", ".1", "1..2", "12345", "1.2.3.4.5", "9999.9999.9", "1.0-", "1.0-final", "1.0-rc.",
+                 "1.0-rc..1", "1.0-rc.12345", "1-2", "1.0+1", "1.0-RC1"]),
+    "language": (["en", "yue", "zh-CN", "zh-Hans", "zh-Hant-HK", "es-419", "bo-Tibt-CN", "ug-Arab"],
+                 ["e", "engl", "EN", "zh_CN", "zh-cn", "zh-Hans-", "zh-hans", "li-Wang", "zh-CN-Hans", "zh-CHN", "zh-1",
+                  "zh-1234", "zh-Hans-CN-x", "zh--CN", "-CN"]),
+    "country": (["CN", "DE"], ["cn", "C", "CHN", "C1", "C-"]),
+    "currency": (["CNY", "EUR"], ["cny", "CN", "CNYX", "CN1"]),
+    "media": (["application/pdf", "image/svg+xml", "application/vnd.ms-excel.sheet.macroEnabled.12", "video/H263-1998",
+               "application/vnd.iso11783-10+zip", "text/" + "x" * 122, "text/a12345678"],
+              ["pdf", "application/", "/pdf", "Application/pdf", "person/zhang", "text/plain;charset=utf-8",
+               "text/" + "x" * 123, "text/.x", "text/a123456789", "text/x/y", "text/a@b"]),
+    "vkey": ([VKEY, "x" * 230 + "+00000000+" + "A" * 44],
+             [VKEY[:-1], VKEY + "=", VKEY.replace("60db", "60DB"), VKEY.replace(".", "@"), VKEY[18:], "A" * 44,
+              "x" * 231 + "+00000000+" + "A" * 44]),
+    "host": (["tsa.example.com", "a.b", "x-1.example", "12345678.cn", "x" * 63 + ".cn",
+              "x" * 60 + "." + "y" * 63 + ".abc"],
+             ["localhost", "a.", ".a", "a..b", "-a.b", "a-.b", "A.b", "a_b.c", "123456789.cn", "x" * 64 + ".cn",
+              "x" * 61 + "." + "y" * 63 + ".abc"]),
+    "origin 200": (["a", "example.com/ledger", "Example.com:8080/a_b-c", "x" * 200], ["", "x" * 201, "a@b", "a+b", "a b"]),
+    "hex 64 1200": (["0f" * 32, "0f" * 600], ["0f" * 31, "0f" * 601, "0f" * 32 + "0", "0F" * 32, "0g" * 32]),
+}
+
+
+@pytest.mark.parametrize("rule", PATTERNS)
+def test_the_page_keeps_public_fields_to_their_patterns(browser, good, rule):
+    browser.open(good / "index.html")
+    allowed, refused = PATTERNS[rule]
+    judge = "return arguments[1].map(value => keepsRule(arguments[0], value));"
+    assert browser.script(judge, rule, allowed) == [True] * len(allowed)
+    refused = refused + ([] if rule.startswith("origin") else PERSONAL)
+    assert browser.script(judge, rule, refused) == [False] * len(refused)

@@ -24,6 +24,7 @@ METHODS = {
     "Watch": (lambda: {"from": 0}, {"reader", "auditor"}),
     "Status": (dict, EVERYONE),
     "Backup": (None, {"operator"}),
+    "ConfirmClock": (dict, {"operator"}),
 }
 RESOURCES = {
     "/checkpoint": EVERYONE, "/tile/0/000.p/1": {"reader", "auditor"}, "/tile/entries/000.p/1": {"reader", "auditor"},

@@ -35,7 +35,7 @@ enum CatalogueRendering {
         return switch rule {
         case .code(let words): "code: \(list(words))"
         case .codes(let words): "codes: \(list(words))"
-        case .token(let bytes): "token(\(bytes))"
+        case .pattern(let pattern): CatalogueRendering.pattern(pattern)
         case .integer(let range): "integer(\(range.lowerBound)…\(range.upperBound))"
         case .boolean: "boolean"
         case .time: "time"
@@ -47,6 +47,21 @@ enum CatalogueRendering {
         case .hash: "hash"
         case .signature: "signature"
         case .text(let bytes): "text(\(bytes))"
+        }
+    }
+
+    private static func pattern(_ pattern: TextPattern) -> String {
+        switch pattern {
+        case .word(let bytes): "word(\(bytes))"
+        case .version: "version"
+        case .language: "language"
+        case .country: "country"
+        case .currency: "currency"
+        case .mediaType: "media type"
+        case .origin(let bytes): "origin(\(bytes))"
+        case .verificationKey: "vkey"
+        case .host: "host"
+        case .hex(let count): "hex(\(count.lowerBound)…\(count.upperBound))"
         }
     }
 }

@@ -18,7 +18,10 @@ struct RecoveryEntryTests {
         let body: [JSONMember] = [
             JSONMember(name: "incarnation", value: .int(2)),
             JSONMember(name: "origin", value: .string("a.example/l/incarnation/2")),
-            JSONMember(name: "checkpoint_key", value: .string("a.example/l/incarnation/2+00000000+AQ")),
+            JSONMember(
+                name: "checkpoint_key",
+                value: .string("a.example/l/incarnation/2+00000000+" + String(repeating: "AQEB", count: 11))
+            ),
             JSONMember(name: "reason", value: .string(reason)), JSONMember(name: "size", value: .int(5)),
             JSONMember(name: "root", value: .string(RecoveryEntryTests.root)),
         ]

@@ -33,15 +33,10 @@ struct RuleSamples {
                     .string(words[0]), .array([.string("no such word")]), .array([.int(1)]),
                     .array([.string(words[0]), .string(words[0])]),
                 ]
-        case .token(let bytes):
-            allowed = [
-                .string("a"), .string(RuleSamples.repeated("Z", bytes)), .string(String("09._:/+@-Aa".prefix(bytes))),
-            ]
-            refused =
-                RuleSamples.ofEachType + [
-                    .string(""), .string(RuleSamples.repeated("Z", bytes + 1)), .string("é"), .string("a b"),
-                    .string("a\n"), .string("a,"), .string("a\0"),
-                ]
+        case .pattern(let pattern):
+            let samples = PatternSamples(pattern)
+            allowed = samples.allowed.map { .string($0) }
+            refused = RuleSamples.ofEachType + samples.refused.map { .string($0) }
         case .integer(let range):
             allowed = [.int(range.lowerBound), .int(range.upperBound)]
             refused = RuleSamples.ofEachType.filter { $0.int == nil }

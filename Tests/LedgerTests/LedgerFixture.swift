@@ -33,13 +33,18 @@ final class LedgerFixture {
 
     deinit { removeTree(directory) }
 
-    func open(keyring: Keyring? = nil, clock: LedgerClock = LedgerClock()) throws -> Ledger {
+    func open(
+        keyring: Keyring? = nil,
+        clock: LedgerClock = LedgerClock(),
+        notice: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws -> Ledger {
         try Ledger(
             at: locations,
             keyring: keyring ?? self.keyring,
             settings: settings,
-            version: "test",
+            version: "0.0.1",
             clock: clock,
+            notice: notice,
             fatal: { fatalError("the ledger stopped: \($0)") }
         )
     }

@@ -54,7 +54,7 @@ import Testing
 
     @Test func aJumpOfTheClockIsRecordedAndTimeGoesOn() throws {
         let fixture = try LedgerFixture()
-        let wall = Mutex<Int64>(1_800_000_000_000_000)
+        let wall = Mutex<Int64>(LedgerClock().now)
         let steady = Mutex<Int64>(5_000_000)
         let clock = LedgerClock(wall: { wall.withLock { $0 } }, steady: { steady.withLock { $0 } })
         let ledger = try fixture.open(clock: clock)
@@ -72,6 +72,124 @@ import Testing
         wall.withLock { $0 += 1_500_000 }
         let calm = try ledger.submit([Sample.deposit()]).receipts[0]
         #expect(calm.index == after.index + 1)
+        ledger.stop()
+        #expect(try fixture.audit().isClean)
+    }
+
+    @Test func whileATimeIsNotConfirmedAppendsAreRefusedAndReadsGoOn() throws {
+        let fixture = try LedgerFixture()
+        let wall = Mutex<Int64>(LedgerClock().now)
+        let steady = Mutex<Int64>(5_000_000)
+        let lines = Mutex<[String]>([])
+        let clock = LedgerClock(
+            wall: { wall.withLock { $0 } },
+            steady: { steady.withLock { $0 } },
+            synchronized: { false }
+        )
+        let ledger = try fixture.open(clock: clock, notice: { line in lines.withLock { $0.append(line) } })
+        let before = try ledger.submit([Sample.deposit()]).receipts[0]
+        // Ten years ahead.
+        wall.withLock { $0 += 315_360_000_000_000 }
+        let reason = "the clock jumped forward by 315360000 seconds"
+        #expect(throws: LedgerError.clockUnconfirmed(reason: reason)) { try ledger.submit([Sample.deposit()]) }
+        #expect(!ledger.acceptsAppends)
+        #expect(try ledger.gauges().clockHold == reason)
+        #expect(try ledger.entry(at: before.index).index == before.index)
+        // It was one wrong reading: nothing of it stays.
+        wall.withLock { $0 -= 315_360_000_000_000 }
+        let after = try ledger.submit([Sample.deposit()]).receipts[0]
+        #expect(after.index == before.index + 1)
+        #expect(after.time.microseconds - before.time.microseconds < 1_000)
+        #expect(ledger.acceptsAppends)
+        // Confirmed, it is taken, with the jump recorded before anything else, and without anybody's call.
+        wall.withLock { $0 += 315_360_000_000_000 }
+        #expect(throws: LedgerError.clockUnconfirmed(reason: reason)) { try ledger.submit([Sample.deposit()]) }
+        #expect(ledger.confirmClock())
+        for _ in 0..<500 where ledger.checkpoint.size == after.index + 1 { usleep(10_000) }
+        let jump = try Entry(ledger.entry(at: after.index + 1).bytes)
+        #expect(jump.type == "system.clock_jumped" && jump.time.microseconds == wall.withLock { $0 })
+        #expect(jump.body["microseconds"] == .int(315_360_000_000_000))
+        #expect(jump.body["confirmed"] == .string("operator"))
+        #expect(!ledger.confirmClock())
+        ledger.stop()
+        #expect(lines.withLock { $0.count { $0.contains("appends are refused") } } == 2)
+        #expect(try fixture.audit().isClean)
+    }
+
+    @Test func aTimeBeyondTheLastYearIsNeverWritten() throws {
+        let fixture = try LedgerFixture()
+        let wall = Mutex<Int64>(LedgerClock().now)
+        let clock = LedgerClock(wall: { wall.withLock { $0 } }, steady: { 0 }, synchronized: { true })
+        let ledger = try fixture.open(clock: clock)
+        _ = try ledger.submit([Sample.deposit()])
+        wall.withLock { $0 = LedgerTime.maximum.microseconds + 1 }
+        #expect(throws: LedgerError.clockUnconfirmed(reason: "the clock is beyond the year 9999")) {
+            try ledger.submit([Sample.deposit()])
+        }
+        #expect(ledger.confirmClock())
+        #expect(throws: LedgerError.self) { try ledger.submit([Sample.deposit()]) }
+        ledger.stop()
+        #expect(try fixture.audit().isClean)
+        // After an entry of the last microsecond there is none.
+        var state = ChainState()
+        state.time = LedgerTime(microseconds: LedgerTime.maximum.microseconds - 1)
+        #expect(state.nextTime(0) == LedgerTime.maximum)
+        #expect(state.nextTime(LedgerTime.maximum.microseconds + 1) == nil)
+        state.time = LedgerTime.maximum
+        #expect(state.nextTime(0) == nil)
+    }
+
+    @Test func aJumpSeenWhileTheStoreIsFullIsRecordedLater() throws {
+        let fixture = try LedgerFixture()
+        fixture.settings.mapBytes = 1 << 20
+        fixture.settings.maximumMapBytes = 2 << 20
+        let wall = Mutex<Int64>(LedgerClock().now)
+        let clock = LedgerClock(wall: { wall.withLock { $0 } }, steady: { 0 })
+        let ledger = try fixture.open(clock: clock)
+        var isFull = false
+        for _ in 0..<100 where !isFull {
+            do { _ = try ledger.submit((0..<100).map { _ in try Sample.deposit() }) } catch { isFull = true }
+        }
+        #expect(isFull)
+        let size = ledger.checkpoint.size
+        for _ in 0..<2 {
+            wall.withLock { $0 += 60_000_000 }
+            #expect(throws: LedgerError.self) { try ledger.submit((0..<100).map { _ in try Sample.deposit() }) }
+        }
+        // Where there is room for it alone, it is not long in coming.
+        for _ in 0..<500 where ledger.checkpoint.size == size { usleep(10_000) }
+        var jumps: [Int64] = []
+        for index in size..<ledger.checkpoint.size {
+            let entry = try Entry(ledger.entry(at: index).bytes)
+            if entry.type == "system.clock_jumped" { jumps.append(entry.body["microseconds"]?.int ?? 0) }
+        }
+        #expect(jumps.reduce(0, +) == 120_000_000)
+        ledger.stop()
+        #expect(try fixture.audit().isClean)
+    }
+
+    @Test func aClockBehindTheNewestEntryIsSaidAtTheStart() throws {
+        let fixture = try LedgerFixture()
+        let now = LedgerClock().now
+        func appendAnHourAhead() throws -> Receipt {
+            let ledger = try fixture.open(clock: LedgerClock(wall: { now + 3_600_000_000 }, steady: { 0 }))
+            defer { ledger.stop() }
+            return try ledger.submit([Sample.deposit()]).receipts[0]
+        }
+        let last = try appendAnHourAhead()
+        let lines = Mutex<[String]>([])
+        let ledger = try fixture.open(
+            clock: LedgerClock(wall: { now }, steady: { 0 }),
+            notice: { line in lines.withLock { $0.append(line) } }
+        )
+        let next = try ledger.submit([Sample.deposit()]).receipts[0]
+        // The stop's entry, then those of the start: a microsecond apart.
+        #expect(next.time.microseconds == last.time.microseconds + 4)
+        let status = try Entry(ledger.entry(at: next.index - 1).bytes)
+        #expect(status.type == "system.clock_status")
+        #expect(status.body["behind"] == .int(last.time.microseconds + 1 - now))
+        #expect(try ledger.gauges().clockBehind == next.time.microseconds - now)
+        #expect(lines.withLock { $0.count { $0.contains("3600 seconds behind the newest entry") } } == 1)
         ledger.stop()
         #expect(try fixture.audit().isClean)
     }

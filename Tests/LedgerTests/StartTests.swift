@@ -17,7 +17,7 @@ import Testing
             lock: fixture.locations.lock
         )
         let refusal = try fixture.refusal {
-            try Ledger(at: elsewhere, keyring: fixture.keyring, version: "t", fatal: { fatalError("\($0)") })
+            try Ledger(at: elsewhere, keyring: fixture.keyring, version: "0.0.1", fatal: { fatalError("\($0)") })
         }
         #expect(refusal.code == .noLedger)
         #expect(refusal.advice.contains("evidence init"))

@@ -51,7 +51,8 @@ import Varlink
         ("org.example.toy.NotFound", 404), ("org.example.toy.RequestConflict", 409),
         ("org.example.toy.ErasedClaims", 410), ("org.example.toy.TooLarge", 413),
         ("org.varlink.service.MethodNotImplemented", 501), ("org.example.toy.Busy", 503),
-        ("org.example.toy.Stopping", 503), ("org.example.toy.StoreFull", 507),
+        ("org.example.toy.ClockUnconfirmed", 503), ("org.example.toy.Stopping", 503),
+        ("org.example.toy.StoreFull", 507),
         ("org.example.toy.Corrupt", 500), ("org.example.toy.MessageNotFound", 500), ("Busyness", 500), ("", 500),
     ])
     func errorsHaveAStatus(_ name: String, _ status: Int) throws {
