@@ -16,7 +16,8 @@ let package = Package(
         .library(
             name: "EvidencedKit",
             targets: [
-                "Service", "Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink", "LMDB", "Zip",
+                "Service", "Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Paths", "Varlink", "LMDB",
+                "Zip",
             ]
         ),
         // For the fuzz targets: what parses, without the event loops, and what has them.
@@ -41,10 +42,11 @@ let package = Package(
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "JSON", swiftSettings: strict),
         .target(name: "Merkle", swiftSettings: strict),
+        .target(name: "Paths", swiftSettings: strict),
         // Floor 2: safe faces, and everything ledger-format.md describes.
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: strict),
-        .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle"], swiftSettings: strict),
-        .target(name: "Zip", dependencies: ["CZip"], swiftSettings: strict),
+        .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle", "Paths"], swiftSettings: strict),
+        .target(name: "Zip", dependencies: ["CZip", "Paths"], swiftSettings: strict),
         .target(name: "LedgerFormat", dependencies: ["JSON", "Merkle"], swiftSettings: strict),
         // Floor 3: the ledger itself, and the protocol that knows nothing of it.
         .target(
@@ -82,7 +84,7 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "CLinux", "Service", "Ledger", "LedgerFormat", "Varlink",
+                "CLinux", "Service", "Ledger", "LedgerFormat", "Paths", "Varlink",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -90,7 +92,7 @@ let package = Package(
         .executableTarget(
             name: "evidenced",
             dependencies: [
-                "Daemon", "Service", "Ledger", "Merkle", "Varlink",
+                "Daemon", "Service", "Ledger", "Merkle", "Paths", "Varlink",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -99,7 +101,8 @@ let package = Package(
         .executableTarget(
             name: "evidence",
             dependencies: [
-                "Daemon", "Bundle", "Zip", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Varlink",
+                "CLinux", "Daemon", "Bundle", "Zip", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Paths",
+                "Varlink",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -109,11 +112,12 @@ let package = Package(
         .testTarget(name: "JSONTests", dependencies: ["JSON", "SeededRandom"], swiftSettings: strict),
         .testTarget(name: "MerkleTests", dependencies: ["Merkle", "OpenSSL"], swiftSettings: strict),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: strict),
-        .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Merkle"], swiftSettings: strict),
-        .testTarget(name: "ZipTests", dependencies: ["Zip"], swiftSettings: strict),
+        .testTarget(name: "PathsTests", dependencies: ["Paths"], swiftSettings: strict),
+        .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Merkle", "Paths"], swiftSettings: strict),
+        .testTarget(name: "ZipTests", dependencies: ["Zip", "Paths"], swiftSettings: strict),
         .testTarget(
             name: "BundleTests",
-            dependencies: ["Bundle", "Zip", "LedgerFormat", "Merkle", "JSON", "OpenSSL"],
+            dependencies: ["Bundle", "Paths", "Zip", "LedgerFormat", "Merkle", "JSON", "OpenSSL"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -130,7 +134,7 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Daemon", "Service", "Ledger", "LedgerFormat", "Varlink",
+                "Daemon", "Service", "Ledger", "LedgerFormat", "Paths", "Varlink",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

@@ -13,22 +13,27 @@ public struct BundleWriterError: Error, Sendable, CustomStringConvertible {
 
 /// Makes bundles (`ledger-format.md` section 14). The same contents give the same bytes.
 public enum BundleWriter {
-    /// Makes a bundle and verifies it before it gets its name.
+    /// Writes a bundle into a descriptor and verifies what then stands there. What is there after an error is no bundle.
     ///
-    /// - Parameter key: the verification key it is verified with, where one is known.
+    /// - Parameters:
+    ///   - descriptor: open for reading and writing, of a file that can seek and need not have a name; it stays open,
+    ///     and the caller's to sync.
+    ///   - name: what messages call the file.
+    ///   - key: the verification key it is verified with, where one is known.
     /// - Returns: what its verification found; it has passed.
     /// - Throws: `BundleWriterError`, `ZipError`, or what an entry or a key is refused for.
     @discardableResult
-    public static func write(_ contents: BundleContents, to path: String, key: String? = nil) throws -> BundleReport {
-        var report: BundleReport?
-        try ZipWriter.write(try members(of: contents), to: path) { finished in
-            let verified = BundleVerifier.verify(path: finished, key: key)
-            if let failure = verified.checks.first(where: { $0.outcome == .failed }) {
-                throw BundleWriterError("the bundle made does not pass its own verification: \(failure.text())")
-            }
-            report = verified
+    public static func write(
+        _ contents: BundleContents,
+        to descriptor: Int32,
+        name: String,
+        key: String? = nil
+    ) throws -> BundleReport {
+        try ZipWriter.write(try members(of: contents), to: descriptor, name: name)
+        let report = BundleVerifier.verify(path: "/proc/self/fd/\(descriptor)", key: key)
+        if let failure = report.checks.first(where: { $0.outcome == .failed }) {
+            throw BundleWriterError("the bundle made does not pass its own verification: \(failure.text())")
         }
-        guard let report else { throw BundleWriterError("the bundle was not verified") }
         return report
     }
 

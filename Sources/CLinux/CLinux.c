@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
 #include <unistd.h>
@@ -39,4 +40,17 @@ int evidenced_clock_is_synchronized(void) {
     struct timex state = {.modes = 0};
     int result = adjtimex(&state);
     return result >= 0 && result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+}
+
+int evidenced_open_nameless(const char *directory, uint32_t mode) {
+    return open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+}
+
+int evidenced_rename_new(const char *from, const char *to) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    // A file system that can't rename so; one that has no links either refuses.
+    if (link(from, to) != 0) return -1;
+    unlink(from);
+    return 0;
 }

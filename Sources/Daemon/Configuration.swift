@@ -1,6 +1,7 @@
 import Glibc
 public import Ledger
 public import Logging
+public import Paths
 public import Service
 public import Varlink
 
@@ -33,7 +34,7 @@ public struct Configuration: Sendable {
 
     /// What holds for an empty file.
     init(environment: [String: String]) {
-        if let directory = environment["CREDENTIALS_DIRECTORY"], directory.hasPrefix("/") {
+        if let directory = environment["CREDENTIALS_DIRECTORY"], FilePath(directory).isAbsolute {
             keyring = directory + "/" + Configuration.keyringCredential
         }
     }
@@ -44,11 +45,14 @@ public struct Configuration: Sendable {
     /// Reads a configuration file.
     ///
     /// - Parameter environment: The process's environment; `CREDENTIALS_DIRECTORY` moves the default keyring.
-    public static func load(path: String, environment: [String: String]) throws(ConfigurationError) -> Configuration {
+    public static func load(
+        path: FilePath,
+        environment: [String: String]
+    ) throws(ConfigurationError) -> Configuration {
         do throws(ConfigurationError) {
             return try parse(try text(of: path), environment: environment)
         } catch {
-            throw error.inFile(path)
+            throw error.inFile(path.description)
         }
     }
 
@@ -61,8 +65,8 @@ public struct Configuration: Sendable {
         return try parser.parse(text)
     }
 
-    private static func text(of path: String) throws(ConfigurationError) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    private static func text(of path: FilePath) throws(ConfigurationError) -> String {
+        let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw ConfigurationError(rule: String(cString: strerror(errno))) }
         defer { close(descriptor) }
         var bytes: [UInt8] = []

@@ -1,4 +1,5 @@
 public import Merkle
+public import Paths
 
 #if canImport(Glibc)
     import Glibc
@@ -13,11 +14,15 @@ public struct FileDigests: Sendable {
 
     /// Reads the file at `path`, telling `progress` after each block how many bytes were read.
     ///
-    /// - Throws: `FileError` with the system's errno.
-    public init(path: String, progress: (Int64) -> Void = { _ in }) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError(path: path, errno: errno) }
+    /// A file that was written to meanwhile is refused: the digest would be of bytes that never stood in it together.
+    /// That it was is seen in its size and in its times of modification and change, which every write sets.
+    ///
+    /// - Throws: `FileError` with the system's errno, or `.changed`.
+    public init(path: FilePath, progress: (Int64) -> Void = { _ in }) throws {
+        let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw FileError(path: path, cause: .system(errno)) }
         defer { close(descriptor) }
+        let before = try FileState(descriptor, path)
         let sha256 = RunningDigest.sha256()
         let sm3 = RunningDigest.sm3()
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
@@ -26,7 +31,7 @@ public struct FileDigests: Sendable {
             let count = read(descriptor, &buffer, buffer.count)
             if count < 0 {
                 if errno == EINTR { continue }
-                throw FileError(path: path, errno: errno)
+                throw FileError(path: path, cause: .system(errno))
             }
             if count == 0 { break }
             buffer.withUnsafeBytes {
@@ -37,16 +42,49 @@ public struct FileDigests: Sendable {
             size += Int64(count)
             progress(size)
         }
+        guard try FileState(descriptor, path) == before, before.size.map({ $0 == size }) ?? true else {
+            throw FileError(path: path, cause: .changed)
+        }
         self.sha256 = sha256.finish()
         self.sm3 = sm3.finish()
         self.size = size
     }
 }
 
+/// What tells that a file was written to.
+private struct FileState: Equatable {
+    /// Bytes of a regular file; nil for what has no size of its own, such as a pipe.
+    let size: Int64?
+    private let times: [Int]
+
+    init(_ descriptor: Int32, _ path: FilePath) throws {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError(path: path, cause: .system(errno)) }
+        let isRegular = status.st_mode & S_IFMT == S_IFREG
+        size = isRegular ? Int64(status.st_size) : nil
+        times =
+            isRegular
+            ? [status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec] : []
+    }
+}
+
 /// A file that could not be read.
 public struct FileError: Error, Sendable, CustomStringConvertible {
-    public let path: String
-    public let errno: Int32
+    /// Why not.
+    public enum Cause: Equatable, Sendable {
+        /// A system call failed with this errno.
+        case system(Int32)
+        /// It was written to while it was read.
+        case changed
+    }
 
-    public var description: String { "\(path): \(String(cString: strerror(errno)))" }
+    public let path: FilePath
+    public let cause: Cause
+
+    public var description: String {
+        switch cause {
+        case .system(let code): "\(path): \(String(cString: strerror(code)))"
+        case .changed: "\(path): was written to while it was read"
+        }
+    }
 }

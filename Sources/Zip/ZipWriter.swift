@@ -1,51 +1,36 @@
 import CZip
 import Glibc
+public import Paths
 
 /// What becomes a member.
 public enum ZipContent: Sendable {
     case bytes([UInt8])
     /// The content of a file, which must not change while the archive is written.
-    case file(path: String)
+    case file(path: FilePath)
 }
 
 /// Writes archives of the one form `ledger-format.md` section 14 allows: members stored, in byte order of their names,
 /// of 1980-01-01 and mode 0644. The same members give the same bytes.
 public enum ZipWriter {
-    /// Writes an archive beside `path`, syncs it, hands it to `check`, and renames it into place: it is there as a whole
-    /// or not at all.
+    /// Writes an archive into a descriptor, from its beginning. What stands there after an error is no archive.
     ///
-    /// - Parameter check: gets the path of the finished archive. What it throws leaves nothing behind.
-    /// - Throws: `ZipError`, or what `check` throws.
-    public static func write(
-        _ members: [String: ZipContent],
-        to path: String,
-        check: (_ finished: String) throws -> Void = { _ in }
-    ) throws {
+    /// - Parameters:
+    ///   - descriptor: open for writing, of a file that can seek; it stays open, and the caller's to sync.
+    ///   - name: what messages call the file.
+    /// - Throws: `ZipError`.
+    public static func write(_ members: [String: ZipContent], to descriptor: Int32, name: String) throws {
         guard members.count <= ZipLayout.maximumMembers else { throw ZipError(.tooLarge) }
-        let draft = "\(path).\(getpid()).part"
-        unlink(draft)
-        do {
-            try build(members, at: draft)
-            try sync(draft)
-            try check(draft)
-            guard rename(draft, path) == 0 else { throw ZipError(system: path) }
-        } catch {
-            unlink(draft)
-            throw error
-        }
-        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        try sync(parent, O_DIRECTORY)
-    }
-
-    private static func build(_ members: [String: ZipContent], at path: String) throws {
-        var code: Int32 = 0
-        guard let archive = zip_open(path, ZIP_CREATE | ZIP_EXCL, &code) else {
-            throw ZipError(.system, detail: "\(path): \(ZipError.words(code))")
+        guard !members.isEmpty else { throw ZipError(.notAnArchive, detail: "there are no members") }
+        if let bad = members.keys.first(where: { !ZipMember.isName($0.utf8) }) { throw ZipError(.name, member: bad) }
+        let sink = try ZipSink.source(descriptor: descriptor)
+        var error = zip_error_t()
+        guard let archive = zip_open_from_source(sink, ZIP_CREATE | ZIP_TRUNCATE, &error) else {
+            defer { zip_source_free(sink) }
+            throw ZipError(.system, detail: "\(name): \(String(cString: zip_error_strerror(&error)))")
         }
         var bytes = UInt64(ZipLayout.endBytes)
         do {
             for name in members.keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-                guard ZipMember.isName(name.utf8) else { throw ZipError(.name, member: name) }
                 guard let content = members[name] else { continue }
                 bytes += UInt64(ZipLayout.localBytes + ZipLayout.centralBytes + 2 * name.utf8.count)
                 bytes += try add(content, name: name, to: archive)
@@ -58,10 +43,8 @@ public enum ZipWriter {
         guard zip_close(archive) == 0 else {
             let message = String(cString: zip_error_strerror(zip_get_error(archive)))
             zip_discard(archive)
-            throw ZipError(.system, detail: "\(path): \(message)")
+            throw ZipError(.system, detail: "\(name): \(message)")
         }
-        // libzip writes no file for an archive without members.
-        guard access(path, F_OK) == 0 else { throw ZipError(.notAnArchive, detail: "there are no members") }
     }
 
     /// Adds one member and gives its size.
@@ -80,9 +63,9 @@ public enum ZipWriter {
             source = zip_source_buffer(archive, copy, UInt64(bytes.count), 1)
         case .file(let path):
             var status = stat()
-            guard stat(path, &status) == 0 else { throw ZipError(system: path) }
+            guard path.withCString({ stat($0, &status) }) == 0 else { throw ZipError(system: path.description) }
             size = UInt64(clamping: status.st_size)
-            source = zip_source_file(archive, path, 0, Int64(status.st_size))
+            source = path.withCString { zip_source_file(archive, $0, 0, Int64(status.st_size)) }
         }
         guard let source else { throw failure() }
         let index = zip_file_add(archive, name, source, 0)
@@ -101,12 +84,5 @@ public enum ZipWriter {
             ) == 0
         else { throw failure() }
         return size
-    }
-
-    private static func sync(_ path: String, _ flags: Int32 = 0) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | flags)
-        guard descriptor >= 0 else { throw ZipError(system: path) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw ZipError(system: path) }
     }
 }

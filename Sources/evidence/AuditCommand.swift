@@ -3,6 +3,7 @@ import Glibc
 import JSON
 import Ledger
 import Merkle
+import Paths
 
 /// `evidence audit`
 struct AuditCommand: ParsableCommand {
@@ -36,7 +37,7 @@ struct AuditCommand: ParsableCommand {
         let (locations, path) = try local.resolve()
         // Told apart from a store that isn't there.
         if access(locations.store, R_OK | X_OK) != 0, errno == EACCES {
-            throw Failure(path: locations.store, errno: EACCES)
+            throw Failure(path: FilePath(locations.store), errno: EACCES)
         }
         let keyring = try loadKeyring(path)
         var bar = ProgressBar("auditing")

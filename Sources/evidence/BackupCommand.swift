@@ -1,5 +1,6 @@
 import ArgumentParser
 import JSON
+import Paths
 
 /// `evidence backup`
 struct BackupCommand: ParsableCommand {
@@ -20,20 +21,25 @@ struct BackupCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("The directory.", valueName: "dir"), completion: .directory)
-    var directory: String
+    var directory: FilePath
 
     @OptionGroup var socket: SocketOptions
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let path = try LocalFile.absolute(directory)
+        let absolute = try LocalFile.absolute(directory)
+        guard let path = absolute.text else {
+            throw Failure(.usage, "\(absolute): the daemon takes paths in UTF-8 only")
+        }
         // A store of many gigabytes takes as long as the disk needs.
         let reply = try socket.connect(timeoutSeconds: 0).call("Backup", ["directory": .string(path)])
         if output.json {
             Terminal.print(json: reply)
         } else {
             let (size, bytes) = (try reply.number("size"), try reply.number("bytes"))
-            print("\(size) entries, \(bytes) bytes, root \(try reply.text("root")), written to \(path)")
+            print(
+                "\(size) entries, \(bytes) bytes, root \(try reply.text("root")), written to \(Terminal.printable(path))"
+            )
         }
     }
 }

@@ -4,6 +4,7 @@ import JSON
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Paths
 
 /// `evidence bundle`
 struct BundleCommand: ParsableCommand {
@@ -20,6 +21,9 @@ struct BundleCommand: ParsableCommand {
             Personal values stay sealed unless --open names them, which takes the role that may open claims. An \
             original gets in under a number, not under its name; the claim that holds its SHA-256 is opened.
 
+            A file that exists is replaced with --force only, one that goes into the bundle never. A pipe or a device \
+            is written to once the bundle is verified; - is standard output.
+
             EXAMPLES
               evidence bundle --stream contract/0190b4c1d2e3f4a5b6c7d8e9f0a1b2c3 -o case.zip
               evidence bundle --file contract.pdf --open file_name,size -o case.zip
@@ -32,19 +36,24 @@ struct BundleCommand: ParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("All entries of these streams.", valueName: "kind/id")
+        help: ArgumentHelp("All entries of these streams.", valueName: "kind/id"),
+        transform: Arguments.text
     )
     var stream: [String] = []
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("These entries.", valueName: "index"))
-    var index: [UInt32] = []
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("These entries.", valueName: "index"),
+        transform: Arguments.number
+    )
+    var index: [UInt64] = []
 
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp("The entries that record these files, and the files themselves.", valueName: "file"),
         completion: .file()
     )
-    var file: [String] = []
+    var file: [FilePath] = []
 
     @Option(help: ArgumentHelp("Entries from this time on.", valueName: "time"))
     var since: Moment?
@@ -52,7 +61,10 @@ struct BundleCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Entries before this time.", valueName: "time"))
     var until: Moment?
 
-    @Option(help: ArgumentHelp("Disclose these claims: names with commas between, or all.", valueName: "names"))
+    @Option(
+        help: ArgumentHelp("Disclose these claims: names with commas between, or all.", valueName: "names"),
+        transform: Arguments.text
+    )
     var open: String?
 
     @Option(
@@ -60,7 +72,7 @@ struct BundleCommand: ParsableCommand {
         help: ArgumentHelp("Add these files, which selected entries record.", valueName: "file"),
         completion: .file()
     )
-    var original: [String] = []
+    var original: [FilePath] = []
 
     @Flag(help: "Leave the files of --file out.")
     var withoutOriginal = false
@@ -71,19 +83,22 @@ struct BundleCommand: ParsableCommand {
         help: ArgumentHelp("Prove that the ledger only grew since these older checkpoints.", valueName: "note"),
         completion: .file()
     )
-    var checkpoints: [String] = []
+    var checkpoints: [FilePath] = []
 
     @Option(
         help: ArgumentHelp("The verification key the ledger must have, or a file that holds it.", valueName: "vkey")
     )
-    var key: String?
+    var key: FilePath?
 
     @Option(
         name: [.short, .long],
         help: ArgumentHelp("Write the bundle here.", valueName: "file"),
         completion: .file()
     )
-    var output: String
+    var output: FilePath
+
+    @Flag(help: "Replace a file that exists.")
+    var force = false
 
     @OptionGroup var socket: SocketOptions
     @OptionGroup var form: OutputOptions
@@ -99,7 +114,10 @@ struct BundleCommand: ParsableCommand {
         for text in stream where StreamID(text) == nil {
             throw ValidationError("--stream must be kind/ID with 32 lower-case hex digits.")
         }
-        for name in names ?? [] where !EventCatalogue.all.contains(where: { $0.claims.contains { $0.name == name } }) {
+        for name in names ?? []
+        where !EventCatalogue.all.contains(where: { type in
+            type.claims.contains { $0.name.utf8.elementsEqual(name.utf8) }
+        }) {
             throw ValidationError("--open names a claim that no type of event has: \(name)")
         }
     }
@@ -107,11 +125,19 @@ struct BundleCommand: ParsableCommand {
     /// The claims to open; nil for all.
     private var names: [String]? {
         guard let open else { return [] }
-        return open == "all" ? nil : open.split(separator: ",").map(String.init)
+        return open.utf8.elementsEqual("all".utf8) ? nil : Arguments.names(open)
     }
 
     func run() throws {
         let trusted = try key.map(VerifyCommand.verificationKey)
+        let target = try OutputFile(
+            output,
+            force: force,
+            inputs: file + original + checkpoints + (key.map { [$0] } ?? [])
+        )
+        guard !form.json || !target.isStandardOutput else {
+            throw Failure(.usage, "--json and --output both go to standard output")
+        }
         var gathering = try BundleGathering(connection: socket.connect())
         try gathering.establishKeys()
         for text in stream { try gathering.select(stream: text) }
@@ -125,11 +151,17 @@ struct BundleCommand: ParsableCommand {
         for path in checkpoints { try gathering.add(checkpoint: path) }
         let contents = gathering.contents
         do {
-            try BundleWriter.write(contents, to: output, key: trusted)
+            try BundleWriter.write(contents, to: try target.descriptor, name: output.description, key: trusted)
         } catch let error as BundleWriterError {
             throw Failure(.refused, error.description)
         }
-        report(gathering, sha256: try FileDigests(path: output).sha256.hex)
+        let sha256 = try FileDigests(path: FilePath(Draft.path(of: try target.descriptor))).sha256.hex
+        try target.finish()
+        if target.isStandardOutput {
+            Terminal.remark("the bundle's SHA-256 is \(sha256)")
+        } else {
+            report(gathering, sha256: sha256)
+        }
     }
 
     private func report(_ gathering: BundleGathering, sha256: String) {
@@ -141,7 +173,7 @@ struct BundleCommand: ParsableCommand {
                     "consistency": .int(Int64(contents.consistency.count)),
                     "disclosed": .object(disclosed.map { JSONMember(name: $0.name, value: .int(Int64($0.count))) }),
                     "entries": .int(Int64(contents.items.count)), "erased": .int(Int64(gathering.erased)),
-                    "file": .string(output), "origin": .string(gathering.checkpoint.origin),
+                    "file": .string(output.description), "origin": .string(gathering.checkpoint.origin),
                     "originals": .int(Int64(contents.originals.count)),
                     "selected": .int(Int64(gathering.selected.count)), "sha256": .string(sha256),
                     "size": .int(Int64(gathering.checkpoint.size)), "withheld": .int(Int64(gathering.withheld)),
@@ -152,7 +184,7 @@ struct BundleCommand: ParsableCommand {
         let total = disclosed.reduce(0) { $0 + $1.count }
         let names = disclosed.map { "\($0.name) \($0.count)" }.joined(separator: ", ")
         var table = Table()
-        table.add(["bundle", output])
+        table.add(["bundle", output.description])
         table.add(["sha256", sha256])
         table.add(["entries", "\(gathering.selected.count) selected, \(contents.items.count) in the bundle"])
         table.add(["checkpoint", "\(gathering.checkpoint.origin), \(gathering.checkpoint.size) entries"])

@@ -4,6 +4,7 @@ import Ledger
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Paths
 import Varlink
 import Zip
 
@@ -17,7 +18,7 @@ struct BundleGathering {
     private var paths: [UInt64: [Digest]] = [:]
     private var openings: [UInt64: [Opening]] = [:]
     private var consistency: [UInt64: ConsistencyText] = [:]
-    private var originals: [(index: UInt64, path: String, sha256: String)] = []
+    private var originals: [(index: UInt64, path: FilePath, sha256: String)] = []
     private var selection: [Selection] = []
     private var streams: [StreamID] = []
     /// What was asked for, as against the entries that establish the key.
@@ -66,7 +67,7 @@ struct BundleGathering {
         }
     }
 
-    mutating func select(file path: String) throws {
+    mutating func select(file path: FilePath) throws {
         let found = try recorded(sha256: digest(of: path).sha256.hex)
         guard !found.isEmpty else { throw Failure(.refused, "\(path) is not recorded") }
         for entry in found { add(entry, isSelected: true) }
@@ -115,7 +116,7 @@ struct BundleGathering {
         try connection.entries(recording: sha256).filter { $0.entry.index < checkpoint.size }
     }
 
-    private func digest(of path: String) throws -> FileDigests {
+    private func digest(of path: FilePath) throws -> FileDigests {
         let total = try LocalFile.size(path)
         var bar = ProgressBar("hashing")
         defer { bar.clear() }
@@ -125,11 +126,12 @@ struct BundleGathering {
     // MARK: What goes with them
 
     /// Adds a file to the first of the selected entries that records it.
-    mutating func add(original path: String) throws {
+    mutating func add(original path: FilePath) throws {
         let sha256 = try digest(of: path).sha256.hex
-        guard !originals.contains(where: { $0.sha256 == sha256 }) else { return }
+        guard !originals.contains(where: { $0.sha256.utf8.elementsEqual(sha256.utf8) }) else { return }
         let recording = try recorded(sha256: sha256).map(\.entry).filter { entry in
-            selected.contains(entry.index) && entry.claims.contains { $0.claims.contains { $0.name == "sha256" } }
+            selected.contains(entry.index)
+                && entry.claims.contains { $0.claims.contains { $0.name.utf8.elementsEqual("sha256".utf8) } }
         }
         guard let index = recording.map(\.index).min() else {
             throw Failure(.refused, "\(path) is not recorded by any selected entry")
@@ -143,7 +145,8 @@ struct BundleGathering {
         let asked = selected.sorted().compactMap { index -> (index: UInt64, names: [String])? in
             let known = entries[index]?.entry.claims.flatMap { $0.claims.map(\.name) } ?? []
             let wanted = known.filter { name in
-                names?.contains(name) ?? true || name == "sha256" && recording.contains(index)
+                names?.contains { $0.utf8.elementsEqual(name.utf8) } ?? true
+                    || name.utf8.elementsEqual("sha256".utf8) && recording.contains(index)
             }
             return wanted.isEmpty ? nil : (index, wanted)
         }
@@ -158,7 +161,8 @@ struct BundleGathering {
             bar.update(done: UInt64(position), total: UInt64(asked.count))
             let index = asked[position].index
             guard case .success(let answer) = reply else {
-                guard case .failure(let error) = reply, error.name.hasSuffix(".ErasedClaims") else {
+                guard case .failure(let error) = reply, error.name.utf8.suffix(13).elementsEqual(".ErasedClaims".utf8)
+                else {
                     _ = try reply.get()
                     return
                 }
@@ -196,7 +200,7 @@ struct BundleGathering {
     }
 
     /// An older checkpoint somebody kept.
-    mutating func add(checkpoint path: String) throws {
+    mutating func add(checkpoint path: FilePath) throws {
         try add(older: String(decoding: try LocalFile.read(path), as: UTF8.self))
     }
 
@@ -239,7 +243,7 @@ struct BundleGathering {
             originals: originals.map { original in
                 BundleContents.Original(
                     index: original.index,
-                    fileName: LocalFile.name(original.path),
+                    fileName: FilePath.describe(original.path.name),
                     content: .file(path: original.path)
                 )
             },
@@ -252,7 +256,9 @@ struct BundleGathering {
     /// How many claims of each name are disclosed.
     var disclosed: [(name: String, count: Int)] {
         let names = openings.values.joined().map(\.name)
-        return Dictionary(grouping: names) { $0 }.map { ($0.key, $0.value.count) }.sorted { $0.0 < $1.0 }
+        return Dictionary(grouping: names) { $0 }.map { ($0.key, $0.value.count) }.sorted {
+            $0.0.utf8.lexicographicallyPrecedes($1.0.utf8)
+        }
     }
 
     /// How many claims of the entries stay sealed.

@@ -2,21 +2,22 @@ import ArgumentParser
 import Bundle
 import JSON
 import LedgerFormat
+import Paths
 
 /// The part of `evidence verify` that checks bundles.
 enum BundleVerification {
     /// Whether a file is a bundle rather than a proof: by its first bytes, or, where it can't be one, by its name.
-    static func isBundle(_ path: String) throws -> Bool {
-        try path.hasSuffix(".zip") || LocalFile.beginning(path, count: 2) == Array("PK".utf8)
+    static func isBundle(_ path: FilePath) throws -> Bool {
+        try path.bytes.suffix(4).elementsEqual(".zip".utf8) || LocalFile.beginning(path, count: 2) == Array("PK".utf8)
     }
 
     /// Verifies a bundle and prints every check.
     ///
     /// - Throws: `ExitCode` where one failed.
-    static func run(path: String, key: String?, chinese: Bool, json: Bool) throws {
+    static func run(path: FilePath, key: String?, chinese: Bool, json: Bool) throws {
         // A file that isn't there is no bundle that failed.
         _ = try LocalFile.size(path)
-        let report = BundleVerifier.verify(path: path, key: key)
+        let report = BundleVerifier.verify(path: path.text ?? "", key: key)
         if json { Terminal.print(json: self.json(report)) } else { print(report, chinese: chinese) }
         if !report.hasPassed { throw ExitCode(ExitStatus.refused.rawValue) }
     }

@@ -21,17 +21,21 @@ struct CatalogueCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("A type, or a domain such as consent.", valueName: "type"))
+    @Argument(help: ArgumentHelp("A type, or a domain such as consent.", valueName: "type"), transform: Arguments.text)
     var type: String?
 
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let types = EventCatalogue.all.filter { each in type.map { $0 == each.name || $0 == each.domain } ?? true }
+        let types = EventCatalogue.all.filter { each in
+            type.map { name in
+                [each.name, each.domain].contains { $0.utf8.elementsEqual(name.utf8) }
+            } ?? true
+        }
         guard let first = types.first else { throw Failure(.refused, "the catalogue has no such type") }
         if output.json {
             for type in types { Terminal.print(json: CatalogueCommand.json(type)) }
-        } else if types.count == 1, first.name == type {
+        } else if types.count == 1, let type, first.name.utf8.elementsEqual(type.utf8) {
             CatalogueCommand.print(first)
         } else {
             var table = Table(header: ["TYPE", "MEANING"])

@@ -2,6 +2,7 @@ import ArgumentParser
 import Daemon
 import Glibc
 import Ledger
+import Paths
 import Varlink
 
 /// Where the daemon is. Part of every command that asks it.
@@ -12,7 +13,8 @@ struct SocketOptions: ParsableArguments {
             discussion: "Default: $EVIDENCED_SOCKET, else /run/evidenced/evidenced.sock.",
             valueName: "path"
         ),
-        completion: .file()
+        completion: .file(),
+        transform: Arguments.text
     )
     var socket: String?
 
@@ -45,18 +47,33 @@ struct LocalOptions: ParsableArguments {
         ),
         completion: .file()
     )
-    var config: String?
+    var config: FilePath?
 
-    @Option(help: ArgumentHelp("The store, instead of the configured one.", valueName: "dir"), completion: .directory)
+    @Option(
+        help: ArgumentHelp("The store, instead of the configured one.", valueName: "dir"),
+        completion: .directory,
+        transform: Arguments.text
+    )
     var store: String?
 
-    @Option(help: ArgumentHelp("The index, instead of the configured one.", valueName: "dir"), completion: .directory)
+    @Option(
+        help: ArgumentHelp("The index, instead of the configured one.", valueName: "dir"),
+        completion: .directory,
+        transform: Arguments.text
+    )
     var index: String?
 
-    @Option(help: ArgumentHelp("The checkpoint lock, instead of the configured one.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The checkpoint lock, instead of the configured one.", valueName: "file"),
+        transform: Arguments.text
+    )
     var lock: String?
 
-    @Option(help: ArgumentHelp("The keyring, instead of the configured one.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("The keyring, instead of the configured one.", valueName: "file"),
+        completion: .file(),
+        transform: Arguments.text
+    )
     var keyring: String?
 
     /// The files to work on: the configured ones, but for those named on the command line.
@@ -64,10 +81,10 @@ struct LocalOptions: ParsableArguments {
         let environment = ["CREDENTIALS_DIRECTORY"].reduce(into: [String: String]()) { values, name in
             values[name] = Environment.value(name)
         }
-        let standard = "/etc/evidenced/evidenced.conf"
+        let standard = FilePath("/etc/evidenced/evidenced.conf")
         let configuration: Configuration
-        if let path = config ?? (access(standard, F_OK) == 0 ? standard : nil) {
-            guard access(path, R_OK) == 0 else { throw Failure(path: path, errno: errno) }
+        if let path = config ?? (LocalFile.exists(standard) ? standard : nil) {
+            guard path.withCString({ access($0, R_OK) }) == 0 else { throw Failure(path: path, errno: errno) }
             do {
                 configuration = try Configuration.load(path: path, environment: environment)
             } catch {
@@ -91,5 +108,11 @@ enum Environment {
     static func value(_ name: String) -> String? {
         guard let value = getenv(name), value.pointee != 0 else { return nil }
         return String(cString: value)
+    }
+
+    /// The variable's value as a path; nil where it is unset or empty.
+    static func path(_ name: String) -> FilePath? {
+        guard let value = getenv(name), value.pointee != 0 else { return nil }
+        return FilePath(bytes: UnsafeRawBufferPointer(start: value, count: strlen(value)))
     }
 }

@@ -5,12 +5,19 @@ import OpenSSL
 import Varlink
 
 /// A connection to the daemon that speaks `org.evidenced.Ledger`.
-struct Connection {
-    private let client: VarlinkClient
+final class Connection {
+    private let path: String
+    private let timeoutSeconds: Int
+    private var client: VarlinkClient
 
     init(path: String, timeoutSeconds: Int) throws {
+        self.path = path
+        self.timeoutSeconds = timeoutSeconds
         client = try VarlinkClient(path: path, timeoutSeconds: timeoutSeconds)
     }
+
+    /// Connects anew, where the connection was lost.
+    func reopen() throws { client = try VarlinkClient(path: path, timeoutSeconds: timeoutSeconds) }
 
     /// Calls a method; parameters that are nil are left out.
     func call(_ method: String, _ parameters: KeyValuePairs<String, JSONValue?> = [:]) throws -> JSONValue {
@@ -86,7 +93,7 @@ struct RecordedEntry {
         let bytes = Array(text.utf8)
         var hasher = SHA256Hasher()
         leaf = hasher.leaf(bytes)
-        guard leaf.base64 == (try value.text("leaf")) else {
+        guard leaf.base64.utf8.elementsEqual(try value.text("leaf").utf8) else {
             throw Failure(.refused, "the daemon's leaf hash is not that of the entry it sent")
         }
         do {

@@ -3,6 +3,7 @@ import JSON
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Paths
 
 /// `evidence deposit`
 struct DepositCommand: ParsableCommand {
@@ -15,8 +16,17 @@ struct DepositCommand: ParsableCommand {
             erasing the object's claims leaves every proof valid. The file itself stays where it is; the ledger \
             doesn't keep a copy.
 
+            A file that is written to meanwhile is refused, and so is one whose name is not UTF-8 text: a claim is \
+            text, and a name in another encoding can't be told from its bytes. Say it with --file-name, or leave it \
+            out with --without-file-name. Nothing is recorded then of the other files either.
+
             Prints index, object and digests of each. With --proof-dir each file gets FILE.tlog-proof and \
-            FILE.entry.json, which evidence verify checks without the daemon.
+            FILE.entry.json, which evidence verify checks without the daemon; a name too long for that is cut. A \
+            proof that can't be written doesn't stop the rest: what is recorded is printed, the proof is named, and \
+            the command exits with 74.
+
+            A call whose answer is lost is made again without recording twice. Where it stays lost, the command says \
+            with which --request to run it again, with the same files in the same order.
 
             EXAMPLES
               evidence deposit contract.pdf
@@ -27,22 +37,46 @@ struct DepositCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("The documents.", valueName: "file"), completion: .file())
-    var files: [String]
+    var files: [FilePath]
 
-    @Option(help: ArgumentHelp("Whose documents they are: 32 hex digits. Default: a new id.", valueName: "id"))
+    @Option(
+        help: ArgumentHelp("Whose documents they are: 32 hex digits. Default: a new id.", valueName: "id"),
+        transform: Arguments.text
+    )
     var subject: String?
 
-    @Option(help: ArgumentHelp("The media type, instead of the one the file's ending stands for.", valueName: "type"))
+    @Option(
+        help: ArgumentHelp("The media type, instead of the one the file's ending stands for.", valueName: "type"),
+        transform: Arguments.text
+    )
     var mediaType: String?
 
-    @Option(help: ArgumentHelp("What it is recorded for: deposit or contract.", valueName: "word"))
+    @Option(
+        help: ArgumentHelp("What it is recorded for: deposit or contract.", valueName: "word"),
+        transform: Arguments.text
+    )
     var product = "deposit"
+
+    @Option(
+        help: ArgumentHelp("What the one file is called, instead of its own name.", valueName: "name"),
+        transform: Arguments.text
+    )
+    var fileName: String?
+
+    @Flag(help: "Record no file names.")
+    var withoutFileName = false
+
+    @Option(
+        help: ArgumentHelp("The request key of an earlier run, to go on with.", valueName: "uuid"),
+        transform: Arguments.text
+    )
+    var request: String?
 
     @Option(
         help: ArgumentHelp("Write FILE.tlog-proof and FILE.entry.json into this directory.", valueName: "dir"),
         completion: .directory
     )
-    var proofDir: String?
+    var proofDir: FilePath?
 
     @OptionGroup var socket: SocketOptions
     @OptionGroup var output: OutputOptions
@@ -51,31 +85,48 @@ struct DepositCommand: ParsableCommand {
         if let subject, ID128(subject) == nil {
             throw ValidationError("--subject must be 32 lower-case hex digits.")
         }
+        if let request, RequestKey(request) == nil { throw ValidationError("--request must be a lower-case UUID.") }
+        if fileName != nil, files.count != 1 || withoutFileName {
+            throw ValidationError("--file-name goes with one file, and not with --without-file-name.")
+        }
     }
 
     func run() throws {
+        let names = try files.map(recordedName)
         let documents = try hash()
-        if let proofDir { try LocalFile.makeDirectory(proofDir) }
-        let connection = try socket.connect()
-        // One id more for the subject, where none was given.
-        var ids = try freshIDs(documents.count + (subject == nil ? 1 : 0), connection)
-        let subject = subject ?? ids.removeLast()
-        let objects = ids
-        let events = zip(documents, objects).map { event($0, object: $1, subject: subject) }
+        let series = RequestSeries(key: request.flatMap { RequestKey($0) })
+        let subject = subject ?? series.id("subject")
+        let objects = documents.indices.map { series.id("object", $0) }
+        let events = documents.indices.map { position in
+            event(documents[position], name: names[position], object: objects[position], subject: subject)
+        }
+        let directory = try proofDir.map { try ProofDirectory($0, proofs: documents.count) }
+        var recorder = Recorder(connection: try socket.connect(), proofs: directory, series: series)
         if !output.json { print("subject  \(subject)") }
-        try connection.append(events, proofs: proofDir != nil) { position, receipt in
-            let document = documents[position]
-            report(document, object: objects[position], subject: subject, receipt)
-            if let proofDir {
-                let path = try receipt.save(in: proofDir, name: LocalFile.name(document.path), connection: connection)
-                if !output.json { print("  proof   \(Terminal.printable(path))") }
-            }
+        try recorder.record(EventInput.withRequests(events, series)) { position, receipt in
+            report(documents[position], object: objects[position], subject: subject, receipt)
+            return documents[position].path.name
+        } written: { _, path in
+            if !output.json { print("  proof   \(Terminal.printable(path.description))") }
         }
     }
 
     private struct Document {
-        let path: String
+        let path: FilePath
         let digests: FileDigests
+    }
+
+    /// The name that is recorded of a file; nil for none.
+    private func recordedName(_ path: FilePath) throws -> String? {
+        guard !withoutFileName else { return nil }
+        guard let name = fileName ?? String(validating: path.name, as: UTF8.self) else {
+            throw Failure(
+                .usage,
+                "\(path): its name is not UTF-8 text, as a claim must be: "
+                    + "give the name with --file-name, or leave it out with --without-file-name"
+            )
+        }
+        return name
     }
 
     private func hash() throws -> [Document] {
@@ -90,48 +141,38 @@ struct DepositCommand: ParsableCommand {
         }
     }
 
-    private func freshIDs(_ count: Int, _ connection: Connection) throws -> [String] {
-        var ids: [String] = []
-        while ids.count < count {
-            let reply = try connection.call("NewIds", ["count": .int(Int64(min(100, count - ids.count)))])
-            let fresh = try reply.list("ids").compactMap(\.string)
-            guard !fresh.isEmpty else { throw Failure(.refused, "the daemon handed out no ids") }
-            ids += fresh
-        }
-        return ids
-    }
-
-    private func event(_ document: Document, object: String, subject: String) -> JSONValue {
-        let name = LocalFile.name(document.path)
-        let claims: JSONValue = .members([
-            "sha256": .string(document.digests.sha256.hex), "sm3": .string(document.digests.sm3.hex),
-            "size": .int(document.digests.size), "file_name": .string(name),
-        ])
+    private func event(_ document: Document, name: String?, object: String, subject: String) -> JSONValue {
+        var claims = [
+            JSONMember(name: "sha256", value: .string(document.digests.sha256.hex)),
+            JSONMember(name: "sm3", value: .string(document.digests.sm3.hex)),
+            JSONMember(name: "size", value: .int(document.digests.size)),
+        ]
+        if let name { claims.append(JSONMember(name: "file_name", value: .string(name))) }
+        let type = mediaType ?? MediaType.ofFile(named: fileName.map { Array($0.utf8) } ?? document.path.name)
         return .members([
-            "type": .string("evidence.deposited"), "request": .string(UUIDv7.next().description),
-            "actor": .string("subject/\(subject)"),
+            "type": .string("evidence.deposited"), "actor": .string("subject/\(subject)"),
             "streams": .array([.string("object/\(object)"), .string("subject/\(subject)")]),
             "body": .members([
-                "channel": .string("upload"), "media_type": .string(mediaType ?? MediaType.ofFile(named: name)),
-                "product": .string(product),
+                "channel": .string("upload"), "media_type": .string(type), "product": .string(product),
             ]),
-            "claims": .object([JSONMember(name: "object/\(object)", value: claims)]),
+            "claims": .object([JSONMember(name: "object/\(object)", value: .object(claims))]),
         ])
     }
 
     private func report(_ document: Document, object: String, subject: String, _ receipt: Receipt) {
         guard !output.json else {
-            Terminal.print(
-                json: .members([
-                    "file": .string(document.path), "index": .int(receipt.index), "leaf": .string(receipt.leaf),
+            let members =
+                [
+                    "file": .string(document.path.description), "index": .int(receipt.index),
+                    "leaf": .string(receipt.leaf),
                     "object": .string(object), "sha256": .string(document.digests.sha256.hex),
                     "size": .int(document.digests.size), "sm3": .string(document.digests.sm3.hex),
-                    "subject": .string(subject), "time": .string(receipt.time),
-                ])
-            )
+                    "subject": .string(subject), "time": .string(receipt.time), "duplicate": .bool(receipt.isDuplicate),
+                ] as KeyValuePairs<String, JSONValue>
+            Terminal.print(json: .members(members))
             return
         }
-        print("\n\(Terminal.printable(document.path))")
+        print("\n\(Terminal.printable(document.path.description))")
         print("  index   \(receipt.index)")
         print("  time    \(receipt.time)")
         print("  object  \(object)")

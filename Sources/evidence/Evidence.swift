@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Paths
 
 /// The command line of the evidence ledger.
 struct Evidence: ParsableCommand {
@@ -31,25 +32,48 @@ extension Failure {
     /// The parser's own complaint in one line; nil for what is no error, such as a request for help.
     fileprivate init?(usage error: any Error) {
         guard Evidence.exitCode(for: error) == .validationFailure else { return nil }
-        self.init(.usage, Evidence.message(for: error).split(separator: "\n").joined(separator: " "))
+        // What the parser quotes is the command line, whatever its bytes.
+        let lines = ArgumentText.decode(Evidence.message(for: error)).split(separator: UInt8(ascii: "\n"))
+        self.init(.usage, lines.map { FilePath.describe($0) }.joined(separator: " "))
     }
 }
 
 @main
 enum Program {
     static func main() {
+        var status = run()
         do {
-            var command = try Evidence.parseAsRoot()
-            try command.run()
-        } catch let error as ExitCode {
-            Evidence.exit(withError: error)
+            // Whatever was printed: a command whose answer did not arrive has not done what it was asked for.
+            try StandardOutput.finish()
         } catch {
-            guard let failure = Failure(explaining: error) ?? Failure(usage: error) else {
-                Evidence.exit(withError: error)
+            Terminal.complain(error.message)
+            if status == EXIT_SUCCESS { status = error.status.rawValue }
+        }
+        exit(status)
+    }
+
+    /// Runs the command and gives the exit status.
+    private static func run() -> Int32 {
+        do {
+            var command = try Evidence.parseAsRoot(ArgumentText.all)
+            try command.run()
+            return EXIT_SUCCESS
+        } catch let error as ExitCode {
+            return error.rawValue
+        } catch {
+            if let failure = Failure(explaining: error) ?? Failure(usage: error) {
+                Terminal.complain(failure.message)
+                return failure.status.rawValue
             }
-            Terminal.complain(failure.message)
-            fflush(nil)
-            exit(failure.status.rawValue)
+            // A request for help, for the version, or for a completion script.
+            let text = Evidence.fullMessage(for: error)
+            let code = Evidence.exitCode(for: error)
+            guard code == .success else {
+                Terminal.complain(text)
+                return code.rawValue
+            }
+            if !text.isEmpty { print(text) }
+            return EXIT_SUCCESS
         }
     }
 }

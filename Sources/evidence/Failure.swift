@@ -2,6 +2,7 @@ import Glibc
 import JSON
 import Ledger
 import OpenSSL
+import Paths
 import Varlink
 import Zip
 
@@ -12,6 +13,8 @@ enum ExitStatus: Int32 {
     case dataMismatch = 65
     case inputMissing = 66
     case unreachable = 69
+    case outputRefused = 73
+    case outputFailed = 74
     case busy = 75
     case permissionDenied = 77
 
@@ -24,6 +27,8 @@ enum ExitStatus: Int32 {
           65  the ledger's files don't belong together, or one is damaged
           66  an input file is missing or can't be read
           69  the daemon can't be reached
+          73  an output can't be written there: it exists (--force), is an input, or is no file
+          74  output was lost: a write failed; what was recorded before stays recorded
           75  the daemon is busy or stopping: try again
           77  permission denied
         """
@@ -47,16 +52,31 @@ struct Failure: Error {
         case let error as VarlinkClientError: self.init(transport: error)
         case let refusal as StartupRefusal: self.init(Failure.status(of: refusal.code), refusal.description)
         case let error as SystemError: self.init(Failure.status(ofErrno: error.errno), error.description)
-        case let error as FileError: self.init(Failure.status(ofErrno: error.errno), error.description)
+        case let error as FileError:
+            switch error.cause {
+            case .system(let code): self.init(Failure.status(ofErrno: code), error.description)
+            case .changed: self.init(.refused, error.description)
+            }
         case let error as ZipError: self.init(.refused, error.description)
         case let damage as StoreDamage: self.init(.refused, "the store is damaged: \(damage)")
         default: return nil
         }
     }
 
-    /// A failed system call on a path, explained by the current errno.
-    init(path: String, errno code: Int32) {
+    /// A failed system call on a path that is read.
+    init(path: FilePath, errno code: Int32) {
         self.init(Failure.status(ofErrno: code), "\(path): \(String(cString: strerror(code)))")
+    }
+
+    /// A failed system call on a path that is written.
+    init(output path: FilePath, errno code: Int32) {
+        let status: ExitStatus =
+            switch code {
+            case EACCES, EPERM: .permissionDenied
+            case ENOENT, ENOTDIR, EISDIR, EROFS, ENAMETOOLONG, ELOOP, ENXIO, EEXIST: .outputRefused
+            default: .outputFailed
+            }
+        self.init(status, "\(path): \(String(cString: strerror(code)))")
     }
 
     private init(reply error: VarlinkError) {

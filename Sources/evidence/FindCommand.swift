@@ -3,6 +3,7 @@ import JSON
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Paths
 
 /// `evidence find`
 struct FindCommand: ParsableCommand {
@@ -22,9 +23,12 @@ struct FindCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("The document.", valueName: "file"), completion: .file())
-    var file: String?
+    var file: FilePath?
 
-    @Option(help: ArgumentHelp("Its SHA-256 or SM3, 64 lower-case hex digits.", valueName: "hex"))
+    @Option(
+        help: ArgumentHelp("Its SHA-256 or SM3, 64 lower-case hex digits.", valueName: "hex"),
+        transform: Arguments.text
+    )
     var digest: String?
 
     @OptionGroup var socket: SocketOptions
@@ -56,7 +60,7 @@ struct FindCommand: ParsableCommand {
             }
         }
         entries.sort { $0.entry.index < $1.entry.index }
-        let what = file.map { Terminal.printable($0) } ?? "the digest"
+        let what = file.map { Terminal.printable($0.description) } ?? "the digest"
         if output.json {
             for entry in entries { Terminal.print(json: entry.json) }
         } else if entries.isEmpty {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import JSON
 import Ledger
+import Paths
 
 /// `evidence init`
 struct InitCommand: ParsableCommand {
@@ -23,7 +24,7 @@ struct InitCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("The ledger's name in its checkpoints.", valueName: "name"))
+    @Option(help: ArgumentHelp("The ledger's name in its checkpoints.", valueName: "name"), transform: Arguments.text)
     var origin: String
 
     @OptionGroup var local: LocalOptions
@@ -32,7 +33,7 @@ struct InitCommand: ParsableCommand {
     func run() throws {
         let (locations, path) = try local.resolve()
         try LedgerCreation.checkFree(locations, origin: origin)
-        let isNew = !LocalFile.exists(path)
+        let isNew = !LocalFile.exists(FilePath(path))
         let keyring = isNew ? try Keyring.create(path: path) : try Keyring.load(path: path)
         let vkey = try LedgerCreation.create(at: locations, origin: origin, keyring: keyring)
         if isNew { Terminal.remark("created the keyring \(path); keep a copy of it in a safe place") }

@@ -7,7 +7,9 @@ struct Moment: ExpressibleByArgument {
     let text: String
 
     init?(argument: String) {
-        let candidates = [argument, argument.dropLast() + ".000000Z", argument + "T00:00:00.000000Z"]
+        let seconds = String(decoding: argument.utf8.dropLast(), as: UTF8.self)
+        let full = argument.utf8.last == UInt8(ascii: "Z") ? seconds + ".000000Z" : argument
+        let candidates = [argument, full, argument + "T00:00:00.000000Z"]
         guard let time = candidates.lazy.compactMap({ LedgerTime($0) }).first else { return nil }
         text = time.description
     }
@@ -33,13 +35,13 @@ struct ListCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("Only entries of this stream.", valueName: "kind/id"))
+    @Option(help: ArgumentHelp("Only entries of this stream.", valueName: "kind/id"), transform: Arguments.text)
     var stream: String?
 
-    @Option(help: ArgumentHelp("Only entries of this type.", valueName: "name"))
+    @Option(help: ArgumentHelp("Only entries of this type.", valueName: "name"), transform: Arguments.text)
     var type: String?
 
-    @Option(help: ArgumentHelp("Only what this principal submitted.", valueName: "name"))
+    @Option(help: ArgumentHelp("Only what this principal submitted.", valueName: "name"), transform: Arguments.text)
     var submitter: String?
 
     @Option(help: ArgumentHelp("Only entries from this time on.", valueName: "time"))
@@ -48,7 +50,7 @@ struct ListCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Only entries before this time.", valueName: "time"))
     var until: Moment?
 
-    @Option(help: ArgumentHelp("Begin at this index.", valueName: "index"))
+    @Option(help: ArgumentHelp("Begin at this index.", valueName: "index"), transform: Arguments.number)
     var from: UInt64?
 
     @Option(help: ArgumentHelp("At most so many entries.", valueName: "count"))
@@ -89,6 +91,7 @@ struct ListCommand: ParsableCommand {
             next = page["next"]?.int
             show(entries, header: isFirst)
             isFirst = false
+            try StandardOutput.flush()
             return left > 0
         }
         if left == 0, let next { Terminal.remark("there may be more: go on with --from \(next), or list --all") }

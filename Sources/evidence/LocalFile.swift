@@ -1,23 +1,24 @@
 import Glibc
+import Paths
 
-/// Whole files read and written through the system's own calls.
+/// Whole files read through the system's own calls.
 enum LocalFile {
     /// The most that is read into memory: far beyond any proof, entry or batch of events.
     private static let maximumBytes = 256 << 20
 
     /// Reads a file, or standard input for `-`.
-    static func read(_ path: String) throws -> [UInt8] {
-        guard path != "-" else { return try read(descriptor: STDIN_FILENO, name: "standard input") }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    static func read(_ path: FilePath) throws -> [UInt8] {
+        guard path != FilePath("-") else { return try read(descriptor: STDIN_FILENO, name: FilePath("standard input")) }
+        let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw Failure(path: path, errno: errno) }
         defer { close(descriptor) }
         return try read(descriptor: descriptor, name: path)
     }
 
     /// The first bytes of a file, fewer where it is shorter; none of standard input.
-    static func beginning(_ path: String, count: Int) throws -> [UInt8] {
-        guard path != "-" else { return [] }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    static func beginning(_ path: FilePath, count: Int) throws -> [UInt8] {
+        guard path != FilePath("-") else { return [] }
+        let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw Failure(path: path, errno: errno) }
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: count)
@@ -26,61 +27,31 @@ enum LocalFile {
         return Array(bytes.prefix(read))
     }
 
-    /// Writes a new file or replaces one.
-    static func write(_ bytes: [UInt8], to path: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Failure(path: path, errno: errno) }
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                let failure = Failure(path: path, errno: errno)
-                close(descriptor)
-                throw failure
-            }
-            done += count
-        }
-        guard close(descriptor) == 0 else { throw Failure(path: path, errno: errno) }
-    }
+    /// Whether something can be reached at a path.
+    static func exists(_ path: FilePath) -> Bool { path.withCString { access($0, F_OK) } == 0 }
 
-    /// Makes a directory where there is none.
-    static func makeDirectory(_ path: String) throws {
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw Failure(path: path, errno: errno) }
-    }
-
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    /// Whether a name is taken, if only by a symbolic link that leads nowhere.
+    static func isTaken(_ path: FilePath) -> Bool { FileIdentity(path, following: false) != nil }
 
     /// The size of a regular file.
-    static func size(_ path: String) throws -> UInt64 {
+    static func size(_ path: FilePath) throws -> UInt64 {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw Failure(path: path, errno: errno) }
+        guard path.withCString({ stat($0, &status) }) == 0 else { throw Failure(path: path, errno: errno) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(.inputMissing, "\(path): not a regular file") }
         return UInt64(clamping: status.st_size)
     }
 
-    /// The last part of a path.
-    static func name(_ path: String) -> String {
-        path.split(separator: "/").last.map(String.init) ?? path
-    }
-
-    /// The directory a path lies in.
-    static func parent(_ path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-
     /// The path from the root on.
-    static func absolute(_ path: String) throws -> String {
-        guard !path.hasPrefix("/") else { return path }
-        guard let directory = getcwd(nil, 0) else { throw Failure(path: ".", errno: errno) }
+    static func absolute(_ path: FilePath) throws -> FilePath {
+        guard !path.isAbsolute else { return path }
+        guard let directory = getcwd(nil, 0) else { throw Failure(path: FilePath("."), errno: errno) }
         defer { free(directory) }
-        return String(cString: directory) + "/" + path
+        let bytes = UnsafeRawBufferPointer(start: directory, count: strlen(directory))
+        guard let current = FilePath(bytes: bytes) else { throw Failure(path: FilePath("."), errno: EINVAL) }
+        return current.appending(path.bytes)
     }
 
-    private static func read(descriptor: Int32, name: String) throws -> [UInt8] {
+    private static func read(descriptor: Int32, name: FilePath) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 1 << 16)
         while true {

@@ -10,9 +10,12 @@ enum MediaType {
         "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ]
 
-    static func ofFile(named name: String) -> String {
-        let parts = name.split(separator: ".")
-        guard parts.count > 1, let ending = parts.last else { return "application/octet-stream" }
-        return byEnding[ending.lowercased()] ?? "application/octet-stream"
+    /// - Parameter name: the file's name, in whatever encoding: an ending is ASCII.
+    static func ofFile(named name: [UInt8]) -> String {
+        let parts = name.split(separator: UInt8(ascii: "."))
+        guard parts.count > 1, let ending = parts.last, ending.allSatisfy({ $0 < 0x80 }) else {
+            return "application/octet-stream"
+        }
+        return byEnding[String(decoding: ending, as: UTF8.self).lowercased()] ?? "application/octet-stream"
     }
 }

@@ -3,6 +3,7 @@ import JSON
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Paths
 
 /// `evidence prove`
 struct ProveCommand: ParsableCommand {
@@ -13,6 +14,8 @@ struct ProveCommand: ParsableCommand {
             With an index, or a leaf hash, writes a proof of inclusion (a C2SP tlog-proof with the signed checkpoint \
             in it) to standard output or to --output. Together with the entry and the verification key it is all \
             evidence verify needs.
+
+            A file that exists is replaced with --force only; a pipe or a device is written to.
 
             With --consistency FIRST [SECOND], proves that the tree of FIRST entries is the beginning of that of \
             SECOND (default: the newest checkpoint's), checks the proof, and prints both roots. Compare the first \
@@ -28,26 +31,40 @@ struct ProveCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The entry's index.", valueName: "index"))
+    @Argument(help: ArgumentHelp("The entry's index.", valueName: "index"), transform: Arguments.number)
     var index: UInt64?
 
-    @Option(help: ArgumentHelp("The entry's leaf hash in base64, instead of its index.", valueName: "hash"))
+    @Option(
+        help: ArgumentHelp("The entry's leaf hash in base64, instead of its index.", valueName: "hash"),
+        transform: Arguments.text
+    )
     var leaf: String?
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Prove growth from one tree size to another.", valueName: "first [second]")
+        help: ArgumentHelp("Prove growth from one tree size to another.", valueName: "first [second]"),
+        transform: Arguments.number
     )
     var consistency: [UInt64] = []
 
-    @Option(help: ArgumentHelp("Prove against the checkpoint of this tree size.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp("Prove against the checkpoint of this tree size.", valueName: "size"),
+        transform: Arguments.number
+    )
     var size: UInt64?
 
-    @Option(name: [.short, .long], help: ArgumentHelp("Write the proof here.", valueName: "file"), completion: .file())
-    var output: String?
+    @Option(
+        name: [.short, .long],
+        help: ArgumentHelp("Write the proof here; - is standard output.", valueName: "file"),
+        completion: .file()
+    )
+    var output: FilePath?
 
     @Option(help: ArgumentHelp("Write the entry's exact bytes here.", valueName: "file"), completion: .file())
-    var entryOut: String?
+    var entryOut: FilePath?
+
+    @Flag(help: "Replace output files that exist.")
+    var force = false
 
     @OptionGroup var socket: SocketOptions
     @OptionGroup var form: OutputOptions
@@ -63,15 +80,18 @@ struct ProveCommand: ParsableCommand {
     }
 
     func run() throws {
-        let connection = try socket.connect()
-        if let first = consistency.first {
-            try proveConsistency(first: first, second: consistency.dropFirst().first, connection)
-        } else {
-            try proveInclusion(connection)
-        }
+        guard let first = consistency.first else { return try proveInclusion() }
+        try proveConsistency(first: first, second: consistency.dropFirst().first, try socket.connect())
     }
 
-    private func proveInclusion(_ connection: Connection) throws {
+    private func proveInclusion() throws {
+        let proofFile = try OutputFile(output ?? FilePath("-"), force: force)
+        let entryFile = try entryOut.map { try OutputFile($0, force: force) }
+        guard !form.json || output == nil || !proofFile.isStandardOutput,
+            !form.json || entryFile?.isStandardOutput != true
+        else { throw Failure(.usage, "--json and another output both go to standard output") }
+        try OutputFile.mustDiffer([proofFile, entryFile].compactMap(\.self))
+        let connection = try socket.connect()
         let reply = try connection.call(
             "ProveInclusion",
             [
@@ -80,23 +100,20 @@ struct ProveCommand: ParsableCommand {
             ]
         )
         let index = try reply.number("index")
-        if let entryOut { try LocalFile.write(Array(connection.entry(index).text.utf8), to: entryOut) }
-        if form.json {
-            Terminal.print(json: reply)
-            guard output != nil else { return }
-        }
-        guard let proof = reply["proof"]?.string else {
+        let proof = reply["proof"]?.string
+        if proof == nil, !form.json || output != nil {
             let size = try reply.number("size")
             throw Failure(
                 .refused,
                 "no checkpoint was signed at size \(size): leave out --size, or print it with --json"
             )
         }
-        if let output {
-            try LocalFile.write(Array(proof.utf8), to: output)
+        try entryFile?.finish(Array(connection.entry(index).text.utf8))
+        if form.json { Terminal.print(json: reply) }
+        guard let proof, !form.json || output != nil else { return }
+        try proofFile.finish(Array(proof.utf8))
+        if let output, !proofFile.isStandardOutput {
             Terminal.remark("proof of entry \(index) written to \(output)")
-        } else {
-            print(proof, terminator: "")
         }
     }
 

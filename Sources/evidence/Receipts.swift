@@ -1,4 +1,6 @@
+import Glibc
 import JSON
+import Varlink
 
 /// What the ledger answered for one event.
 struct Receipt {
@@ -22,28 +24,18 @@ struct Receipt {
             "index": .int(index), "leaf": .string(leaf), "time": .string(time), "duplicate": .bool(isDuplicate),
         ])
     }
-
-    /// Writes `NAME.tlog-proof` and `NAME.entry.json` into a directory. A name that is taken gets the index after it,
-    /// so that no older proof is overwritten.
-    ///
-    /// - Returns: the path of the proof.
-    @discardableResult
-    func save(in directory: String, name: String, connection: Connection) throws -> String {
-        guard let proof else { throw Failure(.refused, "the daemon sent no proof for entry \(index)") }
-        var path = "\(directory)/\(name)"
-        if LocalFile.exists(path + ".tlog-proof") { path += ".\(index)" }
-        try LocalFile.write(Array(connection.entry(index).text.utf8), to: path + ".entry.json")
-        try LocalFile.write(Array(proof.utf8), to: path + ".tlog-proof")
-        return path + ".tlog-proof"
-    }
 }
 
 extension Connection {
     /// The most events and bytes of one call, well within what the daemon takes.
     private static let eventsPerCall = 1_000
     private static let bytesPerCall = 512 << 10
+    /// How long a call whose answer was lost waits before it is made again, in milliseconds: long enough for a daemon
+    /// that is being restarted.
+    private static let pauses: [UInt32] = [100, 1_000, 3_000]
 
-    /// Appends events, in as few calls as fit; each call is recorded as a whole or not at all.
+    /// Appends events, in as few calls as fit; each call is recorded as a whole or not at all. A call whose answer was
+    /// lost is made again: every event has its request key, so that it is recorded once.
     ///
     /// - Parameter each: gets the place of each event and its receipt, in order.
     func append(_ events: [JSONValue], proofs: Bool, each: (Int, Receipt) throws -> Void) throws {
@@ -56,13 +48,35 @@ extension Connection {
                 if bytes > Connection.bytesPerCall, end > start { break }
                 end += 1
             }
-            let reply = try call("Append", ["events": .array(Array(events[start..<end])), "proofs": .bool(proofs)])
+            let reply = try append(Array(events[start..<end]), proofs: proofs)
             let receipts = try reply.list("receipts").map { try Receipt($0) }
             guard receipts.count == end - start else {
                 throw Failure(.refused, "the daemon sent \(receipts.count) receipts for \(end - start) events")
             }
             for (offset, receipt) in receipts.enumerated() { try each(start + offset, receipt) }
             start = end
+        }
+    }
+
+    private func append(_ events: [JSONValue], proofs: Bool) throws -> JSONValue {
+        var pauses = Connection.pauses[...]
+        while true {
+            do {
+                return try call("Append", ["events": .array(events), "proofs": .bool(proofs)])
+            } catch VarlinkClientError.closed where !pauses.isEmpty {
+                repeat { usleep(1_000 * pauses.removeFirst()) } while try !reopened(isLast: pauses.isEmpty)
+            }
+        }
+    }
+
+    /// Connects anew; false where that failed and isn't the last time.
+    private func reopened(isLast: Bool) throws -> Bool {
+        do {
+            try reopen()
+            return true
+        } catch let error as VarlinkClientError {
+            guard !isLast else { throw error }
+            return false
         }
     }
 }

@@ -2,6 +2,7 @@ public import ArgumentParser
 import JSON
 import Ledger
 public import LedgerFormat
+import Paths
 
 extension Recovery.Reason: ExpressibleByArgument {}
 
@@ -81,7 +82,7 @@ struct RecoverCommand: ParsableCommand {
     private func nextKeyring(_ path: String) throws -> Keyring {
         if let staged = try Keyring.staged(path: path) { return staged }
         let next: Keyring
-        if reason == .keyLost, !LocalFile.exists(path) {
+        if reason == .keyLost, !LocalFile.exists(FilePath(path)) {
             next = try Keyring()
         } else {
             next = try Keyring.load(path: path).withFreshCheckpointKey()

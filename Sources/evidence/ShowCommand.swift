@@ -24,10 +24,13 @@ struct ShowCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The entry's index.", valueName: "index"))
+    @Argument(help: ArgumentHelp("The entry's index.", valueName: "index"), transform: Arguments.number)
     var index: UInt64
 
-    @Option(help: ArgumentHelp("Disclose these claims: names with commas between, or all.", valueName: "names"))
+    @Option(
+        help: ArgumentHelp("Disclose these claims: names with commas between, or all.", valueName: "names"),
+        transform: Arguments.text
+    )
     var open: String?
 
     @Flag(help: "Print the entry's exact bytes.")
@@ -44,7 +47,7 @@ struct ShowCommand: ParsableCommand {
         let connection = try socket.connect()
         if let open {
             let names: JSONValue? =
-                open == "all" ? nil : .array(open.split(separator: ",").map { .string(String($0)) })
+                open.utf8.elementsEqual("all".utf8) ? nil : .array(Arguments.names(open).map { .string($0) })
             let reply = try connection.call("Open", ["index": .int(Int64(clamping: index)), "names": names])
             if output.json {
                 Terminal.print(json: .members(["openings": .array(try reply.list("openings"))]))

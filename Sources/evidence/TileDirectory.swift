@@ -1,37 +1,42 @@
 import Glibc
 import Merkle
+import Paths
 
-/// A published directory. Every file in it appears whole: it is written under another name, synced, and renamed.
+/// A published directory. Every file in it appears whole: it is written without a name, synced, and put in place.
 ///
 /// Held by one program at a time, which the lock on the directory itself sees to.
 final class TileDirectory {
     static let checkpointName = "checkpoint"
-    private static let draftSuffix = ".part"
-    private let root: String
+    private static let tilesName = "tile"
+    /// What a file that was being written is called where the file system has none without a name.
+    private static let draftSuffix = Array(".part".utf8)
+    private static let partialSuffix = Array(".p".utf8)
+    private let root: FilePath
     private let descriptor: Int32
     /// Directories whose entries changed since the last sync.
-    private var unsynced: Set<String> = []
+    private var unsynced: Set<FilePath> = []
 
     /// Opens a directory, making it where there is none, and locks it.
-    init(_ path: String) throws {
-        root = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-        if mkdir(root, 0o755) == 0 {
-            guard chmod(root, 0o755) == 0 else { throw Failure(path: root, errno: errno) }
-            try TileDirectory.sync(LocalFile.parent(root))
+    init(_ path: FilePath) throws {
+        root = path
+        if root.withCString({ mkdir($0, 0o755) }) == 0 {
+            guard root.withCString({ chmod($0, 0o755) }) == 0 else { throw Failure(output: root, errno: errno) }
+            try Draft.syncNames(in: root.parent)
         } else if errno != EEXIST {
-            throw Failure(path: root, errno: errno)
+            throw Failure(output: root, errno: errno)
         }
-        descriptor = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Failure(path: root, errno: errno) }
+        descriptor = root.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw Failure(output: root, errno: errno) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             defer { close(descriptor) }
-            guard errno == EWOULDBLOCK else { throw Failure(path: root, errno: errno) }
+            guard errno == EWOULDBLOCK else { throw Failure(output: root, errno: errno) }
             throw Failure(.busy, "\(root): another export is under way")
         }
+        let known = [TileDirectory.tilesName, TileDirectory.checkpointName].map { Array($0.utf8) }
         let strangers = try TileDirectory.names(in: root).filter {
-            !["tile", TileDirectory.checkpointName].contains($0) && !$0.hasSuffix(TileDirectory.draftSuffix)
+            !known.contains($0) && !TileDirectory.isDraft($0)
         }
-        guard strangers.isEmpty || LocalFile.exists("\(root)/\(TileDirectory.checkpointName)") else {
+        guard strangers.isEmpty || LocalFile.exists(root.appending(TileDirectory.checkpointName)) else {
             throw Failure(.refused, "\(root) is not empty and holds no tree")
         }
     }
@@ -40,35 +45,31 @@ final class TileDirectory {
 
     /// The signed note there is; nil where nothing was published yet.
     func checkpoint() throws -> String? {
-        guard LocalFile.exists("\(root)/\(TileDirectory.checkpointName)") else { return nil }
+        guard LocalFile.exists(root.appending(TileDirectory.checkpointName)) else { return nil }
         return String(decoding: try read(TileDirectory.checkpointName), as: UTF8.self)
     }
 
-    func read(_ name: String) throws -> [UInt8] { try LocalFile.read("\(root)/\(name)") }
+    func read(_ name: String) throws -> [UInt8] { try LocalFile.read(root.appending(name)) }
 
     /// Writes a file, unless it is there with this very content.
     ///
     /// - Returns: whether it was written.
     func write(_ bytes: [UInt8], to name: String) throws -> Bool {
-        let path = "\(root)/\(name)"
+        let path = root.appending(name)
         if LocalFile.exists(path), try LocalFile.read(path) == bytes { return false }
-        let parent = LocalFile.parent(path)
+        let parent = path.parent
         try makeDirectory(parent)
-        let draft = path + TileDirectory.draftSuffix
-        try LocalFile.write(bytes, to: draft)
-        let file = open(draft, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw Failure(path: draft, errno: errno) }
-        defer { close(file) }
-        guard fchmod(file, 0o644) == 0, fsync(file) == 0, rename(draft, path) == 0 else {
-            throw Failure(path: path, errno: errno)
-        }
+        let draft = try Draft(in: parent)
+        try draft.write(bytes)
+        guard fchmod(draft.descriptor, 0o644) == 0 else { throw Failure(output: path, errno: errno) }
+        _ = try draft.publish(as: path, replacing: true)
         unsynced.insert(parent)
         return true
     }
 
     /// Makes the names of everything written durable.
     func sync() throws {
-        for directory in unsynced { try TileDirectory.sync(directory) }
+        for directory in unsynced { try Draft.syncNames(in: directory) }
         unsynced = []
     }
 
@@ -78,11 +79,13 @@ final class TileDirectory {
         try sync()
     }
 
-    private func makeDirectory(_ path: String) throws {
+    private func makeDirectory(_ path: FilePath) throws {
         guard path != root, !LocalFile.exists(path) else { return }
-        let parent = LocalFile.parent(path)
+        let parent = path.parent
         try makeDirectory(parent)
-        guard mkdir(path, 0o755) == 0, chmod(path, 0o755) == 0 else { throw Failure(path: path, errno: errno) }
+        guard path.withCString({ mkdir($0, 0o755) == 0 && chmod($0, 0o755) == 0 }) else {
+            throw Failure(output: path, errno: errno)
+        }
         unsynced.insert(parent)
     }
 
@@ -94,24 +97,30 @@ final class TileDirectory {
     /// - Returns: how many files were removed.
     func removeLeftovers(before size: UInt64) throws -> Int {
         var removed = 0
-        try removeLeftovers(in: "tile", size, &removed)
-        if unlink("\(root)/\(TileDirectory.checkpointName)\(TileDirectory.draftSuffix)") == 0 { removed += 1 }
+        for name in try TileDirectory.names(in: root) where TileDirectory.isDraft(name) {
+            removed += TileDirectory.remove(root.appending(name))
+        }
+        try removeLeftovers(in: TileDirectory.tilesName, size, &removed)
         return removed
     }
 
     private func removeLeftovers(in directory: String, _ size: UInt64, _ removed: inout Int) throws {
-        guard LocalFile.exists("\(root)/\(directory)") else { return }
-        for name in try TileDirectory.names(in: "\(root)/\(directory)") {
-            let path = "\(directory)/\(name)"
-            if name.hasSuffix(TileDirectory.draftSuffix) {
-                if unlink("\(root)/\(path)") == 0 { removed += 1 }
-            } else if name.hasSuffix(".p") {
+        guard LocalFile.exists(root.appending(directory)) else { return }
+        for bytes in try TileDirectory.names(in: root.appending(directory)) {
+            let found = root.appending(directory).appending(bytes)
+            if TileDirectory.isDraft(bytes) {
+                removed += TileDirectory.remove(found)
+                continue
+            }
+            // A tile's name is ASCII; what is none is nobody's business here.
+            guard bytes.allSatisfy({ $0 < 0x80 }) else { continue }
+            let path = "\(directory)/\(String(decoding: bytes, as: UTF8.self))"
+            if bytes.suffix(2).elementsEqual(TileDirectory.partialSuffix) {
                 let isReplaced = Tile(path: path.dropLast(2))?.exists(inTreeOf: size) ?? false
-                for partial in try TileDirectory.names(in: "\(root)/\(path)")
-                where isReplaced || partial.hasSuffix(TileDirectory.draftSuffix) {
-                    if unlink("\(root)/\(path)/\(partial)") == 0 { removed += 1 }
+                for partial in try TileDirectory.names(in: found) where isReplaced || TileDirectory.isDraft(partial) {
+                    removed += TileDirectory.remove(found.appending(partial))
                 }
-                if isReplaced { rmdir("\(root)/\(path)") }
+                if isReplaced { _ = found.withCString { rmdir($0) } }
             } else if Tile(path: path) == nil {
                 // A level, or a group of digits; full tiles are what is not.
                 try removeLeftovers(in: path, size, &removed)
@@ -119,23 +128,21 @@ final class TileDirectory {
         }
     }
 
-    private static func names(in directory: String) throws -> [String] {
-        guard let stream = opendir(directory) else { throw Failure(path: directory, errno: errno) }
+    private static func isDraft(_ name: [UInt8]) -> Bool { name.suffix(draftSuffix.count).elementsEqual(draftSuffix) }
+
+    /// Removes a file, and gives how many were.
+    private static func remove(_ path: FilePath) -> Int { path.withCString { unlink($0) } == 0 ? 1 : 0 }
+
+    private static func names(in directory: FilePath) throws -> [[UInt8]] {
+        guard let stream = directory.withCString({ opendir($0) }) else {
+            throw Failure(output: directory, errno: errno)
+        }
         defer { closedir(stream) }
-        var names: [String] = []
+        var names: [[UInt8]] = []
         while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
         }
         return names
-    }
-
-    private static func sync(_ directory: String) throws {
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Failure(path: directory, errno: errno) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw Failure(path: directory, errno: errno) }
     }
 }

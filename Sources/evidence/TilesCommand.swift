@@ -3,6 +3,7 @@ import JSON
 import Ledger
 import LedgerFormat
 import Merkle
+import Paths
 import Varlink
 
 /// `evidence tiles`
@@ -37,12 +38,12 @@ struct TilesExportCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("The directory.", valueName: "dir"), completion: .directory)
-    var directory: String
+    var directory: FilePath
 
     @Option(
         help: ArgumentHelp("The verification key the ledger must have, or a file that holds it.", valueName: "vkey")
     )
-    var key: String?
+    var key: FilePath?
 
     @OptionGroup var socket: SocketOptions
     @OptionGroup var output: OutputOptions
@@ -98,7 +99,7 @@ struct TilesExportCommand: ParsableCommand {
         if output.json {
             Terminal.print(
                 json: .members([
-                    "directory": .string(directory), "from": .int(Int64(from)),
+                    "directory": .string(directory.description), "from": .int(Int64(from)),
                     "origin": .string(newest.checkpoint.origin), "removed": .int(Int64(export.removed)),
                     "root": .string(newest.checkpoint.root.base64), "size": .int(Int64(size)),
                     "written": .int(Int64(export.written)),
@@ -106,7 +107,9 @@ struct TilesExportCommand: ParsableCommand {
             )
         } else {
             let change = from == size ? "\(size) entries, as before" : "from \(from) to \(size) entries"
-            print("\(directory): \(change); \(export.written) files written, \(export.removed) removed")
+            print(
+                "\(Terminal.printable(directory.description)): \(change); \(export.written) files written, \(export.removed) removed"
+            )
             print("root \(newest.checkpoint.root.base64)")
         }
     }

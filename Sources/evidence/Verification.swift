@@ -2,6 +2,7 @@ import JSON
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Paths
 
 /// The checks of `evidence verify`, each kept with its outcome in plain words.
 struct Verification {
@@ -153,7 +154,7 @@ struct Verification {
     }
 
     /// Whether a file has the digests that were disclosed.
-    mutating func checkDocument(_ path: String) throws {
+    mutating func checkDocument(_ path: FilePath) throws {
         let total = try LocalFile.size(path)
         var bar = ProgressBar("hashing")
         let taken = try FileDigests(path: path) { bar.update(done: UInt64(clamping: $0), total: total) }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import JSON
+import Paths
 
 /// `evidence verify`
 struct VerifyCommand: ParsableCommand {
@@ -35,13 +36,13 @@ struct VerifyCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("A bundle, or a proof (a C2SP tlog-proof).", valueName: "file"), completion: .file())
-    var proof: String
+    var proof: FilePath
 
     @Option(
         help: ArgumentHelp("The entry's exact bytes. Needed for a proof.", valueName: "file"),
         completion: .file()
     )
-    var entry: String?
+    var entry: FilePath?
 
     @Option(
         help: ArgumentHelp(
@@ -49,17 +50,17 @@ struct VerifyCommand: ParsableCommand {
             valueName: "vkey"
         )
     )
-    var key: String?
+    var key: FilePath?
 
     @Option(
         name: .customLong("opening"),
         help: ArgumentHelp("Disclosed claims, as evidence show --open --json prints them.", valueName: "file"),
         completion: .file()
     )
-    var openings: [String] = []
+    var openings: [FilePath] = []
 
     @Option(help: ArgumentHelp("A document whose digest an opening discloses.", valueName: "file"), completion: .file())
-    var document: String?
+    var document: FilePath?
 
     @Flag(help: "Print the checks of a bundle in Chinese (中文).")
     var chinese = false
@@ -88,7 +89,7 @@ struct VerifyCommand: ParsableCommand {
         )
         verification.checkEntry()
         verification.checkProof()
-        for path in openings { verification.checkOpenings(try LocalFile.read(path), name: path) }
+        for path in openings { verification.checkOpenings(try LocalFile.read(path), name: path.description) }
         if let document { try verification.checkDocument(document) }
         if output.json {
             Terminal.print(json: verification.json)
@@ -99,8 +100,12 @@ struct VerifyCommand: ParsableCommand {
     }
 
     /// The text of a key: the argument itself, or the first line of the file it names.
-    static func verificationKey(_ argument: String) throws -> String {
-        if argument.split(separator: "+", maxSplits: 2).count == 3, !LocalFile.exists(argument) { return argument }
+    static func verificationKey(_ argument: FilePath) throws -> String {
+        if let text = argument.text, argument.bytes.split(separator: UInt8(ascii: "+"), maxSplits: 2).count == 3,
+            !LocalFile.exists(argument)
+        {
+            return text
+        }
         let text = String(decoding: try LocalFile.read(argument), as: UTF8.self)
         return text.split(separator: "\n").first.map(String.init) ?? ""
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import JSON
 import LedgerFormat
 
@@ -19,13 +18,16 @@ struct WatchCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("Begin at this index instead of with the next entry.", valueName: "index"))
+    @Option(
+        help: ArgumentHelp("Begin at this index instead of with the next entry.", valueName: "index"),
+        transform: Arguments.number
+    )
     var from: UInt64?
 
-    @Option(help: ArgumentHelp("Only entries of this type.", valueName: "name"))
+    @Option(help: ArgumentHelp("Only entries of this type.", valueName: "name"), transform: Arguments.text)
     var type: String?
 
-    @Option(help: ArgumentHelp("Only entries of this stream.", valueName: "kind/id"))
+    @Option(help: ArgumentHelp("Only entries of this stream.", valueName: "kind/id"), transform: Arguments.text)
     var stream: String?
 
     @OptionGroup var socket: SocketOptions
@@ -50,7 +52,7 @@ struct WatchCommand: ParsableCommand {
                 }
             }
             // A pipe would hold lines back until a block is full.
-            fflush(nil)
+            try StandardOutput.flush()
             return true
         }
     }

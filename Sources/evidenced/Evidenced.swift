@@ -1,6 +1,7 @@
 import ArgumentParser
 import Daemon
-import Glibc
+@preconcurrency import Glibc
+import Paths
 import Service
 
 /// The daemon's command line.
@@ -40,8 +41,13 @@ struct Evidenced: ParsableCommand {
         version: version
     )
 
-    @Option(name: .long, help: ArgumentHelp("The configuration file.", valueName: "file"))
-    var config = Evidenced.defaultConfiguration
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The configuration file.", valueName: "file"),
+        completion: .file(),
+        transform: { FilePath(bytes: ArgumentText.decode($0)) ?? FilePath("") }
+    )
+    var config = FilePath(Evidenced.defaultConfiguration)
 
     @Flag(name: .long, help: "Check the configuration, say how many principals it has, and exit.")
     var checkConfig = false
@@ -49,9 +55,23 @@ struct Evidenced: ParsableCommand {
     @Flag(name: .long, help: "Print every configuration key with its meaning, unit and default, and exit.")
     var helpConfig = false
 
+    static func main() {
+        do {
+            let command = try parse(ArgumentText.all)
+            try command.run()
+        } catch {
+            guard exitCode(for: error) == .success else { exit(withError: error) }
+            // A request for help, for the version, or for a completion script; SIGTERM after a day's work has none.
+            let text = fullMessage(for: error)
+            if !text.isEmpty { print(text) }
+            guard Process.isOutputWritten() else { exit(withError: ExitCode(DaemonExit.writeFailed)) }
+        }
+    }
+
     func run() throws {
         if helpConfig {
             print(Configuration.reference)
+            guard Process.isOutputWritten() else { throw ExitCode(DaemonExit.writeFailed) }
             return
         }
         let environment = Process.environment
@@ -64,6 +84,7 @@ struct Evidenced: ParsableCommand {
         }
         if checkConfig {
             print("\(config): correct, \(configuration.access.principals.count) principals")
+            guard Process.isOutputWritten() else { throw ExitCode(DaemonExit.writeFailed) }
             return
         }
         throw ExitCode(DaemonProcess(configuration: configuration, environment: environment).run())
@@ -81,6 +102,13 @@ enum Process {
             pointer += 1
         }
         return variables
+    }
+
+    /// Writes out what was printed; false, and a message, where it could not be.
+    static func isOutputWritten() -> Bool {
+        guard fflush(stdout) != 0 || ferror(stdout) != 0 else { return true }
+        complain("standard output: \(String(cString: strerror(errno)))")
+        return false
     }
 
     static func complain(_ message: String) {

@@ -2,6 +2,7 @@ import Bundle
 import Foundation
 import JSON
 import LedgerFormat
+import Paths
 import Zip
 
 /// A bundle with something of everything: a complete stream, disclosed claims, an original, older checkpoints, and two
@@ -58,7 +59,7 @@ struct Sample {
         try members.mapValues { content in
             switch content {
             case .bytes(let bytes): bytes
-            case .file(let path): try [UInt8](Data(contentsOf: URL(fileURLWithPath: path)))
+            case .file(let path): try [UInt8](Data(contentsOf: URL(fileURLWithPath: path.description)))
             }
         }
     }

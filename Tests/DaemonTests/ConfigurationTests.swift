@@ -1,6 +1,7 @@
 import Glibc
 import Ledger
 import Logging
+import Paths
 import Service
 import Testing
 import Varlink
@@ -191,22 +192,22 @@ import Varlink
         let path = "/tmp/evidenced-configuration-\(getpid())"
         defer { unlink(path) }
         write(Array("log-level = error\n".utf8), to: path)
-        #expect(try Configuration.load(path: path, environment: [:]).logLevel == .error)
+        #expect(try Configuration.load(path: FilePath(path), environment: [:]).logLevel == .error)
         write(Array("\n\nqueue-event = 1\n".utf8), to: path)
         let unknown = try #require(throws: ConfigurationError.self) {
-            try Configuration.load(path: path, environment: [:])
+            try Configuration.load(path: FilePath(path), environment: [:])
         }
         #expect("\(unknown)" == "\(path): line 3: queue-event: unknown key")
         write([0x23, 0xC3, 0x28, 0x0A], to: path)
         let encoding = try #require(throws: ConfigurationError.self) {
-            try Configuration.load(path: path, environment: [:])
+            try Configuration.load(path: FilePath(path), environment: [:])
         }
         #expect(encoding.rule == "not UTF-8")
         write([UInt8](repeating: 0x23, count: 1_048_577), to: path)
-        #expect(throws: ConfigurationError.self) { try Configuration.load(path: path, environment: [:]) }
+        #expect(throws: ConfigurationError.self) { try Configuration.load(path: FilePath(path), environment: [:]) }
         unlink(path)
         let missing = try #require(throws: ConfigurationError.self) {
-            try Configuration.load(path: path, environment: [:])
+            try Configuration.load(path: FilePath(path), environment: [:])
         }
         #expect("\(missing)" == "\(path): No such file or directory")
     }

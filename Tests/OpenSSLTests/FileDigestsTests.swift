@@ -1,6 +1,7 @@
 import Foundation
 import Merkle
 import OpenSSL
+import Paths
 import Testing
 
 @Suite("Digests of files")
@@ -35,7 +36,7 @@ final class FileDigestsTests {
         let path = directory.appendingPathComponent("file-\(size)").path
         try Data(SecureRandom.bytes(size)).write(to: URL(fileURLWithPath: path))
         var steps: [Int64] = []
-        let digests = try FileDigests(path: path) { steps.append($0) }
+        let digests = try FileDigests(path: FilePath(path)) { steps.append($0) }
         #expect(digests.size == Int64(size))
         #expect(steps.last ?? 0 == Int64(size))
         #expect(steps == steps.sorted() && Set(steps).count == steps.count)
@@ -48,16 +49,43 @@ final class FileDigestsTests {
         let missing = directory.appendingPathComponent("missing").path
         func failure(_ path: String) -> FileError? {
             do {
-                _ = try FileDigests(path: path)
+                _ = try FileDigests(path: FilePath(path))
                 return nil
             } catch {
                 return error as? FileError
             }
         }
-        #expect(failure(missing)?.errno == ENOENT)
+        #expect(failure(missing)?.cause == .system(ENOENT))
         #expect(failure(missing)?.description == "\(missing): No such file or directory")
-        #expect(failure(missing + "/below")?.errno == ENOENT)
-        #expect(failure("")?.errno == ENOENT)
-        #expect(failure(directory.path)?.errno == EISDIR)
+        #expect(failure(missing + "/below")?.cause == .system(ENOENT))
+        #expect(failure("")?.cause == .system(ENOENT))
+        #expect(failure(directory.path)?.cause == .system(EISDIR))
+    }
+
+    @Test("of a file that is written to meanwhile are none", arguments: ["grown", "cut", "overwritten", "as it was"])
+    func changing(how: String) throws {
+        let path = directory.appendingPathComponent("changing").path
+        try Data(count: 3 << 20).write(to: URL(fileURLWithPath: path))
+        let file = open(path, O_RDWR)
+        defer { close(file) }
+        var untouched = true
+        func change(_ done: Int64) {
+            guard untouched else { return }
+            untouched = false
+            switch how {
+            case "grown": ftruncate(file, 4 << 20)
+            case "cut": ftruncate(file, 2 << 20)
+            // What was read already, so that no byte of what follows tells.
+            case "overwritten": pwrite(file, "x", 1, 0)
+            default: break
+            }
+        }
+        func digests() throws -> FileDigests { try FileDigests(path: FilePath(path), progress: change) }
+        if how == "as it was" {
+            #expect(try digests().size == 3 << 20)
+        } else {
+            let error = #expect(throws: FileError.self) { _ = try digests() }
+            #expect(error?.cause == .changed && error?.description == "\(path): was written to while it was read")
+        }
     }
 }

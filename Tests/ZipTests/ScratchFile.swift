@@ -1,9 +1,10 @@
 import Foundation
+import Zip
 
 /// A path in a directory of its own, which goes away with its last reference.
 final class ScratchFile {
     let name = "case.zip"
-    private let directory: URL
+    let directory: URL
 
     init() throws {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("evidenced-\(UUID().uuidString)")
@@ -24,4 +25,12 @@ final class ScratchFile {
     }
 
     func write(_ bytes: [UInt8]) throws { try Data(bytes).write(to: directory.appendingPathComponent(name)) }
+
+    /// Writes an archive into the file; its bytes stay where that is refused.
+    func write(archive members: [String: ZipContent]) throws {
+        let descriptor = open(path, O_RDWR | O_CREAT, 0o600)
+        guard descriptor >= 0 else { throw CocoaError(.fileWriteUnknown) }
+        defer { close(descriptor) }
+        try ZipWriter.write(members, to: descriptor, name: path)
+    }
 }

@@ -51,12 +51,13 @@ only 'COpenSSL' OpenSSL
 only 'CZip' Zip
 only 'CBundleTexts' Bundle
 only 'NIO.*|_NIO.*' Varlink
-only 'CLinux' Ledger Varlink Daemon
+only 'CLinux' Ledger Varlink Daemon evidence
 nothing_but JSON 'Swift|Synchronization'
 nothing_but Merkle 'Swift|Synchronization'
 nothing_but LedgerFormat 'Swift|Synchronization|Glibc|JSON|Merkle'
-nothing_but Zip 'Swift|Synchronization|Glibc|CZip'
-nothing_but Bundle 'Swift|Synchronization|Glibc|CBundleTexts|JSON|Merkle|OpenSSL|LedgerFormat|Zip'
+nothing_but Paths 'Swift|Glibc'
+nothing_but Zip 'Swift|Synchronization|Glibc|CZip|Paths'
+nothing_but Bundle 'Swift|Synchronization|Glibc|CBundleTexts|JSON|Merkle|OpenSSL|LedgerFormat|Paths|Zip'
 never LMDB 'JSON|Merkle|OpenSSL|Ledger.*|Varlink|Service|Daemon|Bundle'
 never OpenSSL 'JSON|LMDB|Ledger.*|Varlink|Service|Daemon|Bundle'
 never Ledger 'Varlink|Service|Daemon|Bundle'

@@ -22,4 +22,12 @@ int evidenced_clock_is_synchronized(void);
 /// that can't be opened; reading from 0 and writing to 1 and 2 fail with EBADF, as they would without.
 int evidenced_descriptor_was_closed(int descriptor);
 
+/// Opens a file without a name in a directory, for reading and writing (O_TMPFILE): it is gone with its last descriptor
+/// unless it is given a name. Returns the descriptor, or -1 and errno; EOPNOTSUPP, EISDIR or EINVAL where the file system
+/// has no such files.
+int evidenced_open_nameless(const char *directory, uint32_t mode);
+
+/// Renames a file to a name that is not taken. Returns 0, or -1 and errno: EEXIST where it is.
+int evidenced_rename_new(const char *from, const char *to);
+
 #endif
