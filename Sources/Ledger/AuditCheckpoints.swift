@@ -12,31 +12,51 @@ struct AuditCheckpoints: Sendable {
     private let identities: IdentityHistory
     /// The sizes with a row, as they stand.
     let sizes: [UInt64]
-    /// Rows that do not follow the one before them: a look-up may miss them, or find another of the same size.
+    /// Rows that do not follow the one before them, of which a look-up may miss some, and rows that are missing.
     let disordered: [AuditFinding]
 
-    /// - Parameter uncounted: the size whose row came after the totals were taken; 0 where there is none.
+    /// - Parameter totals: those of the snapshot that is audited; rows that came later are not looked at.
     init(
         _ environment: Environment,
         _ schema: StoreSchema,
         _ identities: IdentityHistory,
-        size: UInt64,
-        uncounted: UInt64
+        _ totals: AuditTotals
     ) throws {
         self.environment = environment
         self.schema = schema
         self.identities = identities
         var sizes: [UInt64] = []
         var disordered: [AuditFinding] = []
+        let size = totals.size
+        let uncounted = totals.hasNewestCheckpoint ? 0 : size
         try environment.read { transaction in
-            try transaction.forEach(schema.checkpoints) { key, _ in
+            try transaction.forEach(schema.checkpoints) { key, value in
                 guard let found = StoreKey.readNumber(key), found > 0, found <= size, found != uncounted else { return }
-                if let last = sizes.last, found <= last {
+                let last = sizes.last ?? 0
+                if found <= last {
                     let what = "the checkpoint row of size \(found) stands behind that of \(last)"
+                    disordered.append(AuditFinding(index: found - 1, what: what))
+                } else if StoreKey.readNumber(value.prefix(8)) != last {
+                    let what =
+                        "the checkpoint row of size \(found) does not name that of size \(last) as the one before"
                     disordered.append(AuditFinding(index: found - 1, what: what))
                 }
                 sizes.append(found)
             }
+        }
+        func missing(_ what: String) { disordered.append(AuditFinding(index: nil, what: what)) }
+        switch totals.newestCheckpoint {
+        case nil: missing("the store does not say which checkpoint row is the newest")
+        case let newest? where newest != sizes.last ?? 0:
+            missing("the newest checkpoint row is of size \(sizes.last ?? 0), where the store says \(newest)")
+        default: break
+        }
+        // The first checkpoint is that of entry 0 alone; only one lost with its lock was never kept.
+        if size > 1, sizes.first != 1, !identities.hasRecovery(at: 1) {
+            missing("the checkpoint row of size 1 is missing")
+        }
+        for locked in identities.lockedSizes where !sizes.contains(locked) {
+            missing("the checkpoint row of size \(locked), of a lock that a recovery names, is missing")
         }
         self.sizes = sizes
         self.disordered = disordered

@@ -30,6 +30,12 @@ struct AuditChunk {
     var memberships = 0
     /// Sum of the hashes of all memberships.
     var streamSum: UInt64 = 0
+    /// Hashes of the submitters and requests of its entries (`AuditRequests`).
+    var requests: [UInt64] = []
+    /// Scopes that its entries say were erased.
+    var erasures: [StreamID] = []
+    /// Whether claims of its entries are gone.
+    var lacksClaims = false
     /// Sum of the hashes of all request keys the look-up index holds.
     var requestSum: UInt64 = 0
     var sealedRows = 0

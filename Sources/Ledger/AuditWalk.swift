@@ -16,6 +16,8 @@ struct AuditWalk {
     private var openedClaims = 0
     private var erasedClaims = 0
     private var lookupSums = LookupAudit.Sums()
+    private var requests: AuditRequests
+    private var erasures = AuditErasures()
     /// Whether sums or rows of the streams and of the look-ups are others than the entries', so that the entries must be
     /// gone through once more to say which.
     private(set) var isStreamsSuspect = false
@@ -23,6 +25,9 @@ struct AuditWalk {
     /// Whether entries that cannot be read keep the look-ups of others from being compared block by block.
     var isLookupPartial: Bool { lookupSums.lackEntries }
     var checkpointRows = 0
+
+    /// - Parameter size: entries of the ledger.
+    init(size: UInt64) { requests = AuditRequests(size: size) }
 
     var size: UInt64 { range.size }
     var isFull: Bool { findings.count >= LedgerAudit.maximumFindings }
@@ -67,6 +72,8 @@ struct AuditWalk {
         openedClaims += chunk.openedClaims
         erasedClaims += chunk.erasedClaims
         lookupSums.add(chunk)
+        requests.add(chunk.requests)
+        erasures.add(chunk)
         isLookupSuspect = isLookupSuspect || chunk.contradictsLookups
     }
 
@@ -116,9 +123,17 @@ struct AuditWalk {
 
     /// Compares the trees that recoveries took over.
     mutating func examineRecoveries(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) {
-        for index in identities.wrongRoots(transaction, schema) {
-            found(index, "takes over another tree than that of the entries before it")
-        }
+        for (index, rule) in identities.wrongTrees(transaction, schema) { found(index, rule) }
+    }
+
+    /// Looks for entries that repeat another's submitter and request.
+    mutating func examineRequests(_ environment: Environment, _ schema: StoreSchema) {
+        for finding in requests.findings(environment, schema, size: size) where !isFull { findings.append(finding) }
+    }
+
+    /// Looks for claims that are gone with no event that says so.
+    mutating func examineErasures(_ environment: Environment, _ schema: StoreSchema) throws {
+        for finding in try erasures.findings(environment, schema, size: size) where !isFull { findings.append(finding) }
     }
 
     /// Compares the request keys of the look-up index.
@@ -140,15 +155,19 @@ struct AuditWalk {
     }
 
     /// Compares totals: rows that no entry accounts for are as wrong as missing ones.
-    mutating func conclude(_ totals: AuditTotals, identity: LedgerIdentity?, lookups: LookupAudit?) {
+    mutating func conclude(_ audited: Audited) {
+        let totals = audited.totals
         for (name, rows, derived) in [
             ("tree", totals.tree, Int(totals.size)), ("stream", totals.streams, memberships),
-            ("sealed claims", totals.sealed, sealedRows), ("checkpoint", totals.checkpoints, checkpointRows),
+            ("sealed claims", totals.sealed, audited.leavesOutClaims ? totals.sealed : sealedRows),
+            ("checkpoint", totals.checkpoints, checkpointRows),
         ] where rows != derived {
             found(nil, "the store has \(rows) \(name) rows where the entries account for \(derived)")
         }
-        if identity != identities.newest { found(nil, "the store's identity is not what its entries establish") }
-        for what in lookups?.conclude(lookupSums) ?? [] { found(nil, what) }
+        if audited.identity != identities.newest {
+            found(nil, "the store's identity is not what its entries establish")
+        }
+        for what in audited.lookups?.conclude(lookupSums) ?? [] { found(nil, what) }
     }
 
     mutating func compare(lock: LockRecord?, path: String, root: (UInt64) throws -> Digest) {

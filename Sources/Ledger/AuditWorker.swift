@@ -9,15 +9,17 @@ final class AuditWorker: @unchecked Sendable {
     private let environment: Environment
     private let schema: StoreSchema
     private let lookups: LookupAudit?
+    private let leavesOutClaims: Bool
     private var claims: SealedClaims?
     private var hasher = SHA256Hasher()
     private var key: [UInt8] = []
 
-    init(_ environment: Environment, _ schema: StoreSchema, claims: SealedClaims?, lookups: LookupAudit?) {
-        self.environment = environment
-        self.schema = schema
-        self.claims = claims
-        self.lookups = lookups
+    init(_ audited: Audited) throws {
+        environment = audited.environment
+        schema = audited.schema
+        claims = try audited.sealedClaims()
+        lookups = audited.lookups
+        leavesOutClaims = audited.leavesOutClaims
     }
 
     /// Examines the entries from `first` on, at most a chunk.
@@ -44,6 +46,8 @@ final class AuditWorker: @unchecked Sendable {
                     examineStreams(entry, index, &chunk)
                     let documents = examineClaims(entry, index, &chunk, transaction)
                     if documents == nil { hasAllClaims = false }
+                    chunk.requests.append(AuditRequests.hash(entry))
+                    chunk.erasures += AuditErasures.scopes(namedBy: entry)
                     if isIndexed {
                         let request = RequestReference(entry, hasher)
                         key.removeAll(keepingCapacity: true)
@@ -176,6 +180,7 @@ final class AuditWorker: @unchecked Sendable {
         _ transaction: borrowing ReadTransaction
     ) -> DocumentDigests? {
         guard !entry.claims.isEmpty else { return DocumentDigests() }
+        guard !leavesOutClaims else { return nil }
         // Claims are sealed for the index; they would not open for another.
         guard claims != nil, entry.index == index else {
             countSealed(entry, index, &chunk, transaction)
@@ -194,6 +199,7 @@ final class AuditWorker: @unchecked Sendable {
                 chunk.sealedRows += entry.claims.count
                 return documents
             }
+            chunk.lacksClaims = true
             for scope in erased ?? [] { chunk.erasedClaims += entry.claims[scope].claims.count }
         } catch let damage as StoreDamage {
             chunk.found(index, damage.what)
@@ -215,6 +221,9 @@ final class AuditWorker: @unchecked Sendable {
             StoreKey.sealed(index: index, ordinal: ordinal, in: &key)
             let isThere = try? transaction.withValue(schema.sealed, key) { !$0.isEmpty }
             if isThere == true { chunk.sealedRows += 1 }
+            if (try? schema.lacksClaims(of: entry.claims[ordinal].scope, index, ordinal, transaction)) != false {
+                chunk.lacksClaims = true
+            }
         }
     }
 }

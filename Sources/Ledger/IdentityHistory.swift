@@ -13,8 +13,8 @@ struct IdentityHistory: Sendable {
     }
 
     private var periods: [Period] = []
-    /// Of each `system.recovered`: its index and the root it says it took over.
-    private var takenOver: [(index: UInt64, root: String)] = []
+    /// Of each `system.recovered`: its index, the root it says it took over, and what it says the old lock stated.
+    private var takenOver: [(index: UInt64, root: String, lock: Recovery.Tree?)] = []
 
     /// The identity in force at the end.
     var newest: LedgerIdentity? { periods.last?.identity }
@@ -37,10 +37,10 @@ struct IdentityHistory: Sendable {
         }
         guard let before = newest, let next = before.after(entry) else { return [] }
         periods.append(Period(since: index + 1, identity: next))
-        takenOver.append((index, entry.body["root"]?.string ?? ""))
         let size = entry.body["size"]?.int
         // What breaks a rule without the entries before it, the check of its type says.
         let recovery = try? Recovery(entry)
+        takenOver.append((index, entry.body["root"]?.string ?? "", recovery?.lock))
         let isSigned = recovery.map { recovery in before.verifier.map { recovery.isSigned(by: $0) } ?? false } ?? true
         let rules: [(holds: Bool, rule: String)] = [
             (isSigned, "has a succession that the key in force before did not sign"),
@@ -58,15 +58,39 @@ struct IdentityHistory: Sendable {
         return rules.filter { !$0.holds }.map(\.rule)
     }
 
-    /// Where a `system.recovered` took over another tree than that of the entries before it. A tree that has no root, for
-    /// rows of it are missing, is compared with none.
-    func wrongRoots(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) -> [UInt64] {
-        var wrong: [UInt64] = []
-        for (index, stated) in takenOver {
-            guard let root = try? schema.root(transaction, size: index) else { continue }
-            if root.base64 != stated { wrong.append(index) }
+    /// Where a `system.recovered` states another tree than that of the entries before it: as the one it took over, or as
+    /// that of the old lock's checkpoint, which shows where that was not larger. A tree that has no root, for rows of it
+    /// are missing, is compared with none.
+    func wrongTrees(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) -> [(index: UInt64, rule: String)]
+    {
+        var wrong: [(UInt64, String)] = []
+        for (index, stated, lock) in takenOver {
+            if let root = try? schema.root(transaction, size: index), root.base64 != stated {
+                wrong.append((index, "takes over another tree than that of the entries before it"))
+            }
+            if let lock, lock.size <= index, let root = try? schema.root(transaction, size: lock.size),
+                root != lock.root
+            {
+                wrong.append((index, "says that the old lock's \(lock.size) entries had another root than they have"))
+            }
         }
         return wrong
+    }
+
+    /// Whether the entry at an index began an incarnation.
+    func hasRecovery(at index: UInt64) -> Bool { takenOver.contains { $0.index == index } }
+
+    /// Sizes of the checkpoints of old locks that the entries before a recovery reach: a row is kept of each.
+    var lockedSizes: [UInt64] {
+        takenOver.compactMap { taken in taken.lock.flatMap { $0.size <= taken.index ? $0.size : nil } }
+    }
+
+    /// Whether a recovery states this tree as that of the old lock's checkpoint.
+    func hasRecovery(stating lock: Recovery.Tree) -> Bool { takenOver.contains { $0.lock == lock } }
+
+    /// The identity with an incarnation's number; nil where none has it.
+    func identity(ofIncarnation number: Int64) -> LedgerIdentity? {
+        periods.first { $0.identity.incarnation == number }?.identity
     }
 
     /// Checks a note against the identity in force at the size of its checkpoint.

@@ -76,28 +76,30 @@ public enum LedgerAudit {
             try LedgerOpening.requireFormat(transaction, schema)
             return try? LedgerOpening.identity(transaction, schema)
         }
-        var walk = AuditWalk()
         var lookups: LookupAudit?
+        var unreadable: (any Error)?
         if let identity, !isCopy, FileSystem.exists(locations.index + "/data.mdb") {
             do {
                 lookups = try LookupAudit(directory: locations.index, key: keyring?.indexKey, identity: identity)
             } catch {
-                walk.found(nil, "the look-up index cannot be read: \(error)")
+                unreadable = error
             }
         }
         // The look-up index before what it follows: beside the daemon it would else hold entries the audit knows not of.
-        let totals = try environment.read { try AuditTotals($0, schema) }
-        try examineEntries(&walk, environment, schema, totals, keyring, lookups, progress)
+        let audited = Audited(
+            environment: environment,
+            schema: schema,
+            totals: try environment.read { try AuditTotals($0, schema) },
+            identity: identity,
+            claimsKey: keyring?.claimsKey,
+            lookups: lookups
+        )
+        var walk = AuditWalk(size: audited.totals.size)
+        if let unreadable { walk.found(nil, "the look-up index cannot be read: \(unreadable)") }
+        try examine(audited, &walk, progress)
         if !walk.isFull {
-            try environment.read { transaction in
-                try walk.examineStreams(transaction, schema)
-                try walk.examineScopes(transaction, schema)
-                walk.examineRecoveries(transaction, schema)
-            }
-            if let lookups { try walk.examineRequests(lookups) }
-            try recheck(&walk, environment, schema, totals, keyring, lookups)
-            try examineCheckpoints(&walk, environment, schema, totals)
-            walk.conclude(totals, identity: identity, lookups: lookups)
+            try environment.read { try walk.examineScopes($0, schema) }
+            try walk.examineErasures(environment, schema)
             if !isCopy {
                 walk.compare(lock: lock, path: locations.lock) { size in
                     try environment.read { try schema.root($0, size: size) }
@@ -107,60 +109,88 @@ public enum LedgerAudit {
         return walk.report(indexed: lookups?.indexed ?? 0)
     }
 
-    /// Goes through the entries, chunk by chunk on all processors, and joins the chunks in their order.
-    private static func examineEntries(
-        _ walk: inout AuditWalk,
+    /// Derives from the entries all that is signed and who signs, and compares it with what is stored: what whoever
+    /// signs a store anew must know first. Sealed claims and look-ups are left out, nothing of them is signed.
+    ///
+    /// - Parameter progress: entries done and in all.
+    static func derive(
         _ environment: Environment,
         _ schema: StoreSchema,
-        _ totals: AuditTotals,
-        _ keyring: Keyring?,
-        _ lookups: LookupAudit?,
-        _ progress: (UInt64, UInt64) -> Void
-    ) throws {
-        let workers = try (0..<Parallel.width).map { _ in
-            AuditWorker(
-                environment,
-                schema,
-                claims: try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) },
-                lookups: lookups
+        progress: (UInt64, UInt64) -> Void
+    ) throws -> AuditWalk {
+        let audited = try environment.read { transaction in
+            Audited(
+                environment: environment,
+                schema: schema,
+                totals: try AuditTotals(transaction, schema),
+                identity: try? LedgerOpening.identity(transaction, schema),
+                claimsKey: nil,
+                lookups: nil,
+                leavesOutClaims: true
             )
         }
+        var walk = AuditWalk(size: audited.totals.size)
+        try examine(audited, &walk, progress)
+        return walk
+    }
+
+    /// Compares the store with its entries.
+    private static func examine(
+        _ audited: Audited,
+        _ walk: inout AuditWalk,
+        _ progress: (UInt64, UInt64) -> Void
+    ) throws {
+        let (environment, schema) = (audited.environment, audited.schema)
+        try examineEntries(audited, &walk, progress)
+        guard !walk.isFull else { return }
+        try environment.read { transaction in
+            try walk.examineStreams(transaction, schema)
+            walk.examineRecoveries(transaction, schema)
+        }
+        walk.examineRequests(environment, schema)
+        if let lookups = audited.lookups { try walk.examineRequests(lookups) }
+        try recheck(audited, &walk)
+        try examineCheckpoints(audited, &walk)
+        walk.conclude(audited)
+    }
+
+    /// Goes through the entries, chunk by chunk on all processors, and joins the chunks in their order.
+    private static func examineEntries(
+        _ audited: Audited,
+        _ walk: inout AuditWalk,
+        _ progress: (UInt64, UInt64) -> Void
+    ) throws {
+        let size = audited.totals.size
+        let workers = try (0..<Parallel.width).map { _ in try AuditWorker(audited) }
         // A few chunks for each thread, so that one that is late keeps nobody waiting for long.
         let wave = UInt64(Parallel.width * 4)
         var next: UInt64 = 0
-        while next < totals.size, !walk.isFull {
-            progress(next, totals.size)
+        while next < size, !walk.isFull {
+            progress(next, size)
             let first = next
-            let count = min(wave, (totals.size - first + AuditChunk.entries - 1) / AuditChunk.entries)
+            let count = min(wave, (size - first + AuditChunk.entries - 1) / AuditChunk.entries)
             let chunks = Parallel.map(Int(count)) { thread, position in
-                workers[thread].examine(from: first + UInt64(position) * AuditChunk.entries, size: totals.size)
+                workers[thread].examine(from: first + UInt64(position) * AuditChunk.entries, size: size)
             }
             for chunk in chunks where !walk.isFull { walk.join(chunk) }
-            next = min(first + count * AuditChunk.entries, totals.size)
+            next = min(first + count * AuditChunk.entries, size)
         }
-        progress(next, totals.size)
+        progress(next, size)
     }
 
     /// Where streams or look-ups are not what the entries say as a whole, finds the entries where it shows.
-    private static func recheck(
-        _ walk: inout AuditWalk,
-        _ environment: Environment,
-        _ schema: StoreSchema,
-        _ totals: AuditTotals,
-        _ keyring: Keyring?,
-        _ lookups: LookupAudit?
-    ) throws {
+    private static func recheck(_ audited: Audited, _ walk: inout AuditWalk) throws {
         guard walk.isStreamsSuspect || walk.isLookupSuspect || walk.isLookupPartial else { return }
-        var claims = try keyring.map { try SealedClaims(claimsKey: $0.claimsKey) }
+        var claims = try audited.sealedClaims()
         var recheck = AuditRecheck(
-            schema: schema,
-            lookups: walk.isLookupSuspect || walk.isLookupPartial ? lookups : nil,
+            schema: audited.schema,
+            lookups: walk.isLookupSuspect || walk.isLookupPartial ? audited.lookups : nil,
             streams: walk.isStreamsSuspect
         )
         var next: UInt64 = 0
-        while next < totals.size, walk.findings.count + recheck.findings.count < maximumFindings {
-            let end = min(next + 4_096, totals.size)
-            try environment.read { transaction in
+        while next < audited.totals.size, walk.findings.count + recheck.findings.count < maximumFindings {
+            let end = min(next + 4_096, audited.totals.size)
+            try audited.environment.read { transaction in
                 for index in next..<end { try recheck.examine(index, transaction, &claims) }
             }
             next = end
@@ -175,19 +205,8 @@ public enum LedgerAudit {
         }
     }
 
-    private static func examineCheckpoints(
-        _ walk: inout AuditWalk,
-        _ environment: Environment,
-        _ schema: StoreSchema,
-        _ totals: AuditTotals
-    ) throws {
-        let checkpoints = try AuditCheckpoints(
-            environment,
-            schema,
-            walk.identities,
-            size: totals.size,
-            uncounted: totals.hasNewestCheckpoint ? 0 : totals.size
-        )
+    private static func examineCheckpoints(_ audited: Audited, _ walk: inout AuditWalk) throws {
+        let checkpoints = try AuditCheckpoints(audited.environment, audited.schema, walk.identities, audited.totals)
         let sizes = checkpoints.sizes
         let parts = (sizes.count + AuditCheckpoints.chunk - 1) / AuditCheckpoints.chunk
         let results = Parallel.map(parts) { _, position in
@@ -202,6 +221,22 @@ public enum LedgerAudit {
     }
 }
 
+/// What an audit looks at.
+struct Audited {
+    let environment: Environment
+    let schema: StoreSchema
+    let totals: AuditTotals
+    /// The stored identity; nil where there is none to be read.
+    let identity: LedgerIdentity?
+    /// Opens sealed claims; without it they are only counted.
+    let claimsKey: [UInt8]?
+    let lookups: LookupAudit?
+    /// Whether the rows of sealed claims are not compared.
+    var leavesOutClaims = false
+
+    func sealedClaims() throws -> SealedClaims? { try claimsKey.map { try SealedClaims(claimsKey: $0) } }
+}
+
 /// How many rows each database has, all of one snapshot.
 struct AuditTotals {
     let size: UInt64
@@ -211,6 +246,8 @@ struct AuditTotals {
     let checkpoints: Int
     /// Whether the checkpoint of the whole size has its row already; the daemon adds it with the next commit.
     let hasNewestCheckpoint: Bool
+    /// The size of the newest checkpoint row, as the store says; nil where it does not.
+    let newestCheckpoint: UInt64?
 
     init(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
         size = UInt64(try transaction.count(schema.entries))
@@ -218,6 +255,7 @@ struct AuditTotals {
         streams = try transaction.count(schema.streams)
         sealed = try transaction.count(schema.sealed)
         checkpoints = try transaction.count(schema.checkpoints)
+        newestCheckpoint = try schema.newestCheckpoint(transaction)
         hasNewestCheckpoint = try transaction.get(schema.checkpoints, StoreKey.number(size)) != nil
     }
 }

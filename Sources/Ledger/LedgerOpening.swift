@@ -40,6 +40,7 @@ struct LedgerOpening {
             try LedgerOpening.requireFormat(transaction, schema)
             let identity = try LedgerOpening.identity(transaction, schema)
             _ = try LedgerIdentity.genesis(Entry(schema.entry(transaction, 0)))
+            _ = try schema.keptCheckpoint(transaction)
             let state = try LedgerOpening.state(transaction, schema, verified: settings.verifiedTail)
             try LedgerOpening.compare(transaction, schema, identity, size: state.size, with: record)
             let last = try Entry(schema.entry(transaction, state.size - 1))

@@ -185,24 +185,3 @@ extension Ledger {
         return try schema.note(transaction, size: size, root: root)?.encoded
     }
 }
-
-extension StoreSchema {
-    /// The signed note of the checkpoint at `size`, rebuilt over `root`; nil where none was signed there.
-    func note(_ transaction: borrowing some Readable & ~Copyable, size: UInt64, root: Digest) throws -> SignedNote? {
-        guard let row = try transaction.get(checkpoints, StoreKey.number(size)) else { return nil }
-        guard let end = row.firstIndex(of: 0x0A), row.count == end + 1 + 4 + 64 else {
-            throw StoreDamage(nil, "the checkpoint row of size \(size) is malformed")
-        }
-        let origin = String(decoding: row[..<end], as: UTF8.self)
-        return SignedNote(
-            text: Checkpoint(origin: origin, size: size, root: root).text,
-            signatures: [
-                SignedNote.Signature(
-                    name: origin,
-                    keyID: row[(end + 1)...].prefix(4).reduce(0) { $0 << 8 | UInt32($1) },
-                    signature: Array(row.suffix(64))
-                )
-            ]
-        )
-    }
-}

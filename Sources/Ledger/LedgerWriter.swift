@@ -40,7 +40,7 @@ final class LedgerWriter: @unchecked Sendable {
     private let taken = Atomic<Int64>(0)
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
-    private var unsavedSignature: [UInt8] = []
+    private var unsavedSignature: SignedNote.Signature?
     /// How long the data file is, as far as this process knows; it never gets shorter. Asking the file system before
     /// every commit would cost another write: since Linux 6.13 a file whose times were asked for gets a new one with its
     /// next write, and the sync then writes the inode too.
@@ -175,7 +175,7 @@ final class LedgerWriter: @unchecked Sendable {
                     for call in calls { results.append(try builder.record(call, transaction, &memory)) }
                     let draft = builder.state.size > state.size ? drafted(builder.state.range) : nil
                     try builder.finish(transaction, &memory)
-                    if let unsaved, draft != nil { try store(unsaved, transaction) }
+                    if draft != nil { try keepCheckpoint(transaction) }
                     return (builder, draft)
                 }
                 return (builder, results, draft)
@@ -227,7 +227,7 @@ final class LedgerWriter: @unchecked Sendable {
         try lock.compareAndSwap(signed.slot)
         let checkpoint = SignedCheckpoint(checkpoint: signed.checkpoint, note: signed.slot.record.note, time: time)
         unsaved = checkpoint
-        unsavedSignature = signed.note.signatures.flatMap(\.signature)
+        unsavedSignature = signed.note.signatures.first
         publish(checkpoint)
         return checkpoint
     }
@@ -245,18 +245,13 @@ final class LedgerWriter: @unchecked Sendable {
     }
 
     private func saveCheckpoint() throws {
-        guard let unsaved else { return }
-        try environment.write { try store(unsaved, $0) }
+        try environment.write { try keepCheckpoint($0) }
     }
 
     /// Keeps the checkpoint's signature, so that proofs at its size stay complete tlog-proofs.
-    private func store(_ signed: SignedCheckpoint, _ transaction: borrowing WriteTransaction) throws {
-        try transaction.set(
-            schema.checkpoints,
-            StoreKey.number(signed.size),
-            Array(identity.origin.utf8) + [0x0A] + withUnsafeBytes(of: signer.keyID.bigEndian) { [UInt8]($0) }
-                + unsavedSignature
-        )
+    private func keepCheckpoint(_ transaction: borrowing WriteTransaction) throws {
+        guard let unsaved, let unsavedSignature else { return }
+        try schema.keep(unsavedSignature, size: unsaved.size, transaction)
     }
 
     // MARK: Room

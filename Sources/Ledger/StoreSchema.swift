@@ -16,14 +16,14 @@ struct StoreSchema {
     let sealed: Database
     /// id, kind → the scope's data key, wrapped.
     let scopes: Database
-    /// size → signature of the checkpoint at that size.
+    /// size → signature of the checkpoint at that size, and the size of the row before.
     let checkpoints: Database
     /// What the store is, under fixed names.
     let meta: Database
 
     private static let names = ["entries", "tree", "streams", "sealed", "scopes", "checkpoints", "meta"]
     static let formatKey = Array("format".utf8)
-    static let format = Array("evidenced store 2".utf8)
+    static let format = Array("evidenced store 3".utf8)
     static let identityKey = Array("identity".utf8)
 
     /// - Parameter checkPages: has the whole file's structure checked before LMDB follows it; told of the progress.

@@ -66,7 +66,8 @@ extension EventCatalogue {
             "恢复为新的实例",
             streams: [.ledger],
             body: [
-                .required("incarnation", .integer(2...1_000_000)), .required("origin", .pattern(.origin(230))),
+                .required("incarnation", .integer(2...9_007_199_254_740_991)),
+                .required("origin", .pattern(.origin(230))),
                 .required("checkpoint_key", .pattern(.verificationKey)),
                 .required("reason", .code(Recovery.Reason.allCases.map(\.rawValue))),
                 .required("size", .integer(0...9_007_199_254_740_991)), .required("root", .hash),

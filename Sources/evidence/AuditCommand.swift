@@ -12,7 +12,8 @@ struct AuditCommand: ParsableCommand {
         abstract: "Re-derive the whole ledger from its entries.",
         discussion: """
             Reads the store itself, beside a running daemon or without one, computes everything again from the \
-            entries (chain, hashes, tree, streams, checkpoints, sealed claims, look-ups) and compares. Names every \
+            entries (chain, hashes, tree, streams, checkpoints, sealed claims, look-ups) and compares; looks for \
+            requests recorded twice, and for claims that are gone with no event that says so. Names every \
             finding, the first damaged entry first, and exits with 1 if there is one. Writes nothing.
 
             Needs the right to read the store. Without a readable keyring sealed claims are counted but not opened; \

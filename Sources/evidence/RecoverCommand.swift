@@ -16,8 +16,12 @@ struct RecoverCommand: ParsableCommand {
             hold a signed checkpoint that its store contradicts. This command ends the incarnation and begins the \
             next one, with a new origin (…/incarnation/N) and a new checkpoint key, and records system.recovered. \
             Everything recorded before stays and stays provable. Run it as the daemon's user, while the daemon \
-            doesn't run, and only when the daemon refuses to start and says so. Audit the store first. Then hand the \
-            new verification key to whoever checks proofs.
+            doesn't run, and only when the daemon refuses to start and says so. Then hand the new verification key to \
+            whoever checks proofs.
+
+            Everything that is signed is derived from the entries first, which takes as long as an audit, and \
+            compared with the old lock and every checkpoint the store keeps. A store that is damaged, or is another \
+            history than the one that was signed, is refused.
 
             The old key signs that the new one follows it, so that whoever has the old one can follow. A keyring \
             without the key in force is refused, unless the reason is key-lost: then nothing shows any more that the \
@@ -55,9 +59,16 @@ struct RecoverCommand: ParsableCommand {
         let (locations, path) = try local.resolve()
         let old = try reason.isSigned ? Keyring.load(path: path) : nil
         let next = try nextKeyring(path)
-        let begun: (incarnation: Int64, vkey: String)
+        let begun: (ended: Int64, incarnation: Int64, vkey: String)
         do {
-            begun = try LedgerCreation.beginIncarnation(at: locations, old: old, keyring: next, reason: reason)
+            var bar = ProgressBar("checking")
+            defer { bar.clear() }
+            begun = try LedgerCreation.beginIncarnation(
+                at: locations,
+                old: old,
+                keyring: next,
+                reason: reason
+            ) { done, total in bar.update(done: done, total: total) }
         } catch let refusal as StartupRefusal {
             // What was staged was made of a keyring that is not this ledger's.
             if [.badKeyring, .notInForce].contains(refusal.code) { try Keyring.discardStaged(path: path) }
@@ -70,7 +81,7 @@ struct RecoverCommand: ParsableCommand {
                     + "and run this again only if it refuses"
             )
         }
-        try Keyring.adoptStaged(path: path, suffix: "incarnation-\(begun.incarnation - 1)")
+        try Keyring.adoptStaged(path: path, suffix: "incarnation-\(begun.ended)")
         if output.json {
             Terminal.print(json: .members(["incarnation": .int(begun.incarnation), "vkey": .string(begun.vkey)]))
         } else {

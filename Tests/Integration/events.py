@@ -55,6 +55,12 @@ def consent(subject: str | None = None, shown: str = "I agree.", **members) -> d
     return event("consent.granted", [stream], body, {stream: {"shown_text": shown}}, actor=stream) | members
 
 
+def erasure(scopes: list, **members) -> dict:
+    """Says that scopes were erased."""
+    body = {"requested": 1, "scopes": scopes, "keys_destroyed": len(scopes)}
+    return event("erasure.executed", [f"request/{new_id()}"], body) | members
+
+
 def access(operation: str = "read", reason: str | None = None, staff: str | None = None, **members) -> dict:
     """Of a size the caller picks: the reason is a claim of up to 4,000 bytes."""
     stream = f"staff/{staff or new_id()}"

@@ -6,7 +6,7 @@ import pytest
 
 import events
 import verifier
-from store import database, stream_key
+from store import database, number, stream_key
 from test_errors import refusal
 
 DOCUMENT = b"to be forgotten"
@@ -19,6 +19,7 @@ def erased(make_ledger):
     ledger.event = events.deposit(DOCUMENT)
     ledger.kept = ledger.append(events.deposit(b"kept"))["receipts"][0]
     ledger.gone = ledger.append(ledger.event, proofs=True)["receipts"][0]
+    ledger.append(events.erasure(ledger.event["streams"]))
     assert ledger.stop() == 0
     with database(ledger.store, "scopes") as scopes:
         assert scopes.put(stream_key(ledger.event["streams"][0]), b"")
@@ -63,6 +64,20 @@ def test_an_audit_counts_erased_claims_and_is_content(erased):
     assert report["erasedClaims"] == len(next(iter(erased.event["claims"].values())))
 
 
+def test_claims_that_are_gone_with_no_event_that_says_so_are_found(ledger):
+    """A service that asks sees them as erased; only the audit can tell that nobody said so."""
+    [receipt] = ledger.append(events.deposit(b"evidence that hurts"))["receipts"]
+    assert ledger.stop() == 0 and ledger.audit()["clean"]
+    with database(ledger.store, "sealed") as sealed:
+        assert sealed.delete(number(receipt["index"]) + b"\0")
+    for keyring in (ledger.keyring, None):
+        if keyring is None:
+            ledger.keyring.rename(ledger.root / "kept")
+        report = ledger.audit(status=1)
+        assert [finding["index"] for finding in report["findings"]] == [receipt["index"]]
+        assert "no event says that they were erased" in report["findings"][0]["what"]
+
+
 @pytest.fixture
 def keyless(make_ledger):
     """A running ledger whose keyring was lost with no copy, and that began a new incarnation under a fresh one."""
@@ -94,3 +109,14 @@ def test_what_was_sealed_under_a_lost_keyring_leaves_its_scope_usable(keyless):
     opened = keyless.call("Open", {"index": receipt["index"]})["openings"]
     assert {opening["name"]: opening["value"] for opening in opened} == next(iter(again["claims"].values()))
     assert keyless.stop() == 0 and keyless.audit()["clean"]
+
+
+def test_what_was_erased_before_a_keyring_was_lost_stays_erased(erased):
+    erased.keyring.unlink()
+    erased.admin("recover", "--reason", "key-lost")
+    erased.start()
+    [stream] = erased.event["streams"]
+    again = events.deposit(b"anew", object_id=stream.partition("/")[2])
+    refusal(erased, "Append", {"events": [again]}, "InvalidEvent")
+    assert erased.append(events.deposit(b"of another scope"))["receipts"]
+    assert erased.stop() == 0 and erased.audit()["clean"]

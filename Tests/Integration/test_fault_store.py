@@ -312,12 +312,12 @@ def test_checkpoints_out_of_order_are_found(template, tmp_path):
     path = ledger.store / "data.mdb"
     good = path.read_bytes()
     dump = DataFile(good).dump()
-    sizes = [int.from_bytes(key) for key, _ in dump.rows["checkpoints"]]
+    rows = {int.from_bytes(key): key + value for key, value in dump.rows["checkpoints"]}
+    sizes = list(rows)
     assert len(sizes) > 10
     # The first behind the second, one twice, the last before all others.
     for size, instead in ((sizes[0], sizes[1] + 1), (sizes[5], sizes[4]), (sizes[-1], sizes[0] - 1)):
-        row = size.to_bytes(8) + f"{ledger.origin}\n".encode()
-        places = [good.find(row, page * 4096, (page + 1) * 4096) for page in dump.pages["checkpoints"]]
+        places = [good.find(rows[size], page * 4096, (page + 1) * 4096) for page in dump.pages["checkpoints"]]
         (offset,) = [place for place in places if place >= 0]
         path.write_bytes(good[:offset] + instead.to_bytes(8) + good[offset + 8 :])
         report = ledger.audit(status=FOUND)

@@ -13,6 +13,7 @@ import pytest
 import events
 import verifier
 from ledger import ORIGIN, StartFailed
+from store import database, number
 
 
 def files_below(directory) -> dict:
@@ -44,19 +45,20 @@ def test_a_restored_backup_is_refused_until_it_is_recovered(ledger):
     assert not ledger.audit(status=1)["clean"]
 
     recovered = json.loads(ledger.admin("recover", "--reason", "backup-restored", "--json").stdout)
-    origin = f"{ORIGIN}/incarnation/2"
-    assert recovered["incarnation"] == 2 and verifier.parse_vkey(recovered["vkey"]).name == origin
+    number = recovered["incarnation"]
+    origin = f"{ORIGIN}/incarnation/{number}"
+    assert number > 1 and verifier.parse_vkey(recovered["vkey"]).name == origin
     assert (ledger.root / "keyring.incarnation-1").exists()
     ledger.start()
     reply = ledger.call("GetCheckpoint")
     assert (reply["origin"], reply["vkey"]) == (origin, recovered["vkey"])
     assert verifier.parse_vkey(reply["vkey"]).public != verifier.parse_vkey(ledger.vkey).public
-    assert ledger.call("Status")["incarnation"] == 2
+    assert ledger.call("Status")["incarnation"] == number
     verifier.verify_ledger(ledger)
 
     body = json.loads(ledger.entry(saved["size"])["entry"])["body"]
     assert body == {
-        "incarnation": 2, "origin": origin, "checkpoint_key": recovered["vkey"], "reason": "backup-restored",
+        "incarnation": number, "origin": origin, "checkpoint_key": recovered["vkey"], "reason": "backup-restored",
         "size": saved["size"], "root": saved["root"], "lock_size": body["lock_size"], "lock_root": body["lock_root"],
         "succession": body["succession"]}
     assert body["lock_size"] > newest["size"] > lost["index"], "what was lost is admitted"
@@ -91,11 +93,14 @@ def test_every_reason_begins_an_incarnation(audited, reason):
 
 
 def test_incarnations_follow_one_another(audited):
-    vkeys = [audited.admin("recover", "--reason", "moved").stdout.strip() for _ in range(2)]
-    assert [verifier.parse_vkey(vkey).name for vkey in vkeys] == [f"{ORIGIN}/incarnation/{n}" for n in (2, 3)]
+    begun = [json.loads(audited.admin("recover", "--reason", "moved", "--json").stdout) for _ in range(2)]
+    numbers = [1, *(one["incarnation"] for one in begun)]
+    assert numbers == sorted(set(numbers))
+    assert [verifier.parse_vkey(one["vkey"]).name for one in begun] == [f"{ORIGIN}/incarnation/{n}" for n in numbers[1:]]
     audited.start()
-    assert audited.call("GetCheckpoint")["vkey"] == vkeys[-1]
-    assert {"keyring.incarnation-1", "keyring.incarnation-2"} <= {path.name for path in audited.root.iterdir()}
+    assert audited.call("GetCheckpoint")["vkey"] == begun[-1]["vkey"]
+    verifier.verify_ledger(audited)
+    assert {f"keyring.incarnation-{n}" for n in numbers[:2]} <= {path.name for path in audited.root.iterdir()}
 
 
 def test_only_the_key_in_force_lets_another_follow(audited):
@@ -113,6 +118,65 @@ def test_only_the_key_in_force_lets_another_follow(audited):
     audited.start()
     verifier.verify_ledger(audited)
     assert audited.stop() == 0 and audited.audit()["clean"]
+
+
+def test_no_two_histories_from_one_backup_have_one_name(audited):
+    """A restored keyring remembers nothing, so the number of an incarnation is drawn."""
+    saved = {path: path.read_bytes() for path in (audited.store / "data.mdb", audited.keyring)}
+    notes = []
+    for turn in range(2):
+        for path, data in saved.items():
+            path.write_bytes(data)
+        audited.lock.unlink()
+        begun = json.loads(audited.admin("recover", "--reason", "lock-lost", "--json").stdout)
+        audited.start()
+        audited.append(*[events.deposit(b"history %d" % turn) for _ in range(turn + 1)])
+        notes.append(audited.call("GetCheckpoint")["checkpoint"])
+        assert verifier.verify_note(notes[-1], begun["vkey"]).origin == f"{ORIGIN}/incarnation/{begun['incarnation']}"
+        assert audited.stop() == 0 and audited.audit()["clean"]
+    first, second = (note.splitlines()[0] for note in notes)
+    assert first != second
+
+
+def rewrite(ledger, victim: int):
+    """What an operator would do who wants another history signed: changes an entry and all that is derived of it."""
+    with database(ledger.store, "entries") as entries:
+        rows = [bytes(value) for _, value in entries.cursor()]
+        leaves = [verifier.leaf_hash(row) for row in rows[:victim]]
+        for index in range(victim, len(rows)):
+            entry = json.loads(rows[index])
+            if index == victim:
+                entry["body"]["channel"] = "api"
+            elif index > 0:
+                entry["prev"] = verifier.b64(leaves[-1])
+            rows[index] = verifier.canonical(entry)
+            leaves.append(verifier.leaf_hash(rows[index]))
+            assert entries.put(number(index), rows[index])
+    with database(ledger.store, "tree") as tree:
+        for index in range(len(leaves)):
+            subtrees = [1 << level for level in range(40) if (index + 1) % (1 << level) == 0]
+            tree.put(number(index), b"".join(verifier.tree_root(leaves[index + 1 - n:index + 1]) for n in subtrees))
+    with database(ledger.store, "checkpoints") as checkpoints:
+        assert all([checkpoints.delete(key) for key, _ in list(checkpoints.cursor())])
+
+
+@pytest.mark.parametrize("case", ["lock", "no lock", "no lock and no count of checkpoints"])
+def test_a_rewritten_history_is_not_signed_anew(ledger, case):
+    [receipt] = ledger.append(events.deposit(b"original"))["receipts"]
+    ledger.append(*[events.closure() for _ in range(5)])
+    assert ledger.stop() == 0
+    rewrite(ledger, receipt["index"])
+    if case != "lock":
+        ledger.lock.unlink()
+    if case.endswith("checkpoints"):
+        with database(ledger.store, "meta") as meta:
+            assert meta.put(b"checkpoint", number(0))
+    assert ledger.run_until_exit() == 65
+    before = files_below(ledger.store)
+    done = ledger.admin("recover", "--reason", "moved" if case == "lock" else "lock-lost", status=65)
+    assert "nothing of it is signed anew" in done.stderr
+    assert files_below(ledger.store) == before
+    assert not ledger.audit(*(() if case == "lock" else ["--copy"]), status=1)["clean"]
 
 
 def test_a_running_ledger_can_t_be_recovered(ledger):

@@ -68,6 +68,7 @@ import Testing
         let submission = try Sample.deposit(digest: digest, object: object)
         let (index, other) = try fixture.whileOpen { ledger in
             let receipts = try ledger.submit([submission, Sample.deposit(digest: digest)]).receipts
+            _ = try ledger.submit([Sample.erasure(of: [object])])
             return (receipts[0].index, receipts[1].index)
         }
         try fixture.erase(scope: object)
@@ -87,7 +88,7 @@ import Testing
     @Test func anErasedScopeGetsNoClaimsAgain() throws {
         let fixture = try LedgerFixture()
         let object = StreamID(kind: .object, id: try Sample.id())
-        try fixture.whileOpen { _ = try $0.submit([Sample.deposit(object: object)]) }
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit(object: object), Sample.erasure(of: [object])]) }
         try fixture.erase(scope: object)
         try fixture.whileOpen { ledger in
             #expect(
@@ -128,6 +129,7 @@ import Testing
             )
         }
         let index = try fixture.whileOpen { try $0.submit([deposit(digest: digest)]).receipts[0].index }
+        try fixture.whileOpen { _ = try $0.submit([Sample.erasure(of: [subject])]) }
         let order = try Entry(fixture.read { try $1.entry($0, index) }).claims.map(\.scope)
         try fixture.erase(scope: subject)
         try fixture.whileOpen { ledger in

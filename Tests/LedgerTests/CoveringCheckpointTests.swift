@@ -29,7 +29,7 @@ import Testing
         let fixture = try LedgerFixture()
         let old = try fixture.whileOpen { try $0.submit([Sample.deposit()]).checkpoint }
         let keyring = try fixture.keyring.withFreshCheckpointKey()
-        let (_, vkey) = try LedgerCreation.beginIncarnation(
+        let (_, _, vkey) = try LedgerCreation.beginIncarnation(
             at: fixture.locations,
             old: fixture.keyring,
             keyring: keyring,

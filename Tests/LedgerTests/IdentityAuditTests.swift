@@ -59,7 +59,17 @@ import Testing
             (root, Digest.zero.base64, "another tree"),
             (key, other.text, "the key of the incarnation before"),
             (key, fixture.vkey, "a key of another name"),
-            ("\"incarnation\":2", "\"incarnation\":3", "an origin that is not"),
+            (
+                "\"incarnation\":\(recovered.incarnation)", "\"incarnation\":\(recovered.incarnation + 1)",
+                "an origin that is not"
+            ),
+            ("\"incarnation\":\(recovered.incarnation)", "\"incarnation\":0", "must be an integer from 2"),
+            ("\"lock_root\":\"\(root)\"", "\"lock_root\":\"\(Digest.zero.base64)\"", "had another root than they have"),
+            (
+                "\"lock_size\":\(recovery.index)", "\"lock_size\":\(recovery.index - 1)",
+                "had another root than they have"
+            ),
+            ("\"lock_size\":\(recovery.index)", "\"lock_size\":0", "lock_size must be an integer from 1"),
             ("\"origin\":\"\(origin)\"", "\"origin\":\"\(origin)2\"", "an origin that is not"),
         ]
         for (from, to, what) in changes {

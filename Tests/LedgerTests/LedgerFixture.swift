@@ -187,6 +187,18 @@ enum Sample {
         )
     }
 
+    /// The event that says that scopes were erased.
+    static func erasure(of scopes: [StreamID]) throws -> Submission {
+        try submission(
+            "erasure.executed",
+            streams: [StreamID(kind: .request, id: id())],
+            body: [
+                "requested": .int(1), "scopes": .array(scopes.map { .string($0.description) }),
+                "keys_destroyed": .int(Int64(scopes.count)),
+            ]
+        )
+    }
+
     static func viewed(contract: StreamID, subject: StreamID) throws -> Submission {
         try submission("contract.viewed", streams: [contract, subject], body: ["seconds": .int(3)])
     }

@@ -17,6 +17,17 @@ extension LedgerFixture {
         try environment.write { try body($0, schema) }
     }
 
+    /// Hands out the closed store's environment.
+    func reopened(_ body: (Environment, StoreSchema) throws -> Void) throws {
+        let (environment, schema) = try StoreSchema.open(
+            directory: locations.store,
+            mapBytes: 64 << 20,
+            readers: 126,
+            create: false
+        )
+        try body(environment, schema)
+    }
+
     /// Changes the text of an entry and makes the tree fit again, as an operator would who wants to rewrite history.
     func rewrite(entry index: UInt64, _ change: (String) -> String) throws {
         try tamper { transaction, schema in

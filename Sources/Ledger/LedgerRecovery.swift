@@ -1,0 +1,277 @@
+import JSON
+import LMDB
+public import LedgerFormat
+import Merkle
+import OpenSSL
+
+extension LedgerCreation {
+    /// Ends the incarnation a store belongs to and begins the next, with a new key and origin, so that whatever was
+    /// signed before can never be contradicted under the same name. Writes `system.recovered` and a new lock.
+    ///
+    /// Before it signs anything, everything that is signed is derived from the entries again, and compared with the old
+    /// lock and with each checkpoint the store keeps: a new incarnation is no way to have another history signed.
+    ///
+    /// - Parameters:
+    ///   - old: the keyring with the key in force, which signs that the new key follows it (`ledger-format.md` section
+    ///     6, "Succession"); not used, and may be nil, where the reason is that the key was lost.
+    ///   - keyring: the keyring with the new checkpoint key.
+    ///   - progress: pages, then entries, done and in all.
+    /// - Throws: `StartupRefusal`: `.keyMismatch` where the new keyring has the key in force; `.notInForce` where the old
+    ///   one has not; `.badKeyring` where the new keyring is not the one the claims were sealed under. The latter two not
+    ///   where the reason is that the key was lost: what was sealed under it is erased then. `.damaged` where the store
+    ///   is not what its entries say, `.otherRoot` where it is not what the old lock says, `.lockDamaged` where the lock's
+    ///   note does not hold and the reason is not that.
+    /// - Returns: the incarnation that ended; incarnation and verification key from now on.
+    public static func beginIncarnation(
+        at locations: LedgerLocations,
+        old oldKeyring: Keyring?,
+        keyring: Keyring,
+        reason: Recovery.Reason,
+        progress: (UInt64, UInt64) -> Void = { _, _ in }
+    ) throws -> (ended: Int64, incarnation: Int64, vkey: String) {
+        let (environment, schema) = try withoutActuallyEscaping(progress) { progress in
+            try StoreSchema.open(
+                directory: locations.store,
+                mapBytes: 16 << 20,
+                readers: 126,
+                create: false,
+                checkPages: progress
+            )
+        }
+        // Holding the old lock, where there is an intact one, keeps a running daemon safe from this.
+        let lock = try openLock(locations.lock)
+        let old = try environment.read { transaction in
+            try LedgerOpening.requireFormat(transaction, schema)
+            return try LedgerOpening.identity(transaction, schema)
+        }
+        let incarnation = try nextIncarnation(after: max(old.incarnation, lock?.record.incarnation ?? 0))
+        let origin = LedgerIdentity.origin(old.origin, incarnation: incarnation)
+        let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
+        guard signer.publicKey != old.publicKey else {
+            throw StartupRefusal(
+                .keyMismatch,
+                "the keyring still has the old key",
+                advice: "A new incarnation needs a new key"
+            )
+        }
+        let predecessor = try reason.isSigned ? predecessor(old, oldKeyring) : nil
+        let opensClaims = try environment.read { try schema.opensClaims($0, claimsKey: keyring.claimsKey) }
+        guard opensClaims || !reason.isSigned else {
+            throw StartupRefusal(
+                .badKeyring,
+                "the keyring is not the one this ledger's claims were sealed under",
+                advice: "Put the ledger's own keyring back; if it is lost, give the reason key-lost"
+            )
+        }
+        let taken = try TakenOver(environment, schema, lock: lock?.record, reason: reason, progress: progress)
+        var body: [JSONMember] = [
+            JSONMember(name: "incarnation", value: .int(incarnation)),
+            JSONMember(name: "origin", value: .string(origin)),
+            JSONMember(name: "checkpoint_key", value: .string(signer.vkey)),
+            JSONMember(name: "reason", value: .string(reason.rawValue)),
+            JSONMember(name: "size", value: .int(Int64(taken.tree.size))),
+            JSONMember(name: "root", value: .string(taken.tree.root.base64)),
+        ]
+        if let locked = taken.locked {
+            body.append(JSONMember(name: "lock_size", value: .int(Int64(locked.size))))
+            body.append(JSONMember(name: "lock_root", value: .string(locked.root.base64)))
+        }
+        if let predecessor {
+            let succession = Succession(
+                origin: old.origin,
+                incarnation: incarnation,
+                tree: taken.tree,
+                checkpointKey: signer.vkey
+            )
+            let signature = try predecessor.sign(succession.statement)
+            body.append(JSONMember(name: "succession", value: .string(Base64.encode(signature))))
+        }
+        guard let type = EventCatalogue.type(named: "system.recovered") else {
+            throw StoreDamage(nil, "no event type system.recovered")
+        }
+        let clock = LedgerClock()
+        let submission = try Submission(
+            type: type,
+            request: RequestKey.fresh(now: clock.now),
+            actor: .system,
+            streams: [old.stream],
+            body: JSONObjectText(body),
+            claims: []
+        )
+        let (entry, root) = try environment.write { transaction in
+            if let signature = taken.unkept { try schema.keep(signature.signature, size: signature.size, transaction) }
+            if !opensClaims { try schema.forgetClaims(transaction) }
+            return try append(submission, transaction, schema, taken.state, now: clock.now) { entry in
+                guard let next = old.after(entry) else { throw StoreDamage(nil, "the recovery names no identity") }
+                return next
+            }
+        }
+        try FileSystem.moveAside(locations.lock, suffix: ".incarnation-\(old.incarnation)")
+        try writeLock(
+            locations.lock,
+            incarnation,
+            signer,
+            Checkpoint(origin: origin, size: entry.index + 1, root: root),
+            (lock?.record.sequence ?? 0) + 1
+        )
+        return (old.incarnation, incarnation, signer.vkey)
+    }
+
+    /// The key in force, out of the keyring that must have it.
+    private static func predecessor(_ identity: LedgerIdentity, _ keyring: Keyring?) throws -> CheckpointSigner {
+        let signer = try keyring.map { try CheckpointSigner(seed: $0.checkpointSeed, origin: identity.origin) }
+        guard let signer, signer.vkey.utf8.elementsEqual(identity.vkey.utf8) else {
+            throw StartupRefusal(
+                .notInForce,
+                "the keyring's checkpoint key is not the key in force, \(identity.vkey), which must sign that another follows",
+                advice: """
+                    Put the keyring of incarnation \(identity.incarnation) back in place; if its key is lost, give the \
+                    reason key-lost: who checks proofs then has to be told of the new key by a way of its own
+                    """
+            )
+        }
+        return signer
+    }
+
+    private static func openLock(_ path: String) throws -> CheckpointLock? {
+        do {
+            return try CheckpointLock(path: path)
+        } catch let refusal as StartupRefusal where refusal.code != .inUse {
+            return nil
+        }
+    }
+
+    /// The number of the incarnation that follows one: greater, and drawn at random, since nobody can know which numbers
+    /// were given before a backup of store and keyring was restored.
+    private static func nextIncarnation(after number: Int64) throws -> Int64 {
+        number + 1 + Int64(try SecureRandom.bytes(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+    }
+}
+
+/// What a new incarnation takes over, once everything in it was derived again.
+private struct TakenOver {
+    let state: ChainState
+    let tree: Recovery.Tree
+    /// What the old lock's checkpoint states; nil where there is none that can be read.
+    private(set) var locked: Recovery.Tree?
+    /// The signature of the lock's checkpoint, of which the store has no row yet.
+    private(set) var unkept: (signature: SignedNote.Signature, size: UInt64)?
+
+    init(
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        lock: LockRecord?,
+        reason: Recovery.Reason,
+        progress: (UInt64, UInt64) -> Void
+    ) throws {
+        let walk = try LedgerAudit.derive(environment, schema, progress: progress)
+        guard walk.findings.isEmpty else {
+            let first = walk.findings.min { ($0.index ?? .max) < ($1.index ?? .max) }
+            throw StartupRefusal(
+                .damaged,
+                "the store is not what its entries and checkpoints say, and nothing of it is signed anew: "
+                    + (first.map { "\($0)" } ?? "there is more than one finding"),
+                advice: "Run 'evidence audit' to see all of it, and put a store or a backup in its place that is intact"
+            )
+        }
+        let (state, newest) = try environment.read { transaction in
+            guard walk.size > 0 else { throw StoreDamage(nil, "the store has no entries") }
+            var state = ChainState()
+            state.range = try schema.compactRange(transaction, size: walk.size)
+            state.previous = try schema.leaf(transaction, walk.size - 1)
+            state.time = try Entry(schema.entry(transaction, walk.size - 1)).time
+            return (state, try schema.newestCheckpoint(transaction) ?? 0)
+        }
+        self.state = state
+        var hasher = SHA256Hasher()
+        tree = Recovery.Tree(size: state.size, root: state.range.root(&hasher))
+        guard let lock else { return }
+        let note: SignedNote
+        let checkpoint: Checkpoint
+        do {
+            (note, checkpoint) = try lock.checkpoint()
+            try TakenOver.verify(note, checkpoint, of: lock, walk.identities)
+        } catch {
+            // As unreadable as one without an intact record, if that is what the operator says it is.
+            guard reason != .lockDamaged else { return }
+            throw StartupRefusal(
+                .lockDamaged,
+                "the checkpoint in the old lock does not hold: \(error)",
+                advice: """
+                    Put this ledger's lock back. If there is none, it was damaged, or somebody made one up: find out, and \
+                    give the reason lock-damaged
+                    """
+            )
+        }
+        let stated = Recovery.Tree(size: checkpoint.size, root: checkpoint.root)
+        if checkpoint.size <= state.size {
+            let root = try environment.read { try schema.root($0, size: checkpoint.size) }
+            guard root == checkpoint.root else {
+                // An interrupted recovery may have left the lock whose loss it states; it is not stated twice.
+                if walk.identities.hasRecovery(stating: stated) { return }
+                throw StartupRefusal(
+                    .otherRoot,
+                    "the store's first \(checkpoint.size) entries have another root than the checkpoint signed for them",
+                    advice: """
+                        The store is another history than the one that was signed, which no new incarnation may take \
+                        over. Put the signed store back, or a backup of it
+                        """
+                )
+            }
+            if newest < checkpoint.size { unkept = note.signatures.first.map { ($0, checkpoint.size) } }
+        }
+        locked = stated
+    }
+
+    /// Verifies the note of a lock under the key of its incarnation; of one that the store knows nothing of, under the
+    /// lock's own.
+    private static func verify(
+        _ note: SignedNote,
+        _ checkpoint: Checkpoint,
+        of lock: LockRecord,
+        _ identities: IdentityHistory
+    ) throws {
+        var (origin, vkey) = ("", lock.vkey)
+        if let known = identities.identity(ofIncarnation: lock.incarnation) {
+            (origin, vkey) = (known.origin, known.vkey)
+        } else if let newest = identities.newest, lock.incarnation > newest.incarnation {
+            origin = LedgerIdentity.origin(newest.origin, incarnation: lock.incarnation)
+        }
+        guard checkpoint.origin.utf8.elementsEqual(origin.utf8) else {
+            throw NoteError(.malformedCheckpoint, "is of \(checkpoint.origin), which is none of this ledger's origins")
+        }
+        try note.verify([CheckpointVerifier(vkey: vkey)])
+    }
+}
+
+extension StoreSchema {
+    /// Whether the claims key is the one data keys were wrapped under: it opens one of the first, of which some may be
+    /// damaged. True where there are none.
+    fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: [UInt8]) throws -> Bool {
+        var claims = try SealedClaims(claimsKey: claimsKey)
+        return try transaction.cursor(scopes) { cursor in
+            var tried = 0
+            var row = try cursor.first()
+            while let current = row, tried < 1_000 {
+                // An erased scope has an empty row.
+                if !current.value.isEmpty {
+                    tried += 1
+                    if let scope = StoreKey.readStream(current.key), claims.opens(current.value, scope: scope) {
+                        return true
+                    }
+                }
+                row = try cursor.next()
+            }
+            return tried == 0
+        }
+    }
+
+    /// Removes all sealed claims and the data keys nobody can open any more. Of scopes that were erased before, the empty
+    /// rows stay, so that they get no key again.
+    fileprivate func forgetClaims(_ transaction: borrowing WriteTransaction) throws {
+        var erased: [[UInt8]] = []
+        try transaction.forEach(scopes) { scope, wrapped in if wrapped.isEmpty { erased.append(Array(scope)) } }
+        for database in [scopes, sealed] { try transaction.clear(database) }
+        for scope in erased { try transaction.append(scopes, scope, []) }
+    }
+}

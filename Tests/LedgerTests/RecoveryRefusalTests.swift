@@ -1,0 +1,218 @@
+import Glibc
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+import Testing
+
+@testable import Ledger
+
+/// What a new incarnation refuses to take over: nobody gets another history signed by it.
+@Suite struct RecoveryRefusalTests {
+    private let fixture: LedgerFixture
+    private let victim: UInt64
+
+    init() throws {
+        fixture = try LedgerFixture()
+        victim = try fixture.whileOpen { ledger in
+            let index = try ledger.submit([Sample.deposit()]).receipts[0].index
+            for _ in 0..<5 { _ = try ledger.submit([Sample.deposit()]) }
+            return index
+        }
+    }
+
+    @discardableResult
+    private func recover(_ reason: Recovery.Reason = .moved) throws -> Keyring {
+        let keyring = try fixture.keyring.withFreshCheckpointKey()
+        _ = try LedgerCreation.beginIncarnation(
+            at: fixture.locations,
+            old: fixture.keyring,
+            keyring: keyring,
+            reason: reason
+        )
+        return keyring
+    }
+
+    private func refusal(_ reason: Recovery.Reason = .moved) throws -> StartupRefusal.Code? {
+        let store = try FileSystem.read(fixture.locations.store + "/data.mdb", limit: 1 << 30)
+        let lock = try? FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+        do {
+            try recover(reason)
+            return nil
+        } catch let refusal as StartupRefusal {
+            // Nothing was signed, nothing written.
+            #expect(try FileSystem.read(fixture.locations.store + "/data.mdb", limit: 1 << 30) == store)
+            let kept = try? FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+            #expect(kept == lock)
+            return refusal.code
+        }
+    }
+
+    /// Changes an entry, and everything that follows from it in the store.
+    private func rewriteHistory() throws {
+        try fixture.rewrite(entry: victim) { $0.replacing("\"channel\":\"api\"", with: "\"channel\":\"upload\"") }
+    }
+
+    /// Signs all kept checkpoints anew, as only who has the key can.
+    private func signCheckpointsAnew() throws {
+        let signer = try CheckpointSigner(seed: fixture.keyring.checkpointSeed, origin: "test.example/ledger")
+        try fixture.tamper { transaction, schema in
+            var rows: [(size: UInt64, row: CheckpointRow)] = []
+            try transaction.forEach(schema.checkpoints) { key, value in
+                guard let size = StoreKey.readNumber(key), let row = CheckpointRow(Array(value)) else { return }
+                rows.append((size, row))
+            }
+            for (size, row) in rows {
+                let root = try schema.root(transaction, size: size)
+                let note = try SignedNote.signed(
+                    Checkpoint(origin: signer.name, size: size, root: root).text,
+                    by: signer
+                )
+                let signature = try #require(note.signatures.first)
+                try transaction.set(
+                    schema.checkpoints,
+                    StoreKey.number(size),
+                    CheckpointRow(before: row.before, signature: signature).encoded
+                )
+            }
+        }
+    }
+
+    @Test func aRewrittenHistoryIsRefusedByTheCheckpointsTheStoreKeeps() throws {
+        try rewriteHistory()
+        unlink(fixture.locations.lock)
+        #expect(try refusal(.lockLost) == .damaged)
+        try fixture.tamper { transaction, schema in
+            try transaction.clear(schema.checkpoints)
+            try transaction.set(schema.meta, StoreSchema.newestCheckpointKey, StoreKey.number(0))
+        }
+        #expect(try refusal(.lockLost) == .damaged)
+    }
+
+    @Test func aRewrittenHistoryIsRefusedByTheLock() throws {
+        try rewriteHistory()
+        try signCheckpointsAnew()
+        #expect(try LedgerAudit.run(at: fixture.locations, keyring: nil, isCopy: true, progress: { _, _ in }).isClean)
+        for reason in [.moved, .backupRestored, .lockLost, .lockDamaged] as [Recovery.Reason] {
+            #expect(try refusal(reason) == .otherRoot)
+        }
+    }
+
+    /// The roots that are signed are derived from the entries, not read from the tree's rows.
+    @Test(arguments: [0, 1, 40] as [Int])
+    func aDamagedTreeRowIsRefused(offset: Int) throws {
+        try fixture.tamper { transaction, schema in
+            // Entry 3 completes the subtrees of 1, 2 and 4 entries.
+            var row = try #require(try transaction.get(schema.tree, StoreKey.number(3)))
+            row[offset] ^= 1
+            try transaction.set(schema.tree, StoreKey.number(3), row)
+        }
+        #expect(try refusal() == .damaged)
+    }
+
+    @Test func anIdentityThatNoEntryEstablishesIsRefused() throws {
+        try fixture.tamper { transaction, schema in
+            let signer = try CheckpointSigner(seed: fixture.keyring.checkpointSeed, origin: "test.example/other")
+            let stored = try #require(try transaction.get(schema.meta, StoreSchema.identityKey))
+            let text = String(decoding: stored, as: UTF8.self)
+                .replacing(fixture.vkey, with: signer.vkey).replacing("test.example/ledger", with: signer.name)
+            try transaction.set(schema.meta, StoreSchema.identityKey, Array(text.utf8))
+        }
+        #expect(try refusal() == .damaged)
+    }
+
+    @Test func aLockThatTheKeyDidNotSignIsNoLock() throws {
+        let record = try #require(try CheckpointLock.peek(fixture.locations.lock))
+        let checkpoint = try record.checkpoint().1
+        let stranger = try CheckpointSigner(seed: Keyring().checkpointSeed, origin: checkpoint.origin)
+        let forged = try SignedNote.signed(checkpoint.text, by: stranger).encoded
+        for (incarnation, vkey) in [(1, fixture.vkey), (1, stranger.vkey), (7, stranger.vkey)] as [(Int64, String)] {
+            unlink(fixture.locations.lock)
+            try CheckpointLock.create(
+                path: fixture.locations.lock,
+                record: LockRecord(sequence: 9, incarnation: incarnation, vkey: vkey, note: forged)
+            )
+            #expect(try refusal() == .lockDamaged)
+        }
+        let ledger = try fixture.open(keyring: recover(.lockDamaged))
+        let page = try ledger.list(EntryFilter(type: "system.recovered"), from: nil, limit: 2, reverse: false)
+        ledger.stop()
+        #expect(try Recovery(Entry(#require(page.entries.first).bytes)).lock == nil)
+    }
+
+    /// The lock of an incarnation this store knows nothing of is read, and what was lost with it admitted.
+    @Test func theLockOfALaterIncarnationStatesWhatWasLost() throws {
+        let store = fixture.directory + "/earlier"
+        try copyFile(fixture.locations.store + "/data.mdb", store)
+        let lost = try {
+            let ledger = try fixture.open(keyring: recover())
+            defer { ledger.stop() }
+            return try ledger.submit([Sample.deposit(), Sample.deposit()]).checkpoint
+        }()
+        let newest = try #require(try CheckpointLock.peek(fixture.locations.lock)).checkpoint().1
+        #expect(newest.size > lost.size)
+        try copyFile(store, fixture.locations.store + "/data.mdb")
+        let again = try fixture.open(keyring: recover(.backupRestored))
+        let page = try again.list(EntryFilter(type: "system.recovered"), from: nil, limit: 2, reverse: false)
+        again.stop()
+        let recovery = try Recovery(Entry(#require(page.entries.first).bytes))
+        #expect(recovery.lock == Recovery.Tree(size: newest.size, root: newest.root))
+        #expect(page.entries.count == 1 && recovery.tree.size < newest.size)
+    }
+
+    /// Between the entry and the new lock a recovery may be cut short; the next one does not state the same loss twice.
+    @Test func aRecoveryCutShortIsFollowedByAnother() throws {
+        let lock = fixture.directory + "/old-lock"
+        let backup = fixture.directory + "/backup"
+        try fixture.whileOpen { ledger in
+            _ = try ledger.backup(to: backup)
+            _ = try ledger.submit([Sample.deposit()])
+        }
+        // One entry more than the lock knows of: the recovery's own takes the number of one that was signed.
+        try copyFile(fixture.locations.lock, lock)
+        try copyFile(backup + "/data.mdb", fixture.locations.store + "/data.mdb")
+        let first = try recover(.backupRestored)
+        let ledger = try fixture.open(keyring: first)
+        for _ in 0..<3 { _ = try ledger.submit([Sample.deposit()]) }
+        ledger.stop()
+        try copyFile(lock, fixture.locations.lock)
+        let second = try first.withFreshCheckpointKey()
+        _ = try LedgerCreation.beginIncarnation(at: fixture.locations, old: first, keyring: second, reason: .moved)
+        let again = try fixture.open(keyring: second)
+        let page = try again.list(EntryFilter(type: "system.recovered"), from: nil, limit: 3, reverse: false)
+        again.stop()
+        let recoveries = try page.entries.map { try Recovery(Entry($0.bytes)) }
+        #expect(recoveries.count == 2 && recoveries[0].lock != nil && recoveries[1].lock == nil)
+        #expect(try LedgerAudit.run(at: fixture.locations, keyring: second, progress: { _, _ in }).findings == [])
+    }
+
+    @Test func twoRecoveriesFromOneStateTakeTwoNumbers() throws {
+        let store = fixture.directory + "/same"
+        try copyFile(fixture.locations.store + "/data.mdb", store)
+        var origins: Set<String> = []
+        for _ in 0..<4 {
+            try copyFile(store, fixture.locations.store + "/data.mdb")
+            unlink(fixture.locations.lock)
+            let ledger = try fixture.open(keyring: recover(.lockLost))
+            #expect(ledger.incarnation > 1)
+            origins.insert(ledger.origin)
+            ledger.stop()
+        }
+        #expect(origins.count == 4)
+    }
+
+    @Test func aNewLockCountsOnFromTheOldOne() throws {
+        let sequence = try #require(try CheckpointLock.peek(fixture.locations.lock)).sequence
+        #expect(sequence > 3)
+        let keyring = try recover()
+        #expect(try CheckpointLock.peek(fixture.locations.lock)?.sequence == sequence + 1)
+        unlink(fixture.locations.lock)
+        _ = try LedgerCreation.beginIncarnation(
+            at: fixture.locations,
+            old: keyring,
+            keyring: keyring.withFreshCheckpointKey(),
+            reason: .lockLost
+        )
+        #expect(try CheckpointLock.peek(fixture.locations.lock)?.sequence == 1)
+    }
+}
