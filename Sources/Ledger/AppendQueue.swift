@@ -34,19 +34,41 @@ struct PendingAppend: Sendable {
     /// What the call counts against the queue's byte limit.
     let bytes: Int
     let complete: @Sendable (Result<AppendOutcome, LedgerError>) -> Void
+
+    /// What it costs the writer, as bytes.
+    fileprivate var cost: Int { bytes + 256 * submissions.count }
 }
 
-/// The calls waiting for the writer: bounded in events and bytes, filled by any thread, drained whole by one.
+/// The calls waiting for the writer: bounded in events and bytes, filled by any thread, drained by one.
+///
+/// Submitters share it fairly. Each has a line of its own, a batch takes from all lines in turn, and each may have as
+/// much waiting as the limits divided by how many wait: `Busy` is for who floods, never for who has nothing waiting.
 final class AppendQueue: @unchecked Sendable {
+    private struct Line {
+        var calls: Deque<PendingAppend> = []
+        var events = 0
+        var bytes = 0
+        /// What it may still have taken in its turn.
+        var credit = 0
+        /// Whether the batch was full in the midst of its turn, which goes on with the next.
+        var isHeld = false
+    }
+
     // Sendable: every access to the fields below holds `lock`.
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let filled = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private var calls: Deque<PendingAppend> = []
+    private var lines: [String: Line] = [:]
+    /// The submitters with calls waiting, in the order of their turns.
+    private var turns: Deque<String> = []
     private var events = 0
     private var bytes = 0
     private var closed = false
+    /// Taken once nothing else waits any more.
+    private var farewell: PendingAppend?
     /// Calls of the batch taken last.
     private var takenLast = 0
+    /// For how many batches more a second submitter is reckoned with.
+    private var company = 0
     private let maximumEvents: Int
     private let maximumBytes: Int
 
@@ -71,24 +93,31 @@ final class AppendQueue: @unchecked Sendable {
 
     /// Adds a call.
     ///
-    /// - Parameter isOwn: the daemon's own few events are let in whatever waits.
     /// - Throws: `LedgerError.busy` where it does not fit beside those waiting, `.stopping` after `close`.
-    func add(_ call: PendingAppend, isOwn: Bool = false) throws(LedgerError) {
+    func add(_ call: PendingAppend) throws(LedgerError) {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         if closed { throw .stopping }
-        // An empty queue takes any call the limits of a single call let through.
+        var line = lines[call.submitter] ?? Line()
+        // Who has nothing waiting may send any call the limits of a single call let through.
         guard
-            isOwn || calls.isEmpty
-                || events + call.submissions.count <= maximumEvents && bytes + call.bytes <= maximumBytes
+            line.calls.isEmpty
+                || line.events + call.submissions.count <= maximumEvents / turns.count
+                    && line.bytes + call.bytes <= maximumBytes / turns.count
         else { throw .busy }
-        calls.append(call)
+        if line.calls.isEmpty { turns.append(call.submitter) }
+        line.calls.append(call)
+        line.events += call.submissions.count
+        line.bytes += call.bytes
+        lines[call.submitter] = line
         events += call.submissions.count
         bytes += call.bytes
         pthread_cond_signal(filled)
     }
 
     /// Waits for calls and takes as many as fit a batch, at least one; nil once closed and empty.
+    ///
+    /// Where several submitters append, batches are smaller: each of them waits for the batch under way.
     ///
     /// - Parameter seconds: for how long to wait; then none are taken. Nil for ever.
     func take(maximumEvents: Int, maximumBytes: Int, within seconds: Int? = nil) -> [PendingAppend]? {
@@ -97,28 +126,63 @@ final class AppendQueue: @unchecked Sendable {
         var end = timespec()
         clock_gettime(CLOCK_MONOTONIC, &end)
         end.tv_sec += seconds ?? 0
-        while calls.isEmpty {
-            if closed { return nil }
+        while turns.isEmpty {
+            if closed {
+                defer { farewell = nil }
+                return farewell.map { [$0] }
+            }
             if seconds == nil {
                 pthread_cond_wait(filled, lock)
-            } else if pthread_cond_timedwait(filled, lock, &end) != 0 {
-                if calls.isEmpty { return closed ? nil : [] }
+            } else if pthread_cond_timedwait(filled, lock, &end) != 0, turns.isEmpty, !closed {
+                return []
             }
         }
         if takenLast > 1 { gather(maximumEvents) }
-        var batch: [PendingAppend] = []
-        var taken = (events: 0, bytes: 0)
-        while let call = calls.first {
-            let next = (events: taken.events + call.submissions.count, bytes: taken.bytes + call.bytes)
-            guard batch.isEmpty || next.events <= maximumEvents && next.bytes <= maximumBytes else { break }
-            taken = next
-            batch.append(calls.removeFirst())
-        }
-        events -= taken.events
-        bytes -= taken.bytes
+        company = turns.count > 1 ? AppendQueue.companyBatches : max(0, company - 1)
+        let part = company > 0 ? AppendQueue.sharedPart : 1
+        let batch = take(min(maximumEvents, max(256, maximumEvents / part)), maximumBytes / part)
         takenLast = batch.count
         return batch
     }
+
+    /// Takes in turns until the batch is full or nothing waits.
+    private func take(_ maximumEvents: Int, _ maximumBytes: Int) -> [PendingAppend] {
+        var batch: [PendingAppend] = []
+        var taken = (events: 0, bytes: 0)
+        /// Whose next call doesn't fit any more; they are first the next time.
+        var held: [String] = []
+        while let submitter = turns.popFirst() {
+            guard var line = lines.removeValue(forKey: submitter) else { continue }
+            if !line.isHeld { line.credit += AppendQueue.turnCost }
+            line.isHeld = false
+            while let call = line.calls.first, call.cost <= line.credit {
+                let next = (events: taken.events + call.submissions.count, bytes: taken.bytes + call.bytes)
+                guard batch.isEmpty || next.events <= maximumEvents && next.bytes <= maximumBytes else {
+                    line.isHeld = true
+                    break
+                }
+                taken = next
+                line.credit -= call.cost
+                line.events -= call.submissions.count
+                line.bytes -= call.bytes
+                batch.append(line.calls.removeFirst())
+            }
+            // Credit is for who waits: an empty line begins anew.
+            if line.calls.isEmpty { continue }
+            lines[submitter] = line
+            if line.isHeld { held.append(submitter) } else { turns.append(submitter) }
+        }
+        turns.append(contentsOf: held)
+        events -= taken.events
+        bytes -= taken.bytes
+        return batch
+    }
+
+    /// What a line may have taken in each turn, in the measure of `PendingAppend.cost`.
+    private static let turnCost = 16 << 10
+    private static let companyBatches = 64
+    /// What part of a batch is taken where there is company.
+    private static let sharedPart = 16
 
     /// Waits while calls still come in, where the last batch had several: those who were answered together ask again
     /// together, and whoever takes the first of them alone makes all others wait for two commits. Who sends one call
@@ -138,10 +202,14 @@ final class AppendQueue: @unchecked Sendable {
     private static let rounds = 10
 
     /// Lets no more calls in; those waiting are still taken.
-    func close() {
+    ///
+    /// - Parameter farewell: a call taken after all others.
+    func close(farewell: PendingAppend? = nil) {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
+        if closed { return }
         closed = true
+        self.farewell = farewell
         pthread_cond_broadcast(filled)
     }
 

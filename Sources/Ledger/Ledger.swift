@@ -118,8 +118,7 @@ public final class Ledger: Sendable {
     /// Waits until everything accepted is answered and whole blocks of it are indexed; appends are refused from now on.
     public func stop() {
         let stopped = try? SystemEvents.call("system.stopped", stream: identity.stream, now: clock.now)
-        if let stopped { try? queue.add(stopped, isOwn: true) }
-        queue.close()
+        queue.close(farewell: stopped)
         let handles = threads.withLock { handles in
             defer { handles.removeAll() }
             return handles
