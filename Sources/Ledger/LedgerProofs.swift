@@ -82,7 +82,16 @@ extension Ledger {
                 )
             }
             let root = try root(transaction, size: size)
-            try ProofVerifier.inclusion(leaf: leaf, index: index, size: size, path: path, root: root, hasher: &hasher)
+            try Ledger.checkProof(at: index) { () throws(ProofError) in
+                try ProofVerifier.inclusion(
+                    leaf: leaf,
+                    index: index,
+                    size: size,
+                    path: path,
+                    root: root,
+                    hasher: &hasher
+                )
+            }
             let note = try note(transaction, size: size, root: root)
             return InclusionAnswer(
                 index: index,
@@ -95,7 +104,9 @@ extension Ledger {
         }
     }
 
-    /// The complete tlog-proofs of receipts against the checkpoint they came with.
+    /// The complete tlog-proofs of receipts against the checkpoint they came with, each verified before it is given out.
+    ///
+    /// - Throws: `StoreDamage` where one doesn't hold.
     public func proofs(of indexes: [UInt64], in checkpoint: SignedCheckpoint) throws -> [TlogProof] {
         try environment.read { transaction in
             var hasher = SHA256Hasher()
@@ -107,6 +118,17 @@ extension Ledger {
                         hasher: &hasher,
                         fetch: fetch
                     )
+                    let leaf = try fetch(NodeID(level: 0, index: index))
+                    try Ledger.checkProof(at: index) { () throws(ProofError) in
+                        try ProofVerifier.inclusion(
+                            leaf: leaf,
+                            index: index,
+                            size: checkpoint.size,
+                            path: path,
+                            root: checkpoint.root,
+                            hasher: &hasher
+                        )
+                    }
                     return TlogProof(index: index, path: path, note: checkpoint.note)
                 }
             }
@@ -125,14 +147,16 @@ extension Ledger {
                 try ProofBuilder.consistency(first: first, second: second, hasher: &hasher, fetch: fetch)
             }
             let roots = (try schema.root(transaction, size: first), try schema.root(transaction, size: second))
-            try ProofVerifier.consistency(
-                first: first,
-                second: second,
-                firstRoot: roots.0,
-                secondRoot: roots.1,
-                path: path,
-                hasher: &hasher
-            )
+            try Ledger.checkProof(at: nil) { () throws(ProofError) in
+                try ProofVerifier.consistency(
+                    first: first,
+                    second: second,
+                    firstRoot: roots.0,
+                    secondRoot: roots.1,
+                    path: path,
+                    hasher: &hasher
+                )
+            }
             return ConsistencyAnswer(
                 first: first,
                 second: second,
@@ -160,6 +184,15 @@ extension Ledger {
                 for node in tile.nodes { try schema.node(transaction, node).append(to: &bytes) }
             }
             return bytes
+        }
+    }
+
+    /// A proof made from the store that does not hold is the store's damage, not the caller's mistake.
+    private static func checkProof(at index: UInt64?, _ verify: () throws(ProofError) -> Void) throws(StoreDamage) {
+        do throws(ProofError) {
+            try verify()
+        } catch {
+            throw StoreDamage(index, "the tree gives a proof that does not hold: \(error.rawValue)")
         }
     }
 

@@ -1,4 +1,5 @@
 import JSON
+import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
@@ -134,6 +135,28 @@ import Testing
             #expect(top.count == 64)
             #expect(try Tile(path: "tile/1/000.p/3").flatMap { try ledger.tile($0) } == nil)
             #expect(try Tile(path: "tile/0/009").flatMap { try ledger.tile($0) } == nil)
+        }
+    }
+
+    /// A proof that a damaged tree gives would fail in court; it is not given out.
+    @Test func noProofOfADamagedTreeIsGivenOut() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { ledger in
+            let outcome = try ledger.submit((0..<5).map { _ in try Sample.deposit() })
+            let size = ledger.checkpoint.size
+            try ledger.environment.write { transaction in
+                guard var row = try transaction.get(ledger.schema.tree, StoreKey.number(0)).map({ Array($0) }) else {
+                    throw Unexpected("entry 0 has no tree row")
+                }
+                row[0] ^= 1
+                try transaction.set(ledger.schema.tree, StoreKey.number(0), row)
+            }
+            // The hash of entry 0 is in the path of entry 1, and at the root of every smaller tree.
+            #expect(throws: StoreDamage.self) { try ledger.proveInclusion(of: 1) }
+            #expect(throws: StoreDamage.self) { try ledger.proofs(of: [1], in: outcome.checkpoint) }
+            #expect(throws: StoreDamage.self) { try ledger.proveConsistency(first: 1, second: size) }
+            // Proofs that have nothing to do with it are.
+            #expect(try ledger.proofs(of: [size - 1], in: outcome.checkpoint).count == 1)
         }
     }
 }
