@@ -142,7 +142,7 @@ extension Configuration {
             unit: "connections",
             1...1_000_000,
             example: "16384",
-            "Connections at once. The process's limit of open files must be higher."
+            "Connections of principals at once. The process's limit of open files must be higher."
         ),
         .number(
             "maximum-connections-per-user",
@@ -151,6 +151,38 @@ extension Configuration {
             1...1_000_000,
             example: "64",
             "Connections at once of one user."
+        ),
+        .number(
+            "reserved-connections",
+            \.varlinkLimits.reservedConnections,
+            unit: "connections",
+            0...65_536,
+            example: "4",
+            "How many of maximum-connections are each principal's alone, so that no other can lock it out. Where there "
+                + "are too many principals for that, the connections are divided among them."
+        ),
+        .number(
+            "maximum-stranger-connections",
+            \.varlinkLimits.strangerConnections,
+            unit: "connections",
+            0...65_536,
+            example: "8",
+            "Connections at once of all users without a principal together, beside maximum-connections."
+        ),
+        .size(
+            "stranger-message-bytes",
+            \.varlinkLimits.strangerMessageBytes,
+            1 << 10...1 << 20,
+            example: "1K",
+            "Longest message or HTTP body of a user without a principal, who may only ask what this is."
+        ),
+        .number(
+            "stranger-timeout",
+            \.varlinkLimits.strangerSeconds,
+            unit: "seconds; 0 for ever",
+            0...86_400,
+            example: "2",
+            "How long a connection of a user without a principal may last, whatever it does."
         ),
         .number(
             "maximum-in-flight",
@@ -166,6 +198,14 @@ extension Configuration {
             1 << 12...1 << 30,
             example: "64M",
             "Longest message or HTTP body."
+        ),
+        .size(
+            "input-bytes",
+            \.varlinkLimits.inputBytes,
+            1 << 20...1 << 36,
+            example: "256M",
+            "Bytes of calls that may be received or answered at once, of all connections together. Beyond it whoever "
+                + "has the most under way is answered with Busy. Must not be below message-bytes."
         ),
         .number(
             "message-timeout",

@@ -55,6 +55,10 @@ struct ConfigurationParser {
         if settings.maximumMapBytes < settings.mapBytes {
             throw refusal("map-limit", "map-size", rule: "map-limit must not be below map-size")
         }
+        let limits = configuration.varlinkLimits
+        if limits.inputBytes < limits.messageBytes {
+            throw refusal("input-bytes", "message-bytes", rule: "input-bytes must not be below message-bytes")
+        }
         if configuration.store == configuration.index {
             throw refusal("index", "store", rule: "store and index must be different directories")
         }

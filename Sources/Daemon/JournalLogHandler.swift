@@ -1,7 +1,7 @@
 import Glibc
 public import Logging
 
-/// Logs to standard error, one line a message.
+/// Logs to standard error, one line a message, and never waits for whoever reads it.
 ///
 /// Where the journal or another program reads it, each line begins with the level as the journal takes it (`<6>`,
 /// sd-daemon(3)); on a terminal with the level's name. Metadata follows as `key=value`, in the order of keys.
@@ -15,7 +15,7 @@ public struct JournalLogHandler: LogHandler {
     /// - Parameter environment: The process's environment; the service manager sets `JOURNAL_STREAM`.
     public init(level: Logger.Level, environment: [String: String]) {
         let isJournal = environment["JOURNAL_STREAM"] != nil || isatty(STDERR_FILENO) == 0
-        self.init(level: level, hasPrefixes: isJournal) { JournalLogHandler.writeToStandardError($0) }
+        self.init(level: level, hasPrefixes: isJournal) { LogSink.standardError.write($0) }
     }
 
     init(level: Logger.Level, hasPrefixes: Bool, write: @escaping @Sendable ([UInt8]) -> Void) {
@@ -84,17 +84,6 @@ public struct JournalLogHandler: LogHandler {
                     line.unicodeScalars.append(scalar)
                 }
             }
-        }
-    }
-
-    /// One write a line, so that lines of several threads do not mix.
-    private static func writeToStandardError(_ bytes: [UInt8]) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
         }
     }
 }

@@ -36,9 +36,16 @@ extension LedgerService {
                                 try receiptsWithProofs(outcome)
                             }
                         }
+                    case .success(let outcome) where outcome.receipts.count > LedgerService.promptReceipts:
+                        call.perform {
+                            withExtendedLifetime(underWay) {
+                                call.reply(LedgerReplies.receipts(outcome, proofs: nil), isOneOfMany: true)
+                            }
+                        }
                     case .success(let outcome):
                         call.reply(isOneOfMany: true) { LedgerReplies.receipts(outcome, proofs: nil) }
-                    case .failure(let refusal): call.fail(LedgerErrors.refusal(refusal), isOneOfMany: true)
+                    case .failure(let refusal):
+                        call.fail(LedgerErrors.refusal(refusal), isOneOfMany: true)
                     }
                 }
             }
@@ -51,6 +58,9 @@ extension LedgerService {
     /// Up to so many proofs of new entries are made where the answer is written: their paths lie in pages just written,
     /// so no disk is waited for, and the way over a worker would cost more. Those of older entries may lie anywhere.
     private static let promptProofs = 8
+
+    /// Up to so many receipts are written where the answer is; more would keep other connections waiting.
+    private static let promptReceipts = 256
 
     private func answerWithProofs(_ call: VarlinkCall, _ outcome: AppendOutcome) {
         do throws(VarlinkError) {

@@ -48,6 +48,13 @@ extension LedgerService {
         metrics.gauge("store_bytes", "Bytes of the store in use.", gauges.storeBytes)
         metrics.gauge("store_map_bytes", "Size the store may reach before its map grows.", gauges.mapBytes)
         metrics.gauge("connections", "Open connections.", connections)
+        let server = currentServer
+        metrics.gauge("input_bytes", "Bytes of calls being received or answered.", server?.heldInputBytes ?? 0)
+        metrics.counter(
+            "refused_connections_total",
+            "Connections let go because no more files may be open.",
+            server?.refusedForFiles ?? 0
+        )
         metrics.gauge("clock_synchronized", "1 if the kernel says so.", gauges.isClockSynchronized ? 1 : 0)
         metrics.gauge("clock_held", "1 while no time is taken from the clock.", gauges.clockHold == nil ? 0 : 1)
         metrics.gauge(

@@ -17,6 +17,8 @@ public final class LedgerService: VarlinkService {
         public init(access: AccessPolicy) { self.access = access }
     }
 
+    /// Longest parameters of any method but Append, in bytes.
+    static let maximumQueryBytes = 64 << 10
     let ledger: Ledger
     let settings: Settings
     /// Takes a line for the log about what was disclosed or went wrong; never anything personal.
@@ -35,7 +37,7 @@ public final class LedgerService: VarlinkService {
 
     /// Makes a server whose workers do this service's reads.
     public func makeServer(limits: VarlinkLimits) -> VarlinkServer {
-        let made = VarlinkServer(service: self, limits: limits, workers: 4)
+        let made = VarlinkServer(service: self, limits: limits, workers: 4, log: log)
         server.withLock { $0 = made }
         ledger.onBatchAnswered { [weak made] in made?.deliverAnswers() }
         return made
@@ -53,12 +55,33 @@ public final class LedgerService: VarlinkService {
 
     public var hasCallsInFlight: Bool { inFlight.load(ordering: .acquiring) > 0 }
 
+    public var principals: Int { settings.access.principals.count }
+
+    public func principal(of peer: PeerCredentials) -> String? { settings.access.principal(of: peer)?.name }
+
+    public func refusal(of method: String, for peer: PeerCredentials) -> VarlinkError? {
+        let name = LedgerService.name(of: method)
+        guard MethodAccess.isKnown(name) else { return .methodNotFound(method) }
+        if let principal = settings.access.principal(of: peer), MethodAccess.allows(name, principal) { return nil }
+        ledger.counters.countRefusal()
+        return LedgerErrors.permissionDenied(name)
+    }
+
+    /// A method's name without that of the interface.
+    private static func name(of method: String) -> String {
+        String(Substring(method.utf8.dropFirst(LedgerErrors.interface.utf8.count + 1)))
+    }
+
     public func handle(_ call: VarlinkCall) {
-        let method = String(call.method.dropFirst(LedgerErrors.interface.count + 1))
-        guard MethodAccess.isKnown(method) else { return call.fail(.methodNotFound(call.method)) }
+        let method = LedgerService.name(of: call.method)
+        // Nothing is done for whom it was not asked.
         guard let principal = settings.access.principal(of: call.peer), MethodAccess.allows(method, principal) else {
-            ledger.counters.countRefusal()
             return call.fail(LedgerErrors.permissionDenied(method))
+        }
+        // Only events need room; what else is asked is short, and costs many times its length while it is read.
+        guard method == "Append" || call.parameters.count <= LedgerService.maximumQueryBytes else {
+            ledger.counters.countRefusal()
+            return call.fail(LedgerErrors.tooLarge("parameters", limit: LedgerService.maximumQueryBytes))
         }
         switch method {
         case "Append": append(call, principal)
@@ -96,7 +119,10 @@ public final class LedgerService: VarlinkService {
         call.fail(LedgerErrors.failure(error))
     }
 
-    var connections: Int { server.withLock { $0 }?.connections ?? 0 }
+    /// What `makeServer` made.
+    var currentServer: VarlinkServer? { server.withLock { $0 } }
+
+    var connections: Int { currentServer?.connections ?? 0 }
 
     private func read(_ method: String, _ parameters: [UInt8], _ principal: Principal) throws -> [UInt8] {
         switch method {

@@ -3,21 +3,32 @@ import NIOCore
 import NIOHTTP1
 
 /// The HTTP skin: `POST /call/METHOD` with bare parameters (the Varlink HTTP binding of UAPI.20) and read-only GETs.
+///
+/// Who may call what is decided from the head; the body of a call that is refused is not kept.
 final class HTTPConnection: ChannelInboundHandler, CallOwner {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
+    /// How long a client that got its last answer may take to end its request.
+    private static let endingSeconds: Int64 = 5
     private let host: ServerHost
-    private let peer: PeerCredentials
+    private let terms: ConnectionTerms
     private let mailbox: Mailbox
     private let queue: CallQueue
+    private var lease: InputLease?
     var isInBurst = false
     private var context: ChannelHandlerContext?
+    /// The request at hand, until it is answered.
     private var head: HTTPRequestHead?
+    private var route = HTTPRoute.resource("")
+    /// Its answer, where that does not depend on the body.
+    private var refusal: CallEvent?
     private var body: [UInt8] = []
-    private var isTooLarge = false
-    /// Whether the request at hand is all there and not yet routed.
+    /// Whether the request at hand is all there.
+    private var hasEnd = false
+    /// Whether it is so, and not yet routed.
     private var isComplete = false
+    private var droppedBytes = 0
     private var callID: UInt64 = 0
     private var pump: StreamPump?
     private var isStreaming = false
@@ -26,49 +37,42 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private var peerIsDone = false
     /// Whether the last answer is given; what comes after it is dropped.
     private var isClosing = false
+    /// Whether it has been sent.
+    private var isSent = false
 
-    init(host: ServerHost, peer: PeerCredentials, mailbox: Mailbox) {
+    init(host: ServerHost, terms: ConnectionTerms, mailbox: Mailbox) {
         self.host = host
-        self.peer = peer
+        self.terms = terms
         self.mailbox = mailbox
-        queue = CallQueue(workers: host.workers, mailbox: mailbox)
+        queue = CallQueue(workers: terms.workers, mailbox: mailbox)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        let post = mailbox.sender(to: self, call: 0)
+        lease = InputLease(host.budget, terms.share) { post(.evicted, .atOnce) }
         // The first head has begun.
-        closeAfter(host.limits.messageSeconds, context)
+        closeAfter(terms.messageSeconds, context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         pump = nil
+        lease = nil
         queue.close()
         self.context = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if isClosing { return }
         switch unwrapInboundIn(data) {
-        case .head(let head):
-            self.head = head
-            isComplete = false
-            body = []
-            isTooLarge = false
-            closeAfter(host.limits.messageSeconds, context)
-            if head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" }) {
-                answer(expecting: head, context)
-            }
-        case .body(let part):
-            if isTooLarge { return }
-            guard body.count + part.readableBytes <= host.limits.messageBytes else {
-                // What comes now is dropped; the answer waits for its end or the connection's.
-                isTooLarge = true
-                body = []
-                return refuseTooLarge(context)
-            }
-            body.append(contentsOf: part.readableBytesView)
+        case .head(let head): if !isClosing { begin(head, context) }
+        case .body(let part): receive(part, context)
         case .end:
+            hasEnd = true
+            if isClosing {
+                if isSent { context.close(promise: nil) }
+                return
+            }
             deadline?.cancel()
             isComplete = true
             routeIfWritable(context)
@@ -77,7 +81,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         context.flush()
-        if context.channel.isWritable { context.read() }
+        if context.channel.isWritable || isClosing { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -87,18 +91,10 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         context.read()
     }
 
-    /// A request is answered only once the client took the answers before it, or a client that never reads would have
-    /// them pile up here.
-    private func routeIfWritable(_ context: ChannelHandlerContext) {
-        guard isComplete, context.channel.isWritable, let head else { return }
-        isComplete = false
-        if !isTooLarge { route(head, context) }
-    }
-
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         peerIsDone = true
-        guard head == nil || pump?.isWaiting == true else { return }
+        guard head == nil || !hasEnd || pump?.isWaiting == true else { return }
         if let lastWrite { close(context.channel, after: lastWrite) } else { context.close(promise: nil) }
     }
 
@@ -118,55 +114,113 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
 
     // MARK: Requests
 
-    /// Hands the request on. Every answer comes through the mailbox: one given here would deliver the next pipelined
-    /// request from within, as deep as a client cares to send them.
-    private func route(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        if head.headers.contains(name: "content-length"), head.headers.contains(name: "transfer-encoding") {
-            let refusal = HTTPResource.text(400, "one body length, not two\n")
-            return respond(refusal.status, refusal.contentType, refusal.body, close: true)
-        }
-        let path = head.uri.prefix { $0 != "?" }
+    private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        self.head = head
+        route = HTTPRoute(head)
+        refusal = nil
+        body = []
+        hasEnd = false
+        isComplete = false
         callID += 1
-        let post = mailbox.sender(to: self, call: callID)
-        switch head.method {
-        case .POST:
-            guard path.hasPrefix("/call/") else {
-                return post(.resource(.text(404, "POST goes to /call/METHOD\n")), .atOnce)
-            }
-            let more = head.headers["accept"].contains { $0.contains("application/json-seq") }
-            let method = String(path.dropFirst(6))
-            let parameters = body.isEmpty ? Array("{}".utf8) : body
-            guard (try? JSONReader.parse(parameters))?.object != nil else {
-                return post(.fail(.invalidParameter("body: must be one strict JSON object")), .atOnce)
-            }
-            host.handle(
-                VarlinkCall(method: method, parameters: parameters, more: more, peer: peer, queue: queue, post: post)
-            )
-        case .GET, .HEAD:
-            let (service, peer, path) = (host.service, peer, String(path))
-            queue.add { post(.resource(service.get(path, peer: peer)), .atOnce) }
-        default: post(.resource(.text(405, "GET, HEAD or POST\n")), .atOnce)
-        }
-    }
-
-    /// RFC 9110 section 10.1.1: a client that waits before it sends the body is told to go on, or what is wrong.
-    private func answer(expecting head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        closeAfter(terms.messageSeconds, context)
         let length = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
-        guard length <= host.limits.messageBytes else {
-            isTooLarge = true
-            return refuseTooLarge(context)
+        switch route {
+        case .malformed(let resource): return respond(resource, close: true)
+        case .refused(let resource): refusal = .resource(resource)
+        case .call(let method, _): refusal = host.refusal(of: method, for: terms.peer).map { .fail($0) }
+        case .resource: break
         }
+        // RFC 9110 section 10.1.1: a client that waits before it sends the body is told to go on, or what is wrong.
+        // HTTP/1.0 knows nothing of it.
+        let isAsking =
+            !head.isHTTP10 && head.headers["expect"].contains { $0.lowercased() == "100-continue" }
+        let isShort = !head.headers.contains(name: "transfer-encoding") && length <= host.limits.shortBodyBytes
+        if let refusal, isAsking || !isShort || length > terms.messageBytes { return refuseAtOnce(refusal) }
+        guard length <= terms.messageBytes else { return refuseAtOnce(.fail(.tooLarge(limit: terms.messageBytes))) }
+        guard isAsking else { return }
         context.writeAndFlush(wrapOutboundOut(.head(.init(version: .http1_1, status: .continue))), promise: nil)
     }
 
-    private func refuseTooLarge(_ context: ChannelHandlerContext) {
-        let error = VarlinkError(name: "org.varlink.service.TooLarge")
-        respond(413, "application/json", error.encoded, close: true)
+    private func receive(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
+        if isClosing {
+            droppedBytes += part.readableBytes
+            if droppedBytes > terms.drainBytes { context.close(promise: nil) }
+            return
+        }
+        if refusal != nil { return }
+        guard body.count + part.readableBytes <= terms.messageBytes else {
+            return refuseAtOnce(.fail(.tooLarge(limit: terms.messageBytes)))
+        }
+        body.append(contentsOf: part.readableBytesView)
+        if lease?.hold(body.count) == false { refuseAtOnce(.fail(.busy)) }
+    }
+
+    /// Answers before the request has ended, and ends the connection with it.
+    private func refuseAtOnce(_ refusal: CallEvent) {
+        body = []
+        switch refusal {
+        case .fail(let error): respond(error, close: true)
+        case .resource(let resource): respond(resource, close: true)
+        default: break
+        }
+    }
+
+    /// A request is answered only once the client took the answers before it, or a client that never reads would have
+    /// them pile up here.
+    private func routeIfWritable(_ context: ChannelHandlerContext) {
+        guard isComplete, context.channel.isWritable else { return }
+        isComplete = false
+        handOn()
+    }
+
+    /// Hands the request on. Every answer comes through the mailbox: one given here would deliver the next pipelined
+    /// request from within, as deep as a client cares to send them.
+    private func handOn() {
+        let post = mailbox.sender(to: self, call: callID)
+        if let refusal { return post(refusal, .atOnce) }
+        switch route {
+        case .call(let method, let more):
+            let parameters = body.isEmpty ? Array("{}".utf8) : body
+            body = []
+            let call = VarlinkCall(
+                method: method,
+                parameters: parameters,
+                more: more,
+                peer: terms.peer,
+                queue: queue,
+                post: post
+            )
+            guard parameters.count > host.limits.promptBytes else { return HTTPConnection.handle(call, host) }
+            queue.add { [host] in HTTPConnection.handle(call, host) }
+        case .resource(let path):
+            let (service, peer) = (host.service, terms.peer)
+            queue.add { post(.resource(service.get(path, peer: peer)), .atOnce) }
+        case .refused, .malformed: break
+        }
+    }
+
+    private static func handle(_ call: VarlinkCall, _ host: ServerHost) {
+        guard isObject(call.parameters) else {
+            return call.fail(.invalidParameter("body: must be one strict JSON object"))
+        }
+        host.handle(call)
+    }
+
+    private static func isObject(_ text: [UInt8]) -> Bool {
+        var reader = JSONReader(text)
+        do throws(JSONError) {
+            let range = try reader.skip()
+            try reader.finish()
+            return text[range.lowerBound] == UInt8(ascii: "{")
+        } catch {
+            return false
+        }
     }
 
     // MARK: Answers
 
     func take(_ event: CallEvent, for call: UInt64) {
+        if case .evicted = event { return giveUpRoom() }
         guard let context, call == callID, head != nil else { return }
         switch event {
         case .reply(let bytes):
@@ -178,11 +232,11 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             } catch {
                 respond(error)
             }
-        case .resource(let resource): respond(resource.status, resource.contentType, resource.body)
+        case .resource(let resource): respond(resource)
         case .fail(let error): respond(error)
         case .stream(let next):
             let post = mailbox.sender(to: self, call: call)
-            let started = StreamPump(next: next, workers: host.workers) { post(.step($0), .atOnce) }
+            let started = StreamPump(next: next, workers: terms.workers) { post(.step($0), .atOnce) }
             pump = started
             started.pull()
         case .step(let step):
@@ -193,11 +247,18 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         case .wake:
             pump?.wake()
             if context.channel.isWritable { pump?.pull() }
+        case .read, .handedOver, .evicted: break
         }
     }
 
     /// An HTTP connection has one call at a time, whose answer goes out whole.
     func endBurst() {}
+
+    private func giveUpRoom() {
+        lease?.wasEvicted()
+        // What is all there is being answered.
+        if head != nil, !hasEnd, !isClosing { refuseAtOnce(.fail(.busy)) }
+    }
 
     private func take(_ step: StreamStep, _ context: ChannelHandlerContext) {
         switch step {
@@ -216,13 +277,15 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         }
     }
 
-    /// RFC 7464: a record separator, the JSON text, a line feed.
+    /// RFC 7464: a record separator, the JSON text, a line feed. To HTTP/1.0 the end of the connection is that of the
+    /// body (RFC 9112 section 6.1: no chunks).
     private func writeItem(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
         if !isStreaming {
             isStreaming = true
-            let headers = HTTPHeaders([
-                ("content-type", "application/json-seq"), ("transfer-encoding", "chunked"),
-            ])
+            let takesChunks = head?.isHTTP10 != true
+            var headers = HTTPHeaders([("date", HTTPDate.now), ("content-type", "application/json-seq")])
+            if takesChunks { headers.add(name: "transfer-encoding", value: "chunked") }
+            if !takesChunks || !keepsAlive { headers.add(name: "connection", value: "close") }
             context.write(wrapOutboundOut(.head(.init(version: .http1_1, status: .ok, headers: headers))), promise: nil)
         }
         context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: [0x1E] + bytes + [0x0A])))), promise: nil)
@@ -230,7 +293,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
 
     private func endStream(_ context: ChannelHandlerContext) {
         isStreaming = false
-        endResponse(context, keepAlive: keepsAlive)
+        endResponse(context, keepAlive: keepsAlive && head?.isHTTP10 != true)
     }
 
     /// A client that sent all it will, or a protocol we do not switch to, leaves nothing to keep a connection for.
@@ -242,27 +305,52 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private func endResponse(_ context: ChannelHandlerContext, keepAlive: Bool) {
         pump = nil
         head = nil
+        _ = lease?.hold(0)
         let channel = context.channel
-        if keepAlive { closeAfter(host.limits.idleSeconds, context) }
+        if keepAlive { closeAfter(terms.idleSeconds, context) }
         isClosing = !keepAlive
         let end = context.eventLoop.makePromise(of: Void.self)
         lastWrite = end.futureResult
-        if !keepAlive { close(channel, after: end.futureResult) }
+        if !keepAlive {
+            end.futureResult.assumeIsolated().whenComplete { [self] _ in
+                isSent = true
+                if hasEnd || peerIsDone { return channel.close(promise: nil) }
+                closeAfter(HTTPConnection.endingSeconds, context)
+                // A client that still sends would see a broken pipe in place of the answer.
+                channel.close(mode: .output, promise: nil)
+            }
+        }
         // This write may deliver the next pipelined request at once: nothing of this one may come after it.
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: end)
     }
 
-    private func respond(_ error: VarlinkError) {
-        respond(error.httpStatus, "application/json", error.encoded)
+    private func respond(_ error: VarlinkError, close: Bool = false) {
+        respond(error.httpStatus, "application/json", error.encoded, retryAfter: error.retryAfter, close: close)
     }
 
-    private func respond(_ status: Int, _ contentType: String, _ body: [UInt8], close: Bool = false) {
+    private func respond(_ resource: HTTPResource, close: Bool = false) {
+        respond(resource.status, resource.contentType, resource.body, allow: resource.allow, close: close)
+    }
+
+    private func respond(
+        _ status: Int,
+        _ contentType: String,
+        _ body: [UInt8],
+        allow: String? = nil,
+        retryAfter: Int64? = nil,
+        close: Bool = false
+    ) {
         guard let context else { return }
         let isHead = head?.method == .HEAD
         let keepAlive = !close && keepsAlive
-        var headers = HTTPHeaders([("content-type", contentType), ("content-length", String(body.count))])
-        if status == 503 { headers.add(name: "retry-after", value: "1") }
+        var headers = HTTPHeaders([
+            ("date", HTTPDate.now), ("content-type", contentType), ("content-length", String(body.count)),
+        ])
+        if let allow { headers.add(name: "allow", value: allow) }
+        if let retryAfter { headers.add(name: "retry-after", value: String(retryAfter)) }
+        // HTTP/1.0 takes the end of the connection for granted unless it is told otherwise.
         if !keepAlive { headers.add(name: "connection", value: "close") }
+        if keepAlive, head?.isHTTP10 == true { headers.add(name: "connection", value: "keep-alive") }
         let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if !isHead { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil) }

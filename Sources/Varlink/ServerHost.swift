@@ -1,60 +1,97 @@
 import JSON
 import Synchronization
 
-/// Has work done on one of the worker threads, at once or later; never in a host that is stopping.
-typealias Workers = @Sendable (_ work: @escaping @Sendable () -> Void) -> Void
-
 /// What the connections of one server share.
 final class ServerHost: Sendable {
     let service: any VarlinkService
     let limits: VarlinkLimits
-    let workers: Workers
-    private let counts = Mutex<(total: Int, users: [UInt32: Int])>((0, [:]))
+    let budget: InputBudget
+    private let work: WorkQueue
+    private let strangers = Share(name: nil)
+    private let principals = Mutex<[[UInt8]: Share]>([:])
+    private let counts: Mutex<ConnectionCounts>
 
-    init(service: any VarlinkService, limits: VarlinkLimits, workers: @escaping Workers) {
+    /// - Parameters:
+    ///   - threads: how many workers there are.
+    ///   - submit: has something done on one of them.
+    init(service: any VarlinkService, limits: VarlinkLimits, threads: Int, submit: @escaping Workers) {
         self.service = service
         self.limits = limits
-        self.workers = workers
+        // A message of the longest kind fits, in whole steps.
+        budget = InputBudget(limit: max(limits.inputBytes, limits.messageBytes) + InputLease.step)
+        work = WorkQueue(threads: threads, submit: submit)
+        counts = Mutex(ConnectionCounts(limits: limits, principals: service.principals))
     }
 
+    /// Connections open now.
     var connections: Int { counts.withLock { $0.total } }
 
-    /// Counts a connection in, or refuses it where its user or all have too many.
-    func admit(_ peer: PeerCredentials) -> Bool {
-        counts.withLock { counts in
-            let own = counts.users[peer.uid, default: 0]
-            guard counts.total < limits.connections, own < limits.connectionsPerUser else { return false }
-            counts.total += 1
-            counts.users[peer.uid] = own + 1
-            return true
+    /// Counts a connection in and says what it may have; nil where its user, its principal or all have too many.
+    func admit(_ peer: PeerCredentials) -> ConnectionTerms? {
+        let share = share(of: peer)
+        guard counts.withLock({ $0.admit(peer, share) }) else { return nil }
+        let isStranger = share.isStrangers
+        return ConnectionTerms(
+            peer: peer,
+            share: share,
+            messageBytes: isStranger ? min(limits.strangerMessageBytes, limits.messageBytes) : limits.messageBytes,
+            messageSeconds: limits.messageSeconds,
+            idleSeconds: limits.idleSeconds,
+            lifeSeconds: isStranger ? limits.strangerSeconds : 0,
+            drainBytes: isStranger ? ServerHost.strangerDrainBytes : ServerHost.drainBytes,
+            workers: work.workers(for: share)
+        )
+    }
+
+    func release(_ terms: ConnectionTerms) { counts.withLock { $0.release(terms.peer, terms.share) } }
+
+    /// Has no more work begun.
+    func stop() { work.stop() }
+
+    private static let drainBytes = 32 << 20
+    private static let strangerDrainBytes = 256 << 10
+
+    private func share(of peer: PeerCredentials) -> Share {
+        guard let name = service.principal(of: peer) else { return strangers }
+        return principals.withLock { principals in
+            let key = Array(name.utf8)
+            if let known = principals[key] { return known }
+            let share = Share(name: name)
+            principals[key] = share
+            return share
         }
     }
 
-    func release(_ peer: PeerCredentials) {
-        counts.withLock { counts in
-            counts.total -= 1
-            counts.users[peer.uid, default: 1] -= 1
-            if counts.users[peer.uid] == 0 { counts.users[peer.uid] = nil }
+    /// What a call is answered with for its method and its caller alone, whatever its parameters are; nil where they
+    /// have to be looked at.
+    func refusal(of method: String, for peer: PeerCredentials) -> VarlinkError? {
+        guard let dot = method.utf8.lastIndex(of: UInt8(ascii: ".")), dot != method.utf8.startIndex else {
+            return .methodNotFound(method)
         }
+        let interface = method.utf8[..<dot]
+        if interface.elementsEqual(ServerHost.serviceInterface.name.utf8) {
+            let isKnown = ServerHost.serviceMethods.contains { method.utf8.elementsEqual($0.utf8) }
+            return isKnown ? nil : .methodNotFound(method)
+        }
+        guard service.interfaces.contains(where: { interface.elementsEqual($0.name.utf8) }) else {
+            return .interfaceNotFound(String(Substring(interface)))
+        }
+        return service.refusal(of: method, for: peer)
     }
 
     /// Answers what every Varlink service answers, and hands the rest on.
     func handle(_ call: VarlinkCall) {
+        if let refusal = refusal(of: call.method, for: call.peer) { return call.fail(refusal) }
         switch call.method {
-        case "org.varlink.service.GetInfo": getInfo(call)
-        case "org.varlink.service.GetInterfaceDescription": getInterfaceDescription(call)
-        default:
-            guard let dot = call.method.lastIndex(of: "."), dot != call.method.startIndex else {
-                return call.fail(.methodNotFound(call.method))
-            }
-            let interface = String(call.method[..<dot])
-            if interface == ServerHost.serviceInterface.name { return call.fail(.methodNotFound(call.method)) }
-            guard service.interfaces.contains(where: { $0.name == interface }) else {
-                return call.fail(.interfaceNotFound(interface))
-            }
-            service.handle(call)
+        case ServerHost.serviceMethods[0]: getInfo(call)
+        case ServerHost.serviceMethods[1]: getInterfaceDescription(call)
+        default: service.handle(call)
         }
     }
+
+    private static let serviceMethods = [
+        "org.varlink.service.GetInfo", "org.varlink.service.GetInterfaceDescription",
+    ]
 
     private func getInfo(_ call: VarlinkCall) {
         let names = [ServerHost.serviceInterface.name] + service.interfaces.map(\.name)

@@ -23,6 +23,12 @@ enum CallEvent: Sendable {
     case wake
     /// The answer to a GET.
     case resource(HTTPResource)
+    /// What a worker made of a long message; nil where it is no call.
+    case read(CallMessage?)
+    /// A worker has handed a call with long parameters to the service.
+    case handedOver
+    /// The room of what the connection has sent was given to others.
+    case evicted
 }
 
 /// One call of a client, from either skin. It must be answered exactly once, by `reply`, `fail` or `stream`; further

@@ -1,59 +1,81 @@
-import DequeModule
 import JSON
 import NIOCore
 
 /// The native skin: NUL-terminated JSON messages, answered in the order they came (UAPI.20 Varlink).
+///
+/// Who may call what is decided from the method's name as soon as that is there. Long messages are read by workers, so
+/// that those of other connections don't wait for them.
 final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// A call that was handed out; its answer is kept until those before it are written.
-    private struct Slot {
-        let id: UInt64
-        let isOneway: Bool
-        var answer: [UInt8]?
-    }
+    /// A message, and how long it was.
+    private typealias Sized = (message: CallMessage, bytes: Int)
 
+    /// In how much of a long message its method is looked for, in bytes.
+    private static let beginningBytes = 4 << 10
+    /// How much more than a message may hold is read of one that is refused, in bytes.
+    private static let drainedBeyond = 8 << 20
+    /// How long a client that was refused may take to go.
+    private static let endingSeconds: Int64 = 2
     private let host: ServerHost
-    private let peer: PeerCredentials
+    private let terms: ConnectionTerms
     private let mailbox: Mailbox
     private var context: ChannelHandlerContext?
     private let queue: CallQueue
-    private var pending = ByteBuffer()
-    /// How much of `pending` was searched for a NUL before.
-    private var searched = 0
-    private var slots: Deque<Slot> = []
-    private var nextID: UInt64 = 0
+    private var framer: MessageFramer
+    private var lease: InputLease?
+    /// Whether there was no room for what came; nothing is read until calls under way are answered.
+    private var lacksRoom = false
+    /// Whether the method of the long message at the front was looked for.
+    private var isFrontChecked = false
+    private var answers = AnswerQueue()
+    /// The length of a message that a worker reads or hands over; nothing after it is taken until it is done.
+    private var handedOff: Int?
     /// A `more` call that waits for the calls before it, or runs; nothing after it is read until it ends.
-    private var waiting: Message?
+    private var waiting: Sized?
     private var streaming: (id: UInt64, pump: StreamPump?)?
     private var deadline: Scheduled<Void>?
-    /// Whether `deadline` is that of the message in `pending`, which more bytes of it do not put off.
+    /// Whether `deadline` is that of the message in `framer`, which more bytes of it do not put off.
     private var isTimingMessage = false
     private var peerIsDone = false
+    /// Whether the client was refused: what it sends is dropped, and the connection closed once all is answered.
+    private var isEnding = false
+    private var droppedBytes = 0
+    /// Whether all it will ever be told is on its way.
+    private var isSaid = false
+    /// Whether that has been sent.
+    private var isSent = false
     var isInBurst = false
     /// Bytes of answers taken from workers and not yet reported back to `queue`.
     private var answeredBytes = 0
 
-    init(host: ServerHost, peer: PeerCredentials, mailbox: Mailbox) {
+    init(host: ServerHost, terms: ConnectionTerms, mailbox: Mailbox) {
         self.host = host
-        self.peer = peer
+        self.terms = terms
         self.mailbox = mailbox
-        queue = CallQueue(workers: host.workers, mailbox: mailbox)
+        framer = MessageFramer(limit: terms.messageBytes)
+        queue = CallQueue(workers: terms.workers, mailbox: mailbox)
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        let post = mailbox.sender(to: self, call: 0)
+        lease = InputLease(host.budget, terms.share) { post(.evicted, .atOnce) }
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         streaming = nil
+        lease = nil
         queue.close()
         self.context = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
-        pending.writeBuffer(&bytes)
+        if isEnding { return drop(bytes.readableBytes, context) }
+        framer.append(&bytes)
         process(context)
     }
 
@@ -85,115 +107,130 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
 
     // MARK: Messages in
 
-    private struct Message {
-        var method: String
-        var parameters: [UInt8] = Array("{}".utf8)
-        var more = false
-        var oneway = false
-        var upgrade = false
-    }
-
     private var isPaused: Bool {
-        waiting != nil || streaming != nil || slots.count >= host.limits.inFlight
+        waiting != nil || streaming != nil || handedOff != nil || answers.count >= host.limits.inFlight
             || context?.channel.isWritable == false
     }
 
     private func process(_ context: ChannelHandlerContext) {
         var hasNewMessage = false
-        while !isPaused {
-            let start = pending.readerIndex
-            let view = pending.viewBytes(at: start + searched, length: pending.readableBytes - searched)
-            guard let view, let end = view.firstIndex(of: 0) else {
-                searched = pending.readableBytes
-                if searched > host.limits.messageBytes { return context.close(promise: nil) }
-                break
-            }
-            let length = end - start
-            searched = 0
-            hasNewMessage = true
-            guard length <= host.limits.messageBytes, let bytes = pending.readBytes(length: length),
-                let message = VarlinkConnection.parse(bytes)
-            else { return context.close(promise: nil) }
-            pending.moveReaderIndex(forwardBy: 1)
-            if message.more {
-                waiting = message
-                startWaiting(context)
-            } else {
-                dispatch(message, context)
+        taking: while !isPaused, !isEnding {
+            switch framer.next() {
+            case .incomplete:
+                if framer.count > host.limits.promptBytes { check(framer.front, context) }
+                break taking
+            case .tooLong:
+                check(framer.front, context)
+                refuse(.tooLarge(limit: terms.messageBytes), context)
+            case .message(let message):
+                hasNewMessage = true
+                take(message, context)
             }
         }
         // Once for all messages of a burst: each time what is left is moved.
-        if hasNewMessage { pending.discardReadBytes() }
+        if hasNewMessage { framer.compact() }
+        makeRoom(context)
         watchTheClock(context, hasNewMessage: hasNewMessage)
+    }
+
+    private func take(_ message: ByteBuffer, _ context: ChannelHandlerContext) {
+        let bytes = message.readableBytes
+        guard bytes > host.limits.promptBytes else {
+            return accept(CallMessage(Array(message.readableBytesView)), bytes, context)
+        }
+        check(message, context)
+        isFrontChecked = false
+        if isEnding { return }
+        handOff(bytes) { CallEvent.read(CallMessage(Array(message.readableBytesView))) }
+    }
+
+    /// Has a worker do something with a message; nothing after it is taken before.
+    private func handOff(_ bytes: Int, _ work: @escaping @Sendable () -> CallEvent) {
+        handedOff = bytes
+        let post = mailbox.sender(to: self, call: 0)
+        terms.workers { post(work(), .atOnce) }
+    }
+
+    private func accept(_ message: CallMessage?, _ bytes: Int, _ context: ChannelHandlerContext) {
+        guard let message else { return refuse(.invalidParameter("message"), context) }
+        if message.more {
+            waiting = (message, bytes)
+            startWaiting(context)
+        } else {
+            dispatch((message, bytes))
+        }
+    }
+
+    /// Refuses a long message for its method alone, whether it has ended or not, where that can be told. It may have been
+    /// sent to get no answer, so the connection ends with it.
+    private func check(_ message: ByteBuffer, _ context: ChannelHandlerContext) {
+        if isFrontChecked { return }
+        isFrontChecked = true
+        // As much as is there in any case, so that the answer does not depend on how the message comes.
+        let length = min(VarlinkConnection.beginningBytes, host.limits.promptBytes, terms.messageBytes)
+        let beginning = Array(message.readableBytesView.prefix(length))
+        guard let method = CallMessage.method(beginning: beginning),
+            let refusal = host.refusal(of: method, for: terms.peer)
+        else { return }
+        refuse(refusal, context)
+    }
+
+    /// Asks for the room of what is held. Where there is none, calls under way are waited for; without any the message
+    /// is refused.
+    private func makeRoom(_ context: ChannelHandlerContext) {
+        guard !isEnding, let lease else { return }
+        let held = answers.bytes + framer.count + (waiting?.bytes ?? 0) + (handedOff ?? 0)
+        lacksRoom = !lease.hold(held)
+        if lacksRoom, answers.isEmpty, waiting == nil, handedOff == nil, streaming == nil { refuse(.busy, context) }
     }
 
     /// A message that has begun must end in time; a silent connection may be closed.
     private func watchTheClock(_ context: ChannelHandlerContext, hasNewMessage: Bool) {
-        let hasBegun = pending.readableBytes > 0 && !isPaused
+        if isEnding { return }
+        let hasBegun = framer.count > 0 && !isPaused
         if hasBegun, isTimingMessage, !hasNewMessage { return }
+        isTimingMessage = hasBegun
+        let isIdle =
+            framer.count == 0 && answers.isEmpty && streaming == nil && waiting == nil && handedOff == nil
+        closeAfter(hasBegun ? terms.messageSeconds : isIdle ? terms.idleSeconds : 0, context)
+    }
+
+    private func closeAfter(_ seconds: Int64, _ context: ChannelHandlerContext) {
         deadline?.cancel()
         deadline = nil
-        isTimingMessage = hasBegun
-        let isIdle = pending.readableBytes == 0 && slots.isEmpty && streaming == nil && waiting == nil
-        let seconds = hasBegun ? host.limits.messageSeconds : isIdle ? host.limits.idleSeconds : 0
         guard seconds > 0 else { return }
         let channel = context.channel
         deadline = context.eventLoop.scheduleTask(in: .seconds(seconds)) { channel.close(promise: nil) }
     }
 
-    private static func parse(_ bytes: [UInt8]) -> Message? {
-        var method: String?
-        var message = Message(method: "")
-        var reader = JSONReader(bytes)
-        do throws(JSONError) {
-            try reader.object { (name, reader) throws(JSONError) in
-                switch name {
-                case "method": method = try reader.string()
-                case "parameters":
-                    let range = try reader.skip()
-                    if bytes[range].first == UInt8(ascii: "{") {
-                        message.parameters = Array(bytes[range])
-                    } else if !bytes[range].elementsEqual("null".utf8) {
-                        throw JSONError(.wrongType, at: range.lowerBound)
-                    }
-                case "more": message.more = try reader.bool()
-                case "oneway": message.oneway = try reader.bool()
-                case "upgrade": message.upgrade = try reader.bool()
-                default: throw JSONError(.unexpectedByte, at: reader.position)
-                }
-            }
-            try reader.finish()
-        } catch {
-            return nil
-        }
-        guard let method, [message.more, message.oneway, message.upgrade].count(where: { $0 }) <= 1 else { return nil }
-        message.method = method
-        return message
-    }
-
-    private func dispatch(_ message: Message, _ context: ChannelHandlerContext) {
-        nextID += 1
-        slots.append(Slot(id: nextID, isOneway: message.oneway))
+    private func dispatch(_ sized: Sized) {
+        let message = sized.message
+        let id = answers.open(isOneway: message.oneway, bytes: sized.bytes)
         let call = VarlinkCall(
             method: message.method,
             parameters: message.parameters,
             more: message.more,
-            peer: peer,
+            peer: terms.peer,
             queue: queue,
-            post: mailbox.sender(to: self, call: nextID)
+            post: mailbox.sender(to: self, call: id)
         )
-        if message.more { streaming = (nextID, nil) }
+        if message.more { streaming = (id, nil) }
         if message.upgrade {
             call.fail(.methodNotImplemented(message.method))
+        } else if message.parameters.count > host.limits.promptBytes {
+            handOff(0) { [host] in
+                host.handle(call)
+                return .handedOver
+            }
         } else {
             host.handle(call)
         }
     }
 
     private func startWaiting(_ context: ChannelHandlerContext) {
-        guard slots.isEmpty, let message = waiting else { return }
+        guard answers.isEmpty, let sized = waiting else { return }
         waiting = nil
-        dispatch(message, context)
+        dispatch(sized)
     }
 
     // MARK: Answers out
@@ -214,7 +251,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         case .stream(let next):
             guard streaming?.id == call else { return }
             let post = mailbox.sender(to: self, call: call)
-            streaming = (call, StreamPump(next: next, workers: host.workers) { post(.step($0), .atOnce) })
+            streaming = (call, StreamPump(next: next, workers: terms.workers) { post(.step($0), .atOnce) })
         case .step(let step):
             guard streaming?.id == call else { return }
             streaming?.pump?.took(step)
@@ -228,6 +265,12 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
             guard streaming?.id == call else { return }
             streaming?.pump?.wake()
         case .resource: return
+        case .read(let message):
+            guard let bytes = handedOff else { return }
+            handedOff = nil
+            if !isEnding { accept(message, bytes, context) }
+        case .handedOver: handedOff = nil
+        case .evicted: return giveUpRoom(context)
         }
         proceed(context)
     }
@@ -243,16 +286,20 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
 
     private func finish(_ call: UInt64, _ answer: [UInt8]) {
         if streaming?.id == call { streaming = nil }
-        guard let first = slots.first, call >= first.id, call - first.id < slots.count else { return }
-        slots[Int(call - first.id)].answer = answer
+        answers.fill(call, answer)
+    }
+
+    /// Writes the answers whose turn it is.
+    private func writeAnswers(_ context: ChannelHandlerContext) {
+        while let answer = answers.next() {
+            if !answer.isEmpty { write(answer, context) }
+        }
     }
 
     /// Writes the answers whose turn it is and goes on with what was held back.
     private func proceed(_ context: ChannelHandlerContext) {
-        while let slot = slots.first, let answer = slot.answer {
-            slots.removeFirst()
-            if !slot.isOneway { write(answer, context) }
-        }
+        writeAnswers(context)
+        if isEnding { return endIfAnswered(context) }
         startWaiting(context)
         if let pump = streaming?.pump, context.channel.isWritable { pump.pull() }
         process(context)
@@ -261,14 +308,16 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     }
 
     private func readOn(_ context: ChannelHandlerContext) {
-        if !isPaused { context.read() }
+        if isEnding || !isPaused && !lacksRoom { context.read() }
     }
 
     /// A client that closed its side still gets the answers it waits for, but a stream with nothing to say ends.
     private func closeIfDone(_ context: ChannelHandlerContext) {
+        guard peerIsDone else { return }
+        if isSent { return context.close(promise: nil) }
         // What was read while the client did not read answers is still to be handled.
-        let isIdle = slots.isEmpty && waiting == nil && context.channel.isWritable
-        guard peerIsDone, isIdle || streaming?.pump?.isWaiting == true else { return }
+        let isIdle = answers.isEmpty && waiting == nil && handedOff == nil && context.channel.isWritable
+        guard isIdle || streaming?.pump?.isWaiting == true else { return }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { [channel = context.channel] _ in
             channel.close(promise: nil)
         }
@@ -281,5 +330,49 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     private static func reply(_ parameters: [UInt8], continues: Bool) -> [UInt8] {
         Array((continues ? "{\"continues\":true,\"parameters\":" : "{\"parameters\":").utf8) + parameters
             + [UInt8(ascii: "}"), 0]
+    }
+
+    // MARK: The end of who was refused
+
+    /// Answers what can't be taken, after the calls before it, and ends the connection. Until then what comes is read
+    /// and dropped, for a client that still sends would never see the answer.
+    private func refuse(_ error: VarlinkError, _ context: ChannelHandlerContext) {
+        if isEnding { return }
+        isEnding = true
+        droppedBytes = framer.count
+        framer.clear()
+        waiting = nil
+        _ = lease?.hold(0)
+        answers.fill(answers.open(isOneway: false, bytes: 0), error.encoded + [0])
+        closeAfter(terms.messageSeconds, context)
+        writeAnswers(context)
+        endIfAnswered(context)
+    }
+
+    private func giveUpRoom(_ context: ChannelHandlerContext) {
+        lease?.wasEvicted()
+        // A stream may last for ever, and its end would be waited for.
+        if streaming != nil { return context.close(promise: nil) }
+        refuse(.busy, context)
+    }
+
+    private func drop(_ bytes: Int, _ context: ChannelHandlerContext) {
+        droppedBytes += bytes
+        if droppedBytes > min(terms.drainBytes, terms.messageBytes + VarlinkConnection.drainedBeyond) {
+            context.close(promise: nil)
+        }
+    }
+
+    private func endIfAnswered(_ context: ChannelHandlerContext) {
+        guard answers.isEmpty, !isSaid else { return }
+        isSaid = true
+        context.read()
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { [self] _ in
+            isSent = true
+            if peerIsDone { return context.close(promise: nil) }
+            closeAfter(VarlinkConnection.endingSeconds, context)
+            // The client sees the end behind the answer, and may take its time to send the rest.
+            context.close(mode: .output, promise: nil)
+        }
     }
 }

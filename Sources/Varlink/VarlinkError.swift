@@ -28,6 +28,15 @@ public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible 
         standard("InvalidParameter", "parameter", parameter)
     }
 
+    /// A message beyond a limit, in bytes; not of the standard's own errors.
+    static func tooLarge(limit: Int) -> VarlinkError {
+        let parameters = JSONValue.members(["limit": .int(Int64(limit)), "what": .string("message")])
+        return VarlinkError(name: "org.varlink.service.TooLarge", parameters: parameters.canonicalBytes)
+    }
+
+    /// There is no room for the message beside those of others; not of the standard's own errors.
+    static let busy = VarlinkError(name: "org.varlink.service.Busy")
+
     public static let expectedMore = VarlinkError(name: "org.varlink.service.ExpectedMore")
 
     public var description: String { "\(name) \(String(decoding: parameters, as: UTF8.self))" }
@@ -51,9 +60,19 @@ public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible 
         case "ErasedClaims": 410
         case "TooLarge": 413
         case "MethodNotImplemented": 501
+        case "Throttled": 429
         case "Busy", "Stopping", "ClockUnconfirmed": 503
         case "StoreFull": 507
         default: 500
+        }
+    }
+
+    /// Seconds after which to try again (RFC 9110 section 10.2.3); nil where that would be of no use.
+    var retryAfter: Int64? {
+        switch httpStatus {
+        case 503: 1
+        case 429: (try? JSONReader.parse(parameters))?["seconds"]?.int ?? 1
+        default: nil
         }
     }
 

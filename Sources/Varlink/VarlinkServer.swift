@@ -14,23 +14,34 @@ public final class VarlinkServer: Sendable {
         case path(String, mode: UInt32)
     }
 
+    private static let workerNiceness: Int32 = 5
     private static let backlog: Int32 = 4_096
     private let host: ServerHost
     private let group: MultiThreadedEventLoopGroup
     private let pool: NIOThreadPool
     private let mailboxes: [ObjectIdentifier: Mailbox]
     private let listener = Mutex<(any Channel)?>(nil)
+    private let reserve: DescriptorReserve
     private let children = Mutex<[ObjectIdentifier: any Channel]>([:])
 
-    public init(service: any VarlinkService, limits: VarlinkLimits = VarlinkLimits(), loops: Int = 2, workers: Int = 2)
-    {
+    /// - Parameter log: takes what the operator should know; never anything personal.
+    public init(
+        service: any VarlinkService,
+        limits: VarlinkLimits = VarlinkLimits(),
+        loops: Int = 2,
+        workers: Int = 2,
+        log: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        reserve = DescriptorReserve(log: log)
         group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
         let pool = NIOThreadPool(numberOfThreads: workers)
         pool.start()
         self.pool = pool
-        host = ServerHost(service: service, limits: limits) { work in
+        host = ServerHost(service: service, limits: limits, threads: workers) { work in
             pool.submit { state in
                 guard case .active = state else { return }
+                // Whoever reads must not keep the writer from the processor: 0 is the thread that asks.
+                setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, VarlinkServer.workerNiceness)
                 work()
             }
         }
@@ -42,6 +53,12 @@ public final class VarlinkServer: Sendable {
     /// Connections open now.
     public var connections: Int { host.connections }
 
+    /// Bytes of calls being received or answered, beyond what each connection may hold anyway.
+    public var heldInputBytes: Int { host.budget.held }
+
+    /// Connections let go because no more files may be open.
+    public var refusedForFiles: Int { reserve.refused }
+
     /// Sends the answers that were given as one of many.
     public func deliverAnswers() {
         for mailbox in mailboxes.values { mailbox.deliverHeld() }
@@ -51,6 +68,13 @@ public final class VarlinkServer: Sendable {
     public func start(_ endpoint: Endpoint) throws {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: VarlinkServer.backlog)
+            .serverChannelInitializer { [reserve] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    let listener = try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+                    if let listener { try pipeline.addHandler(reserve.handler(listener)) }
+                }
+            }
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { [self] channel in
@@ -79,6 +103,7 @@ public final class VarlinkServer: Sendable {
         while host.service.hasCallsInFlight, ContinuousClock.now < deadline { usleep(5_000) }
         usleep(20_000)
         for channel in children.withLock({ Array($0.values) }) { channel.close(promise: nil) }
+        host.stop()
         try? group.syncShutdownGracefully()
         try? pool.syncShutdownGracefully()
     }
@@ -105,15 +130,18 @@ public final class VarlinkServer: Sendable {
             guard code == 0 else { throw IOError(errnoCode: code, reason: "reading SO_PEERCRED") }
             return PeerCredentials(pid: peer.pid, uid: peer.uid, gid: peer.gid)
         }
-        guard let peer, let mailbox = mailboxes[ObjectIdentifier(channel.eventLoop)], host.admit(peer) else {
-            throw ChannelError.operationUnsupported
-        }
+        guard let peer, let mailbox = mailboxes[ObjectIdentifier(channel.eventLoop)], let terms = host.admit(peer)
+        else { throw ChannelError.operationUnsupported }
         let key = ObjectIdentifier(channel)
         children.withLock { $0[key] = channel }
+        let end: Scheduled<Void>? =
+            terms.lifeSeconds == 0
+            ? nil : channel.eventLoop.scheduleTask(in: .seconds(terms.lifeSeconds)) { channel.close(promise: nil) }
         channel.closeFuture.whenComplete { [self] _ in
-            host.release(peer)
+            end?.cancel()
+            host.release(terms)
             _ = children.withLock { $0.removeValue(forKey: key) }
         }
-        try channel.pipeline.syncOperations.addHandler(SkinSelector(host: host, peer: peer, mailbox: mailbox))
+        try channel.pipeline.syncOperations.addHandler(SkinSelector(host: host, terms: terms, mailbox: mailbox))
     }
 }

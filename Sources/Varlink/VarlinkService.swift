@@ -27,6 +27,8 @@ public struct HTTPResource: Sendable {
     public let status: Int
     public let contentType: String
     public let body: [UInt8]
+    /// Where the status is 405: which methods there are (RFC 9110 section 10.2.1).
+    var allow: String?
 
     public init(status: Int, contentType: String, body: [UInt8]) {
         self.status = status
@@ -34,8 +36,10 @@ public struct HTTPResource: Sendable {
         self.body = body
     }
 
-    static func text(_ status: Int, _ text: String) -> HTTPResource {
-        HTTPResource(status: status, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+    static func text(_ status: Int, _ text: String, allow: String? = nil) -> HTTPResource {
+        var resource = HTTPResource(status: status, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+        resource.allow = allow
+        return resource
     }
 }
 
@@ -47,7 +51,18 @@ public protocol VarlinkService: Sendable {
     var url: String { get }
     var interfaces: [VarlinkInterface] { get }
 
-    /// Answers a call, now or later, from any thread. Runs on an event loop and must not block.
+    /// How many principals there are, that is, how many names `principal(of:)` may give.
+    var principals: Int { get }
+
+    /// On whose account a peer's connections, bytes and work go; nil for a stranger, whom all strangers share with.
+    func principal(of peer: PeerCredentials) -> String?
+
+    /// Why a peer may not call a method of the service's interfaces at all, such as that there is none; nil where the
+    /// parameters decide. Asked before they are read, or even received.
+    func refusal(of method: String, for peer: PeerCredentials) -> VarlinkError?
+
+    /// Answers a call that `refusal(of:for:)` lets through, now or later, from any thread. Runs on an event loop, or on
+    /// a worker where the parameters are long, and must not block.
     func handle(_ call: VarlinkCall)
 
     /// Whether calls were handed over that are not answered yet.
@@ -57,20 +72,34 @@ public protocol VarlinkService: Sendable {
     func get(_ path: String, peer: PeerCredentials) -> HTTPResource
 }
 
-/// The sizes a client can meet.
+/// The limits a client can meet.
 public struct VarlinkLimits: Sendable {
     /// Longest message or HTTP body in bytes.
     public var messageBytes = 16 << 20
-    /// Connections at once.
+    /// Bytes of calls being received or answered at once, of all connections together.
+    public var inputBytes = 64 << 20
+    /// Connections of principals at once.
     public var connections = 4_096
     /// Connections at once of one user.
     public var connectionsPerUser = 1_024
+    /// How many of the connections are each principal's alone.
+    public var reservedConnections = 16
+    /// Connections at once of all users without a principal together, beside those of principals.
+    public var strangerConnections = 64
+    /// Longest message or HTTP body of a user without a principal, in bytes.
+    public var strangerMessageBytes = 4 << 10
+    /// Seconds a connection of a user without a principal may last; 0 for ever.
+    public var strangerSeconds: Int64 = 10
     /// Pipelined calls of one connection that run at once; further ones are not read.
     public var inFlight = 64
     /// Seconds a message may take to arrive once it has begun.
     public var messageSeconds: Int64 = 30
     /// Seconds a connection may be silent; 0 for ever.
     public var idleSeconds: Int64 = 0
+    /// Longer messages and bodies are read by workers, so that those of other connections don't wait for them.
+    var promptBytes = 16 << 10
+    /// Longer bodies of requests that are refused are not waited for.
+    var shortBodyBytes = 64 << 10
 
     public init() {}
 }

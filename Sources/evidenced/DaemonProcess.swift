@@ -10,6 +10,12 @@ import Varlink
 struct DaemonProcess {
     /// How long calls under way may take to be answered once the daemon stops.
     private static let drainSeconds = 10
+    /// How long the threads may take to end after that.
+    private static let endingSeconds = 5
+    /// How long the last lines of the log may take to be read by whoever reads them.
+    private static let logMilliseconds = 500
+    /// Files open beside connections: store, index, lock, threads' own, and some to spare.
+    private static let otherFiles = 96
     /// How long the disk may keep the writer waiting before the service manager is left to judge.
     private static let stallSeconds: Int64 = 30
     let configuration: Configuration
@@ -22,10 +28,11 @@ struct DaemonProcess {
         LoggingSystem.bootstrap { _ in JournalLogHandler(level: level, environment: environment) }
         let logger = Logger(label: "evidenced")
         var signals = blockSignals()
-        raiseFileLimit(logger)
+        let limits = limits(logger)
         umask(0o077)
+        defer { LogSink.standardError.flush(milliseconds: DaemonProcess.logMilliseconds) }
         do {
-            try serve(until: &signals, logger)
+            try serve(until: &signals, limits, logger)
             return DaemonExit.stopped
         } catch {
             logger.critical("\(error)")
@@ -33,7 +40,7 @@ struct DaemonProcess {
         }
     }
 
-    private func serve(until signals: inout sigset_t, _ logger: Logger) throws {
+    private func serve(until signals: inout sigset_t, _ limits: VarlinkLimits, _ logger: Logger) throws {
         let notifier = SystemdNotifier(environment: environment)
         let inherited = try SystemdActivation.listeningDescriptor()
         let credentials = environment["CREDENTIALS_DIRECTORY"].map { $0 + "/" }
@@ -50,6 +57,7 @@ struct DaemonProcess {
             notice: { logger.warning("\($0)") },
             fatal: { error in
                 logger.critical("stopping at once, nothing more is acknowledged: \(error)")
+                LogSink.standardError.flush(milliseconds: DaemonProcess.logMilliseconds)
                 _exit(DaemonExit.writeFailed)
             }
         )
@@ -59,7 +67,7 @@ struct DaemonProcess {
         let service = LedgerService(ledger: ledger, settings: settings, version: Evidenced.version) { line in
             logger.notice("\(line)")
         }
-        let server = service.makeServer(limits: configuration.varlinkLimits)
+        let server = service.makeServer(limits: limits)
         do {
             try server.start(
                 inherited.map { .inherited($0) } ?? .path(configuration.socket, mode: configuration.socketMode)
@@ -87,6 +95,8 @@ struct DaemonProcess {
         logger.notice("stopping on signal \(signal)")
         notifier.stopping()
         ledger.stop()
+        // All is durable now, whatever a reader, a copy or a slow disk still holds up.
+        endAtLatest(afterSeconds: DaemonProcess.drainSeconds + DaemonProcess.endingSeconds)
         server.stop(drainSeconds: DaemonProcess.drainSeconds)
         logger.notice("stopped", metadata: ["size": "\(ledger.checkpoint.size)"])
     }
@@ -111,13 +121,41 @@ struct DaemonProcess {
         return signal
     }
 
-    private func raiseFileLimit(_ logger: Logger) {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        if Int(limit.rlim_cur) < configuration.varlinkLimits.connections + 64 {
-            logger.warning("only \(limit.rlim_cur) files may be open, fewer than maximum-connections allows")
+    /// Ends the process, whatever its threads do.
+    private func endAtLatest(afterSeconds seconds: Int) {
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread,
+            nil,
+            { argument in
+                sleep(UInt32(UInt(bitPattern: argument)))
+                _exit(DaemonExit.stopped)
+            },
+            UnsafeMutableRawPointer(bitPattern: seconds)
+        )
+        if code == 0 { pthread_detach(thread) }
+    }
+
+    /// The configured limits, as far as the system lets so many files be open.
+    private func limits(_ logger: Logger) -> VarlinkLimits {
+        var limits = configuration.varlinkLimits
+        var files = rlimit()
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard getrlimit(resource, &files) == 0 else { return limits }
+        let soft = files.rlim_cur
+        files.rlim_cur = files.rlim_max
+        if setrlimit(resource, &files) != 0 { files.rlim_cur = soft }
+        let room = max(16, Int(clamping: files.rlim_cur) - DaemonProcess.otherFiles)
+        if room < limits.connections + limits.strangerConnections {
+            limits.strangerConnections = min(limits.strangerConnections, room / 8)
+            limits.connections = min(limits.connections, room - limits.strangerConnections)
+            logger.warning(
+                """
+                only \(files.rlim_cur) files may be open, so only \(limits.connections) connections of principals and \
+                \(limits.strangerConnections) of others are taken in; raise LimitNOFILE or lower maximum-connections
+                """
+            )
         }
+        return limits
     }
 }

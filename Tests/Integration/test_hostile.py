@@ -357,7 +357,7 @@ def test_byte_by_byte(guarded):
     slow = {
         "native": b'{"method":"org.evidenced.Ledger.GetCheckpoint","parameters":{' + b" " * 1000,
         "HTTP head": b"GET /checkpoint HTTP/1.1\r\nx: " + b"y" * 1000,
-        "HTTP body": b"POST /call/org.evidenced.Ledger.Status HTTP/1.1\r\ncontent-length: 900\r\n\r\n{" + b" " * 1000,
+        "HTTP body": b"POST /call/org.evidenced.Ledger.Status HTTP/1.1\r\nhost: l\r\ncontent-length: 900\r\n\r\n{" + b" " * 1000,
     }
     with unharmed(guarded):
         connections = {name: connect(guarded) for name in slow}
@@ -415,7 +415,7 @@ def test_streams_nobody_reads(large, what):
         for connection in connections:
             if what.startswith("HTTP"):
                 body = json.dumps(parameters).encode()
-                connection.sendall(b"POST /call/org.evidenced.Ledger.%s HTTP/1.1\r\naccept: application/json-seq\r\n"
+                connection.sendall(b"POST /call/org.evidenced.Ledger.%s HTTP/1.1\r\nhost: l\r\naccept: application/json-seq\r\n"
                                    b"content-length: %d\r\n\r\n%s" % (method.encode(), len(body), body))
             else:
                 connection.sendall(message(method, parameters, more=True))

@@ -1,8 +1,10 @@
 """The HTTP face of the socket, by curl and by Python's http.client."""
 
+import email.utils
 import hashlib
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -193,7 +195,7 @@ def test_metrics_are_in_the_prometheus_text_format(shared, http):
 @pytest.mark.parametrize("path", [
     "/", "/nothing", "/tile", "/tile/", "/tile/0/999", "/tile/0/000", "/tile/0/000.p/0", "/tile/0/000.p/256",
     "/tile/0/0", "/tile/0/000.p/01", "/tile/64/000", "/tile/-1/000", "/tile/entries/../0/000", "/tile/0/x000/001",
-    "/call/org.evidenced.Ledger.GetCheckpoint", "//checkpoint", "/tile/0/000.p/%31",
+    "//checkpoint", "/tile/0/000.p/%31",
 ])
 def test_nothing_is_at_other_paths(http, path):
     assert http.ask("GET", path).status == 404
@@ -209,9 +211,22 @@ def test_head_is_get_without_the_body(http, path):
         assert head.headers["content-length"] == str(len(got.body))
 
 
-@pytest.mark.parametrize("verb", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_other_verbs_are_not_allowed(http, verb):
-    assert http.ask(verb, "/checkpoint").status == 405
+CALL = f"/call/{INTERFACE}.GetCheckpoint"
+
+
+@pytest.mark.parametrize("verb, path, allow", [
+    *[(verb, "/checkpoint", "GET, HEAD") for verb in ("PUT", "DELETE", "PATCH", "OPTIONS")],
+    *[(verb, CALL, "POST") for verb in ("GET", "HEAD", "PUT", "OPTIONS")], ("OPTIONS", "*", "GET, HEAD, POST"),
+])
+def test_other_verbs_are_not_allowed_and_which_are_is_said(http, verb, path, allow):
+    answer = http.ask(verb, path)
+    assert (answer.status, answer.headers["allow"]) == (405, allow)
+
+
+def test_every_answer_has_the_time(http):
+    for verb, path in (("GET", "/checkpoint"), ("HEAD", "/metrics"), ("GET", "/nothing"), ("PUT", "/"), ("POST", CALL)):
+        date = email.utils.parsedate_to_datetime(http.ask(verb, path).headers["date"])
+        assert abs(date.timestamp() - time.time()) < 60
 
 
 def test_post_goes_to_calls_only(http):
@@ -262,6 +277,72 @@ def test_a_chunked_body_is_taken(shared):
         wire.send(head + b"5\r\n{\"ind\r\n6\r\nex\":0}\r\n0\r\n\r\n")
         answer = wire.receive_all()
     assert answer.startswith(b"HTTP/1.1 200") and b"ledger.created" in answer
+
+
+def answers(ledger, data: bytes) -> bytes:
+    with ledger.wire(timeout=10) as wire:
+        wire.send(data)
+        return wire.receive_all()
+
+
+HOST, END = b"Host: ledger\r\n", b"Connection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("hosts, status", [(b"", 400), (HOST, 200), (HOST * 2, 400), (b"Host: a\r\nHost: b\r\n", 400)])
+def test_a_request_has_one_host(shared, hosts, status):
+    """RFC 9112 section 3.2."""
+    assert answers(shared, b"GET /checkpoint HTTP/1.1\r\n" + hosts + END).startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize("target", [b"http://ledger/checkpoint", b"HTTP://x:80/checkpoint?y", b"/checkpoint"])
+def test_a_target_may_be_absolute(shared, target):
+    """RFC 9112 section 3.2.2."""
+    answer = answers(shared, b"GET " + target + b" HTTP/1.1\r\n" + HOST + END)
+    assert answer.startswith(b"HTTP/1.1 200") and ORIGIN.encode() in answer
+
+
+def test_line_ends_before_a_request_are_skipped(shared):
+    """RFC 9112 section 2.2."""
+    posted = b"POST %s HTTP/1.1\r\n%sContent-Length: 2\r\n\r\n{}" % (CALL.encode(), HOST)
+    both = answers(shared, b"\r\n\r\n" + posted + b"\r\nGET /checkpoint HTTP/1.1\r\n" + HOST + END)
+    assert both.count(b"HTTP/1.1 200") == 2
+
+
+def test_an_old_client_gets_no_chunks(shared):
+    """RFC 9112 section 6.1: the end of the connection is that of the body."""
+    body = b'{"limit":1}'
+    call = f"/call/{INTERFACE}.ListEntries".encode()
+    head, _, sequence = answers(shared, b"POST %s HTTP/1.0\r\nAccept: application/json-seq\r\nContent-Length: %d\r\n"
+                                b"Connection: keep-alive\r\n\r\n%s" % (call, len(body), body)).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert [row for page in json_sequence(sequence) for row in page["entries"]] == shared.entries()
+
+
+def test_an_old_client_is_not_told_to_go_on(shared):
+    answer = answers(shared, b"POST %s HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}" % CALL.encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_an_old_client_is_kept_where_it_asks(shared):
+    with shared.wire(timeout=10) as wire:
+        for _ in range(2):
+            wire.send(b"GET /checkpoint HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+            assert b"\r\nconnection: keep-alive\r\n" in wire.socket.recv(1 << 16).lower()
+        wire.send(b"GET /checkpoint HTTP/1.0\r\n\r\n")
+        assert b"\r\nconnection: close\r\n" in wire.receive_all().lower()
+
+
+@pytest.mark.parametrize("size", [70_000, 3_000_000, 20_000_000])
+def test_who_sends_too_much_gets_to_see_so(make_ledger, size):
+    """A client that sends all before it reads, as most do, must not see a broken pipe in place of the answer."""
+    ledger = make_ledger(message_bytes="64K").init().start()
+    for chunked in (False, True):
+        connection = ledger.http()
+        body = (b'{"a":"' + b"x" * size + b'"}',)
+        headers = {} if chunked else {"Content-Length": str(len(body[0]))}
+        answer = connection.ask("POST", f"/call/{INTERFACE}.GetEntry", iter(body), headers)
+        assert answer.status == 413 and answer.json["parameters"] == {"limit": 65_536, "what": "message"}
+        connection.close()
 
 
 def test_a_body_beyond_the_limit_is_refused_with_413(make_ledger):

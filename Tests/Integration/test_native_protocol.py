@@ -131,10 +131,10 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("text", MALFORMED)
-def test_a_malformed_message_closes_the_connection_after_what_was_asked_before(wire, shared, text):
-    wire.send(get(0))
+def test_a_malformed_message_is_answered_and_closes_the_connection_after_what_was_asked_before(wire, shared, text):
+    wire.send(get(0) + text.replace(b"%s", f"{INTERFACE}.GetCheckpoint".encode()) + b"\0" + get(1))
     assert wire.reply()["entry"]["index"] == 0
-    wire.send(text.replace(b"%s", f"{INTERFACE}.GetCheckpoint".encode()) + b"\0" + get(1))
+    assert wire.receive() == {"error": f"{SERVICE}.InvalidParameter", "parameters": {"parameter": "message"}}
     assert closed(wire)
     assert shared.call("GetCheckpoint")["size"] > 0
 
@@ -143,6 +143,17 @@ def test_a_malformed_message_closes_the_connection_after_what_was_asked_before(w
 def test_a_connection_that_begins_as_neither_protocol_is_closed(wire, first):
     wire.send(first + get(0))
     assert closed(wire)
+
+
+@pytest.mark.parametrize("flag", ["more", "oneway", "upgrade", "parameters"])
+def test_null_is_as_good_as_absent(wire, flag):
+    wire.send(json.dumps({"method": f"{INTERFACE}.GetCheckpoint", flag: None}).encode() + b"\0")
+    assert wire.reply()["size"] > 0
+
+
+def test_line_ends_before_the_first_message_are_skipped(wire):
+    wire.send(b"\r\n\r\n" + get(0))
+    assert wire.reply()["entry"]["index"] == 0
 
 
 def test_white_space_around_a_message_is_json_too(wire):
@@ -230,18 +241,40 @@ def test_a_client_that_says_nothing_and_leaves_is_no_trouble(shared):
         assert closed(wire)
 
 
-def test_a_message_at_the_limit_is_taken_and_one_byte_more_closes(make_ledger):
+def too_large(wire, limit: int) -> bool:
+    told = {"error": f"{SERVICE}.TooLarge", "parameters": {"limit": limit, "what": "message"}}
+    return wire.receive() == told and closed(wire)
+
+
+def test_a_message_at_the_limit_is_taken_and_one_byte_more_is_told_so(make_ledger):
     ledger = make_ledger(message_bytes="4K").init().start()
     call = json.dumps({"method": f"{INTERFACE}.GetCheckpoint"}).encode()
     with ledger.wire() as wire:
         wire.send(call.ljust(4_096) + b"\0")
         assert wire.reply()["size"] > 0
         wire.send(call.ljust(4_097) + b"\0")
-        assert closed(wire)
+        assert too_large(wire, 4_096)
     with ledger.wire() as wire:
         # Without its end it can't become valid any more, so nobody waits for that.
         wire.send(call.ljust(4_200))
-        assert closed(wire)
+        assert too_large(wire, 4_096)
+    with ledger.wire() as wire:
+        # Sent whole before an answer is looked for, as simple clients do.
+        wire.send(call.ljust(3_000_000) + b"\0")
+        assert too_large(wire, 4_096)
+
+
+def test_parameters_are_short_where_no_events_are_in_them(wire):
+    for length, error in ((65_536, None), (65_537, "TooLarge")):
+        parameters = b'{"index":0' + b" " * (length - 11) + b"}"
+        assert len(parameters) == length
+        wire.send(b'{"method":"%s.GetEntry","parameters":%s}\0' % (INTERFACE.encode(), parameters))
+        if error is None:
+            assert wire.reply()["entry"]["index"] == 0
+        else:
+            with pytest.raises(CallError) as refused:
+                wire.reply()
+            assert (refused.value.name, refused.value.parameters) == (error, {"what": "parameters", "limit": 65_536})
 
 
 def test_a_message_that_takes_too_long_closes_and_a_silent_connection_does_not(make_ledger):

@@ -1,7 +1,8 @@
 import Glibc
 import JSON
 import Testing
-import Varlink
+
+@testable import Varlink
 
 /// The HTTP binding on the same socket.
 @Suite struct HTTPSkinTests {
@@ -52,7 +53,7 @@ import Varlink
         ("org.example.toy.ErasedClaims", 410), ("org.example.toy.TooLarge", 413),
         ("org.varlink.service.MethodNotImplemented", 501), ("org.example.toy.Busy", 503),
         ("org.example.toy.ClockUnconfirmed", 503), ("org.example.toy.Stopping", 503),
-        ("org.example.toy.StoreFull", 507),
+        ("org.example.toy.Throttled", 429), ("org.example.toy.StoreFull", 507),
         ("org.example.toy.Corrupt", 500), ("org.example.toy.MessageNotFound", 500), ("Busyness", 500), ("", 500),
     ])
     func errorsHaveAStatus(_ name: String, _ status: Int) throws {
@@ -62,7 +63,7 @@ import Varlink
         let answer = try socket.readHTTP()
         #expect(answer.status == status)
         #expect(answer.headers["content-type"] == "application/json")
-        #expect(answer.headers["retry-after"] == (status == 503 ? "1" : nil))
+        #expect(answer.headers["retry-after"] == ([429, 503].contains(status) ? "1" : nil))
         #expect(answer.body == "{\"error\":\"\(name)\",\"parameters\":{\"why\":7}}")
         #expect(try toy.isHealthy())
     }
@@ -182,5 +183,96 @@ import Varlink
         _ = socket.flood([UInt8](repeating: 120, count: 1 << 20), upTo: 64 << 20)
         #expect(socket.readToEnd().end == .closed)
         #expect(try toy.isHealthy())
+    }
+
+    // MARK: RFC 9110 and RFC 9112
+
+    @Test func everyAnswerIsDated() throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        for request in ["GET /hello", "GET /nothing", "PUT /hello", "POST /call/org.example.toy.Nothing"] {
+            socket.send("\(request) HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            let date = try #require(try socket.readHTTP().headers["date"])
+            #expect(date.utf8.count == 29 && date.hasSuffix(" GMT"))
+        }
+        // The examples of RFC 9110 section 5.6.7 and of RFC 7231's HTTP-date, and the day a leap year ends its February.
+        #expect(HTTPDate.text(784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
+        #expect(HTTPDate.text(1_709_251_199) == "Thu, 29 Feb 2024 23:59:59 GMT")
+    }
+
+    @Test(arguments: [
+        ("PUT /hello", "GET, HEAD"), ("GET /call/org.example.toy.Echo", "POST"), ("HEAD /call/x", "POST"),
+        ("DELETE /call/x", "POST"), ("OPTIONS *", "GET, HEAD, POST"),
+    ])
+    func whatIsNotAllowedSaysWhatIs(_ request: String, _ allow: String) throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        socket.send("\(request) HTTP/1.1\r\nHost: a\r\n\r\n")
+        let answer = try socket.readHTTP(hasBody: !request.hasPrefix("HEAD"))
+        #expect(answer.status == 405 && answer.headers["allow"] == allow)
+    }
+
+    @Test(arguments: [("", 400), ("Host: a\r\nHost: a\r\n", 400), ("Host: a\r\n", 200), ("Host:\r\n", 200)])
+    func aRequestHasOneHost(_ headers: String, _ status: Int) throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        socket.send("GET /hello HTTP/1.1\r\n\(headers)\r\n")
+        let answer = try socket.readHTTP()
+        #expect(answer.status == status)
+        if status == 400 { #expect(socket.readToEnd() == ("", .closed)) }
+    }
+
+    @Test(arguments: ["http://ledger", "HTTP://ledger:80", "https://a"])
+    func targetsInAbsoluteFormAreServed(_ origin: String) throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        socket.send("GET \(origin)/hello?x HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try socket.readHTTP().body == "hello\n")
+        socket.send("POST \(origin)/call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+        #expect(try socket.readHTTP().body == "{}")
+        socket.send("GET \(origin) HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try socket.readHTTP().status == 404)
+    }
+
+    @Test func lineEndsBeforeTheFirstRequestAreSkipped() throws {
+        let toy = try ToyServer()
+        let http = try toy.socket()
+        for byte in Array("\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n".utf8) { http.send([byte]) }
+        #expect(try http.readHTTP().body == "hello\n")
+        let native = try toy.socket()
+        native.send("\r\n{\"method\":\"org.example.toy.Echo\"}\0")
+        #expect(native.readMessage() == "{\"parameters\":{}}")
+        let endless = try toy.socket()
+        #expect(endless.flood([UInt8](repeating: 10, count: 1_000), upTo: 1 << 20) < 1 << 20)
+    }
+
+    @Test func olderClientsGetNoChunksAndNoContinue() throws {
+        let toy = try ToyServer()
+        let stream = try toy.socket()
+        let body = "{\"count\":2}"
+        stream.send(
+            "POST /call/org.example.toy.Count HTTP/1.0\r\nAccept: application/json-seq\r\nConnection: keep-alive\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        )
+        let (text, end) = stream.readToEnd()
+        #expect(end == .closed && !text.lowercased().contains("transfer-encoding"))
+        let items = (0..<2).map { "\u{1E}{\"index\":\($0),\"padding\":\"\"}\n" }.joined()
+        #expect(text.hasSuffix("\r\n\r\n" + items))
+
+        let asking = try toy.socket()
+        asking.send("POST /call/org.example.toy.Echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
+        #expect(try asking.readHTTP().status == 200)
+    }
+
+    @Test func olderClientsAreKeptWhereTheyAskAndAreToldSo() throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        for _ in 1...2 {
+            socket.send("GET /hello HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+            #expect(try socket.readHTTP().headers["connection"] == "keep-alive")
+        }
+        socket.send("GET /hello HTTP/1.0\r\n\r\n")
+        #expect(try socket.readHTTP().headers["connection"] == "close")
+        #expect(socket.readToEnd() == ("", .closed))
     }
 }

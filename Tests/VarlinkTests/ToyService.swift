@@ -27,6 +27,7 @@ final class ToyService: VarlinkService {
         var followers: [VarlinkCall] = []
         var news: [Int64] = []
         var isOver = false
+        var principal: String? = "someone"
     }
 
     let vendor = "Example"
@@ -79,6 +80,18 @@ final class ToyService: VarlinkService {
             return HTTPResource(status: 404, contentType: "text/plain", body: Array("nothing".utf8))
         }
         return HTTPResource(status: 200, contentType: "text/x-toy", body: Array("hello\n".utf8))
+    }
+
+    /// On whose account the next connections go: any name, or nil for a stranger's.
+    func connectAs(_ name: String?) { state.withLock { $0.principal = name } }
+
+    let principals = 3
+
+    func principal(of peer: PeerCredentials) -> String? { state.withLock { $0.principal } }
+
+    func refusal(of method: String, for peer: PeerCredentials) -> VarlinkError? {
+        guard method.hasSuffix("Forbidden") else { return nil }
+        return VarlinkError(name: "org.varlink.service.PermissionDenied")
     }
 
     /// Gives a held call away.

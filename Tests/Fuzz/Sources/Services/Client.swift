@@ -12,10 +12,13 @@ final class Client {
     private(set) var received: [UInt8] = []
 
     init() {
-        let host = ServerHost(service: ToyService(), limits: Client.limits) { [pending] in pending.add($0) }
+        let host = ServerHost(service: ToyService(), limits: Client.limits, threads: 2) { [pending] in
+            pending.add($0)
+        }
+        guard let terms = host.admit(PeerCredentials(pid: 1, uid: 1, gid: 1)) else { fatalError("not let in") }
         let selector = SkinSelector(
             host: host,
-            peer: PeerCredentials(pid: 1, uid: 1, gid: 1),
+            terms: terms,
             mailbox: Mailbox(loop: channel.embeddedEventLoop)
         )
         do {
@@ -29,10 +32,12 @@ final class Client {
     deinit { _ = try? channel.finish(acceptAlreadyClosed: true) }
 
     /// Limits small enough to be met by an input.
-    private static let limits: VarlinkLimits = {
+    static let limits: VarlinkLimits = {
         var limits = VarlinkLimits()
         limits.messageBytes = 512
         limits.inFlight = 4
+        limits.promptBytes = 96
+        limits.shortBodyBytes = 64
         return limits
     }()
 
@@ -98,6 +103,14 @@ struct ToyService: VarlinkService {
     let url = "fuzz:"
     let interfaces = [VarlinkInterface(name: "org.example.Fuzz", description: "interface org.example.Fuzz\n")]
     let hasCallsInFlight = false
+    let principals = 1
+
+    func principal(of peer: PeerCredentials) -> String? { "fuzz" }
+
+    func refusal(of method: String, for peer: PeerCredentials) -> VarlinkError? {
+        method.utf8.elementsEqual("org.example.Fuzz.Forbidden".utf8)
+            ? VarlinkError(name: "org.varlink.service.PermissionDenied") : nil
+    }
 
     func handle(_ call: VarlinkCall) {
         let parameters = call.parameters

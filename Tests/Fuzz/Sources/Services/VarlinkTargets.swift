@@ -36,7 +36,20 @@ private func exchange(_ bytes: [UInt8], sending: (Client) -> Void) -> Outcome {
     let wasRefused = !client.isOpen
     client.finish()
     check(!client.isOpen, "the connection stays open after its client has gone")
-    return Outcome(answers: client.received, wasRefused: wasRefused)
+    return Outcome(answers: undated(client.received), wasRefused: wasRefused)
+}
+
+/// The answers without what the clock says of them.
+private func undated(_ answers: [UInt8]) -> [UInt8] {
+    var answers = answers
+    let mark = Array("\r\ndate: ".utf8)
+    var start = 0
+    while let found = answers[start...].firstRange(of: mark) {
+        let end = min(found.upperBound + 29, answers.count)
+        for position in found.upperBound..<end { answers[position] = UInt8(ascii: "-") }
+        start = end
+    }
+    return answers
 }
 
 /// Pieces whose lengths, and the client's moods, follow from the bytes themselves.
@@ -74,15 +87,34 @@ private func checkAnswers(_ outcome: Outcome, to bytes: [UInt8]) {
         }
         return value
     }
-    let messages = bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast()
+    let parts = bytes.split(separator: 0, omittingEmptySubsequences: false)
+    let messages = parts.dropLast()
     let read = messages.prefix { expectedAnswers(to: Array($0)) != nil }
-    check(outcome.wasRefused == (read.count < messages.count), "what is no call is taken, or a call is not")
-    let expected = read.reduce(0) { $0 + (expectedAnswers(to: Array($1)) ?? 0) }
-    check(outcome.wasRefused ? answers.count <= expected : answers.count == expected, "too many answers, or too few")
+    let isRefused = read.count < messages.count || parts.last.map { endsForItself(Array($0)) } == true
+    check(outcome.wasRefused == isRefused, "what is no call is taken, or a call is not")
+    // What is refused is answered last.
+    let expected = read.reduce(isRefused ? 1 : 0) { $0 + (expectedAnswers(to: Array($1)) ?? 0) }
+    check(answers.count == expected, "too many answers, or too few")
+    check(!isRefused || answers.last?["error"] != nil, "refused without an error")
 }
 
-/// How many answers a message has; nil where it is no call. Read otherwise than the connection does.
+/// Whether the server does not wait for the end of a message: it is too long, or long and for a method nobody may call.
+private func endsForItself(_ bytes: [UInt8]) -> Bool {
+    bytes.count > Client.limits.messageBytes
+        || bytes.count > Client.limits.promptBytes
+            && isRefusedForItsMethod(CallMessage.method(beginning: Array(bytes.prefix(Client.limits.promptBytes))))
+}
+
+private func isRefusedForItsMethod(_ method: String?) -> Bool {
+    guard let method else { return false }
+    let peer = PeerCredentials(pid: 1, uid: 1, gid: 1)
+    return ServerHost(service: ToyService(), limits: Client.limits, threads: 1, submit: { _ in })
+        .refusal(of: method, for: peer) != nil
+}
+
+/// How many answers a message has; nil where it ends the connection. Read otherwise than the connection does.
 private func expectedAnswers(to bytes: [UInt8]) -> Int? {
+    if endsForItself(bytes) { return nil }
     guard let call = try? JSONReader.parse(bytes), let members = call.object,
         let method = call["method"]?.string
     else { return nil }
@@ -92,8 +124,8 @@ private func expectedAnswers(to bytes: [UInt8]) -> Int? {
         case "method": continue
         case "parameters": guard member.value == .null || member.value.object != nil else { return nil }
         case "more", "oneway", "upgrade":
-            guard let isSet = member.value.bool else { return nil }
-            if isSet { flags.insert(member.name) }
+            guard member.value == .null || member.value.bool != nil else { return nil }
+            if member.value.bool == true { flags.insert(member.name) }
         default: return nil
         }
     }

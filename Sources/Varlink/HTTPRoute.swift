@@ -1,0 +1,61 @@
+import NIOHTTP1
+
+/// What a request asks for, as its head alone tells.
+enum HTTPRoute {
+    /// A method, and whether the client takes more than one reply.
+    case call(String, more: Bool)
+    /// A path to read.
+    case resource(String)
+    /// What is at the path can't be asked for so, or nothing is there; the connection goes on.
+    case refused(HTTPResource)
+    /// Where this request ends and the next begins can't be told for sure, nor whom it is for.
+    case malformed(HTTPResource)
+
+    private static let calls = "/call/"
+
+    init(_ head: HTTPRequestHead) {
+        // RFC 9112 section 6.3: two lengths are how requests are smuggled.
+        if head.headers.contains(name: "content-length"), head.headers.contains(name: "transfer-encoding") {
+            self = .malformed(.text(400, "one body length, not two\n"))
+            return
+        }
+        // RFC 9112 section 3.2; HTTP/1.0 knows no Host.
+        let hosts = head.headers["host"].count
+        guard hosts == 1 || hosts == 0 && head.isHTTP10 else {
+            self = .malformed(.text(400, "one Host, not \(hosts)\n"))
+            return
+        }
+        let path = HTTPRoute.path(of: head.uri)
+        let isCall = path.utf8.starts(with: HTTPRoute.calls.utf8)
+        switch head.method {
+        case .POST where isCall:
+            let more = head.headers["accept"].contains { $0.contains("application/json-seq") }
+            self = .call(String(Substring(path.utf8.dropFirst(HTTPRoute.calls.utf8.count))), more: more)
+        case .POST: self = .refused(.text(404, "POST goes to /call/METHOD\n"))
+        case .GET where !isCall, .HEAD where !isCall: self = .resource(path)
+        default:
+            let allow = isCall ? "POST" : path.utf8.elementsEqual("*".utf8) ? "GET, HEAD, POST" : "GET, HEAD"
+            self = .refused(.text(405, "\(allow)\n", allow: allow))
+        }
+    }
+
+    /// The path of a target in origin-form or absolute-form (RFC 9112 section 3.2), without a query.
+    private static func path(of target: String) -> String {
+        var rest = Substring(target).utf8
+        for scheme in ["http://", "https://"] where rest.count >= scheme.utf8.count {
+            let isScheme = zip(rest, scheme.utf8).allSatisfy { $0 | 0x20 == $1 | 0x20 }
+            guard isScheme else { continue }
+            // Whatever the authority is called, nobody else is at this socket.
+            rest = rest.dropFirst(scheme.utf8.count)
+            rest = rest.drop { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }
+            if rest.first != UInt8(ascii: "/") { return "/" }
+            break
+        }
+        return String(Substring(rest.prefix { $0 != UInt8(ascii: "?") }))
+    }
+}
+
+extension HTTPRequestHead {
+    /// Whether the client speaks HTTP/1.0 or less: it knows no chunks, no 100 (Continue), and no Host.
+    var isHTTP10: Bool { version.major < 1 || version.major == 1 && version.minor == 0 }
+}
