@@ -10,6 +10,7 @@ struct BatchMemory {
     var lengths = StreamLengths()
     var staging = Staging()
     var hasher = SHA256Hasher()
+    var conflicts = ConflictGuard()
 
     init(claims: SealedClaims) { self.claims = claims }
 
@@ -118,7 +119,11 @@ struct BatchBuilder {
                     }
                     receipts.append(first.receipt(duplicate: true))
                 } else {
+                    let now = LedgerClock.steadySeconds
+                    let wait = memory.conflicts.wait(of: call.submitter, entry: known, now: now)
+                    guard wait == 0 else { return .failure(.throttled(event: position, seconds: wait)) }
                     guard try matches(known, submission, transaction, &memory.claims) else {
+                        memory.conflicts.note(call.submitter, entry: known, now: now)
                         return .failure(.requestConflict(event: position, index: known))
                     }
                     receipts.append(try receipt(ofDuplicate: known, transaction))

@@ -5,6 +5,8 @@ public final class LedgerCounters: Sendable {
     private let appendedCount = Atomic<Int>(0)
     private let duplicateCount = Atomic<Int>(0)
     private let refusedCount = Atomic<Int>(0)
+    private let conflictCount = Atomic<Int>(0)
+    private let throttledCount = Atomic<Int>(0)
     private let isFull = Atomic<Bool>(false)
 
     /// Events recorded.
@@ -13,6 +15,11 @@ public final class LedgerCounters: Sendable {
     public var duplicates: Int { duplicateCount.load(ordering: .relaxed) }
     /// Calls refused.
     public var refused: Int { refusedCount.load(ordering: .relaxed) }
+
+    /// Calls that used a request key for other content than before.
+    public var conflicts: Int { conflictCount.load(ordering: .relaxed) }
+    /// Calls whose request keys were used for other content too often to be looked at.
+    public var throttled: Int { throttledCount.load(ordering: .relaxed) }
 
     /// Whether the store had room when it was last written to.
     var hasRoom: Bool { !isFull.load(ordering: .relaxed) }
@@ -25,7 +32,13 @@ public final class LedgerCounters: Sendable {
             let duplicates = receipts.count { $0.duplicate }
             duplicateCount.add(duplicates, ordering: .relaxed)
             appendedCount.add(receipts.count - duplicates, ordering: .relaxed)
-        case .failure: countRefusal()
+        case .failure(let refusal):
+            switch refusal {
+            case .requestConflict: conflictCount.add(1, ordering: .relaxed)
+            case .throttled: throttledCount.add(1, ordering: .relaxed)
+            default: break
+            }
+            countRefusal()
         }
     }
 

@@ -4,6 +4,8 @@ public enum LedgerError: Error, Equatable, Sendable {
     case invalidEvent(event: Int, field: String, rule: String)
     /// The event's request key was used before, at this index, for other content.
     case requestConflict(event: Int, index: UInt64)
+    /// The event's request key was used for other content too often to be compared again before so many seconds.
+    case throttled(event: Int, seconds: Int64)
     /// A parameter of a read is out of its range.
     case invalidArgument(field: String, rule: String)
     case notFound(what: String)

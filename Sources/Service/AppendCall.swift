@@ -45,6 +45,7 @@ extension LedgerService {
                     case .success(let outcome):
                         call.reply(isOneOfMany: true) { LedgerReplies.receipts(outcome, proofs: nil) }
                     case .failure(let refusal):
+                        conflictLog.note(refusal, of: principal.name)
                         call.fail(LedgerErrors.refusal(refusal), isOneOfMany: true)
                     }
                 }

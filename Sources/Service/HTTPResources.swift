@@ -42,6 +42,16 @@ extension LedgerService {
         metrics.counter("appended_events_total", "Events recorded since the start.", counters.appended)
         metrics.counter("duplicate_events_total", "Events answered with an earlier receipt.", counters.duplicates)
         metrics.counter("refused_calls_total", "Calls refused since the start.", counters.refused)
+        metrics.counter(
+            "conflicting_calls_total",
+            "Calls that used a request key for other content than before.",
+            counters.conflicts
+        )
+        metrics.counter(
+            "throttled_calls_total",
+            "Calls refused unread because their request keys were used for other content too often.",
+            counters.throttled
+        )
         metrics.gauge("queued_events", "Events waiting for the writer.", gauges.queuedEvents)
         metrics.gauge("queued_bytes", "Bytes of events waiting for the writer.", gauges.queuedBytes)
         metrics.gauge("indexed_entries", "Entries the look-up index holds durably.", Int(gauges.indexed))

@@ -31,6 +31,8 @@ enum LedgerErrors {
         case .invalidEvent(let event, let field, let rule): invalidEvent(event, field, rule)
         case .requestConflict(let event, let index):
             error("RequestConflict", ["event": .int(Int64(event)), "index": .int(Int64(index))])
+        case .throttled(let event, let seconds):
+            error("Throttled", ["event": .int(Int64(event)), "seconds": .int(seconds)])
         case .invalidArgument(let field, let rule): invalidArgument(field, rule)
         case .notFound(let what): error("NotFound", ["what": .string(what)])
         case .busy: busy

@@ -23,6 +23,7 @@ public final class LedgerService: VarlinkService {
     let settings: Settings
     /// Takes a line for the log about what was disclosed or went wrong; never anything personal.
     let log: @Sendable (String) -> Void
+    let conflictLog: ConflictLog
     let isBackingUp = Atomic<Bool>(false)
     private let inFlight = Atomic<Int>(0)
     private let server = Mutex<VarlinkServer?>(nil)
@@ -33,6 +34,7 @@ public final class LedgerService: VarlinkService {
         self.settings = settings
         self.version = version
         self.log = log
+        conflictLog = ConflictLog(log: log)
     }
 
     /// Makes a server whose workers do this service's reads.

@@ -15,14 +15,16 @@ extension LedgerService {
             "acceptsAppends": .bool(ledger.acceptsAppends), "appended": .int(Int64(counters.appended)),
             "clock": .string(gauges.isClockSynchronized ? "synchronized" : "unsynchronized"),
             "clockBehind": .int(gauges.clockBehind), "clockHold": gauges.clockHold.map { .string($0) } ?? .null,
-            "connections": .int(Int64(connections)), "duplicates": .int(Int64(counters.duplicates)),
+            "conflicts": .int(Int64(counters.conflicts)), "connections": .int(Int64(connections)),
+            "duplicates": .int(Int64(counters.duplicates)),
             "incarnation": .int(ledger.incarnation), "indexed": .int(Int64(gauges.indexed)),
             "mapBytes": .int(Int64(gauges.mapBytes)), "origin": .string(ledger.origin),
             "principal": .string(principal.name), "queued": .int(Int64(gauges.queuedEvents)),
             "queuedBytes": .int(Int64(gauges.queuedBytes)), "refused": .int(Int64(counters.refused)),
             "roles": .array(principal.roles.map(\.rawValue).sorted().map { .string($0) }),
             "root": .string(signed.root.base64), "size": .int(Int64(signed.size)),
-            "storeBytes": .int(Int64(gauges.storeBytes)), "time": .string(signed.time.description),
+            "storeBytes": .int(Int64(gauges.storeBytes)), "throttled": .int(Int64(counters.throttled)),
+            "time": .string(signed.time.description),
             "version": .string(version),
         ]).canonicalBytes
     }

@@ -94,6 +94,12 @@ struct Failure: Error {
                 .refused,
                 "event \(number("event")) was refused: request was used before, with other content, at index \(index)"
             )
+        case "Throttled":
+            self.init(
+                .busy,
+                "event \(number("event")) was refused: its request was sent with other content too often; "
+                    + "try again in \(number("seconds")) seconds"
+            )
         case "PermissionDenied":
             let type = parameters?["type"]?.string.map { " for \($0)" } ?? ""
             self.init(.permissionDenied, "you have no role that may call \(text("method"))\(type)")

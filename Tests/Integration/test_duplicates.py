@@ -60,7 +60,8 @@ def test_calls_that_are_refused_half_way_leave_nothing_in_the_commits_of_others(
             if call[-1] is conflicting:
                 with pytest.raises(CallError) as refused:
                     wire.reply()
-                assert refused.value.name == "RequestConflict"
+                # After a few conflicts it is not even compared.
+                assert refused.value.name in ("RequestConflict", "Throttled")
                 objects.append(call[0])
             else:
                 accepted += [receipt["index"] for receipt in wire.reply()["receipts"]]
