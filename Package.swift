@@ -127,7 +127,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LedgerTests",
-            dependencies: ["Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "SeededRandom"],
+            dependencies: ["CLinux", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "SeededRandom"],
             swiftSettings: strict
         ),
         .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON"], swiftSettings: strict),

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timex.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static unsigned closed_at_start;
@@ -53,4 +55,30 @@ int evidenced_rename_new(const char *from, const char *to) {
     if (link(from, to) != 0) return -1;
     unlink(from);
     return 0;
+}
+
+int evidenced_place_of(int descriptor, struct evidenced_place *place) {
+    struct statx status;
+    struct statfs volume;
+    if (statx(descriptor, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status) != 0) return errno;
+    if (fstatfs(descriptor, &volume) != 0) return errno;
+    int has_birth = (status.stx_mask & STATX_BTIME) != 0;
+    *place = (struct evidenced_place){
+        .inode = status.stx_ino,
+        .device_major = status.stx_dev_major,
+        .device_minor = status.stx_dev_minor,
+        .birth_seconds = has_birth ? status.stx_btime.tv_sec : 0,
+        .birth_nanoseconds = has_birth ? status.stx_btime.tv_nsec : 0,
+        .file_system = (uint32_t)volume.f_type,
+        .file_system_id = (uint64_t)(uint32_t)volume.f_fsid.__val[0] << 32 | (uint32_t)volume.f_fsid.__val[1],
+    };
+    return 0;
+}
+
+int evidenced_is_at(const char *path, const struct evidenced_place *place) {
+    struct statx status;
+    if (statx(AT_FDCWD, path, 0, STATX_INO, &status) != 0) return errno;
+    int is_same = status.stx_ino == place->inode && status.stx_dev_major == place->device_major
+        && status.stx_dev_minor == place->device_minor;
+    return is_same ? 0 : ESTALE;
 }

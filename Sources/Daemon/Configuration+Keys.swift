@@ -29,7 +29,8 @@ extension Configuration {
             unit: "file",
             example: "/mnt/lock/evidenced.lock",
             "Remembers the last signed checkpoint, so that a restored backup cannot sign a second history. Must lie "
-                + "outside of the store, best on another disk, and must not be part of backups."
+                + "outside of the store, on another volume lest one snapshot take both back, and must not be part of "
+                + "backups."
         ),
         .path(
             "keyring",

@@ -25,7 +25,14 @@ final class CheckpointDraft: Sendable {
     /// - Parameters:
     ///   - range: the tree to sign.
     ///   - sequence: that of the lock's next record.
-    init(_ range: CompactRange, sequence: UInt64, identity: LedgerIdentity, signer: CheckpointSigner) {
+    ///   - places: where lock and store lie.
+    init(
+        _ range: CompactRange,
+        sequence: UInt64,
+        places: LockRecord.Places,
+        identity: LedgerIdentity,
+        signer: CheckpointSigner
+    ) {
         CheckpointDraft.queue.async(group: finished) { [self] in
             let signed = Result {
                 var hasher = SHA256Hasher()
@@ -35,6 +42,7 @@ final class CheckpointDraft: Sendable {
                     sequence: sequence,
                     incarnation: identity.incarnation,
                     vkey: signer.vkey,
+                    places: places,
                     note: note.encoded
                 )
                 return Signed(checkpoint: checkpoint, note: note, slot: CheckpointLock.Slot(record))

@@ -1,78 +1,70 @@
 import Glibc
 import LedgerFormat
 import Merkle
-import OpenSSL
-
-/// What the lock remembers: the last checkpoint that was signed, by whom.
-struct LockRecord: Equatable {
-    /// Counts the writes of the lock.
-    let sequence: UInt64
-    let incarnation: Int64
-    let vkey: String
-    /// The signed note.
-    let note: String
-
-    /// The note and the checkpoint in it, read but not verified.
-    func checkpoint() throws -> (SignedNote, Checkpoint) {
-        let note = try SignedNote(parsing: Array(note.utf8))
-        return (note, try Checkpoint(parsing: note.text))
-    }
-}
 
 /// A small preallocated file that remembers the last signed checkpoint (`ledger-format.md` section 8).
 ///
 /// It has two slots of 4,096 bytes. A write goes to the slot that does not hold the newest record and is synced, so
 /// a torn write leaves the record before it. The file is locked (flock) while a daemon runs.
 final class CheckpointLock {
-    private static let slotBytes = 4_096
-    private static let header = "evidenced checkpoint lock v1"
-    private let descriptor: Int32
     private let path: String
+    private let store: StoreHold
+    private var file: OpenFile
     /// The newest record, as this process read or wrote it last.
     private(set) var record: LockRecord
     /// The whole file, as this process read or wrote it last.
     private var bytes: [UInt8]
 
     /// Creates the file with its first record; one that exists is refused.
-    static func create(path: String, record: LockRecord) throws {
-        let slot = encode(record)
-        var bytes = [UInt8](repeating: 0, count: 2 * slotBytes)
-        bytes.replaceSubrange(offset(of: record.sequence)..<offset(of: record.sequence) + slotBytes, with: slot)
-        try FileSystem.create(path, bytes, mode: 0o600)
+    ///
+    /// - Parameter record: makes the record out of where lock and store lie.
+    static func create(
+        path: String,
+        store: StoreHold,
+        record: (LockRecord.Places) throws -> LockRecord
+    ) throws {
+        let file = try createFile(path: path, store: store) { [try record($0)] }.file
+        defer { close(file.descriptor) }
+        try FileSystem.syncDirectory(FileSystem.parent(of: path))
+    }
+
+    /// A new file with a record, or two that follow one another, durable but for its name, and locked.
+    private static func createFile(
+        path: String,
+        store: StoreHold,
+        records: (LockRecord.Places) throws -> [LockRecord]
+    ) throws -> (file: OpenFile, bytes: [UInt8]) {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw SystemError("creating \(path)") }
+        do {
+            let file = try OpenFile(descriptor, path: path)
+            var bytes = [UInt8](repeating: 0, count: 2 * LockRecord.slotBytes)
+            for record in try records(LockRecord.Places(lock: file.place, store: store.file.place)) {
+                let offset = offset(of: record.sequence)
+                bytes.replaceSubrange(offset..<offset + LockRecord.slotBytes, with: record.slot)
+            }
+            try FileSystem.write(bytes, to: descriptor, at: 0, name: path)
+            guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+            try FileSystem.hold(descriptor, path, "the checkpoint lock")
+            return (file, bytes)
+        } catch {
+            unlink(path)
+            close(descriptor)
+            throw error
+        }
     }
 
     /// Where the record of a sequence stands, so that the next one never takes its place.
-    private static func offset(of sequence: UInt64) -> Int { Int(sequence % 2) * slotBytes }
+    private static func offset(of sequence: UInt64) -> Int { Int(sequence % 2) * LockRecord.slotBytes }
 
     /// Opens and locks the file.
-    init(path: String) throws {
-        let descriptor = open(path, O_RDWR | O_CLOEXEC)
-        if descriptor < 0, errno == ENOENT {
-            throw StartupRefusal(
-                .lockMissing,
-                "the checkpoint lock \(path) is missing",
-                advice: """
-                    Without it nobody can tell whether this store is the newest. If it was only moved, put it back. If \
-                    it is lost, or the store comes from a backup, run 'evidence recover', which starts a new \
-                    incarnation that is visible in the log
-                    """
-            )
-        }
-        guard descriptor >= 0 else { throw SystemError("opening \(path)") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
-            close(descriptor)
-            if code == EWOULDBLOCK {
-                throw StartupRefusal(
-                    .inUse,
-                    "the checkpoint lock \(path) is held by another process",
-                    advice: "Only one daemon may run on a ledger. Stop the other one first"
-                )
-            }
-            throw SystemError("locking \(path)", errno: code)
-        }
+    ///
+    /// - Parameter store: of the ledger the lock belongs to.
+    /// - Throws: `StartupRefusal` where it is missing, held by another process or damaged.
+    init(path: String, store: StoreHold) throws {
+        let file = try CheckpointLock.open(path)
         do {
-            bytes = try CheckpointLock.content(descriptor, path)
+            bytes = try CheckpointLock.content(file.descriptor, path)
             guard let record = CheckpointLock.newest(bytes) else {
                 throw StartupRefusal(
                     .lockDamaged,
@@ -82,22 +74,55 @@ final class CheckpointLock {
             }
             self.record = record
         } catch {
-            close(descriptor)
+            close(file.descriptor)
             throw error
         }
-        self.descriptor = descriptor
+        self.file = file
         self.path = path
+        self.store = store
     }
 
-    deinit { close(descriptor) }
+    deinit { close(file.descriptor) }
+
+    /// Opens and locks what is at the path, and still is once it is locked.
+    private static func open(_ path: String) throws -> OpenFile {
+        while true {
+            let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC)
+            if descriptor < 0, errno == ENOENT {
+                throw StartupRefusal(
+                    .lockMissing,
+                    "the checkpoint lock \(path) is missing",
+                    advice: """
+                        Without it nobody can tell whether this store is the newest. If it was only moved, put it \
+                        back. If it is lost, or the store comes from a backup, run 'evidence recover', which starts a \
+                        new incarnation that is visible in the log
+                        """
+                )
+            }
+            guard descriptor >= 0 else { throw SystemError("opening \(path)") }
+            do {
+                try FileSystem.hold(descriptor, path, "the checkpoint lock")
+                let file = try OpenFile(descriptor, path: path)
+                // Who held it until now may have put a new file in its place.
+                if try file.isInPlace() { return file }
+            } catch {
+                close(descriptor)
+                throw error
+            }
+            close(descriptor)
+        }
+    }
 
     /// The newest intact record, read beside whoever holds the lock; nil where there is none.
     static func peek(_ path: String) throws -> LockRecord? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("opening \(path)") }
         defer { close(descriptor) }
         return newest(try content(descriptor, path))
     }
+
+    /// Where lock and store lie, for the next record.
+    var places: LockRecord.Places { LockRecord.Places(lock: file.place, store: store.file.place) }
 
     /// A record as it stands in the file.
     struct Slot: Sendable {
@@ -106,78 +131,100 @@ final class CheckpointLock {
 
         init(_ record: LockRecord) {
             self.record = record
-            bytes = CheckpointLock.encode(record)
+            bytes = record.slot
         }
     }
 
-    /// Replaces the record if the file still holds the one this process knows, and syncs.
+    /// Replaces the record if the file still holds the one this process knows and is still in its place, as the store's
+    /// is, and syncs.
     ///
     /// - Parameter slot: of the record that follows `record` in sequence.
-    /// - Throws: `LockConflict` where the file holds another record; any error leaves the process unfit to sign.
+    /// - Throws: `LockConflict` where the file holds another record, or lock or store are elsewhere; any error leaves the
+    ///   process unfit to sign.
     func compareAndSwap(_ slot: Slot) throws {
         precondition(slot.record.sequence == record.sequence + 1, "records follow one another")
+        for file in [file, store.file] {
+            // Whoever starts now would find another file, and go on beside this process.
+            guard try file.isInPlace() else { throw LockConflict(path: file.path, "removed or replaced") }
+        }
         // Any other byte means another writer, so the slots need not be understood again.
-        guard try CheckpointLock.content(descriptor, path) == bytes else {
-            throw LockConflict(path: path)
+        guard try CheckpointLock.content(file.descriptor, path) == bytes else {
+            throw LockConflict(path: path, "changed by someone else")
         }
         let offset = CheckpointLock.offset(of: slot.record.sequence)
-        try FileSystem.write(slot.bytes, to: descriptor, at: offset, name: path)
-        guard fdatasync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+        try FileSystem.write(slot.bytes, to: file.descriptor, at: offset, name: path)
+        guard fdatasync(file.descriptor) == 0 else { throw SystemError("syncing \(path)") }
         record = slot.record
-        bytes.replaceSubrange(offset..<offset + CheckpointLock.slotBytes, with: slot.bytes)
+        bytes.replaceSubrange(offset..<offset + LockRecord.slotBytes, with: slot.bytes)
+    }
+
+    /// What a file system may refuse that is short of room, or doesn't let a file be made or renamed: no sign of a fault.
+    private static let refusals: Set<Int32> = [
+        ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EBUSY, EEXIST, EXDEV, ENAMETOOLONG,
+    ]
+
+    /// Puts a new file with the same records in the place of this one, so that a copy of the old one that is written back
+    /// over the new one names another place than it has.
+    ///
+    /// - Returns: why there is no such file, and the old one goes on being used; nil where there is.
+    /// - Throws: where a write or sync failed.
+    func renew() throws -> SystemError? {
+        // Where the path is a symbolic link, it stays one.
+        let target = FileSystem.resolved(path)
+        let draft = target + ".new"
+        // Left by a process that ended within this.
+        unlink(draft)
+        let made: (file: OpenFile, bytes: [UInt8])
+        do {
+            made = try CheckpointLock.createFile(path: draft, store: store) { places in
+                CheckpointLock.records(bytes).map { $0.moved(to: places) }
+            }
+        } catch let error as SystemError where CheckpointLock.refusals.contains(error.errno) {
+            return error
+        }
+        guard rename(draft, target) == 0 else {
+            let error = SystemError("renaming \(draft)")
+            unlink(draft)
+            close(made.file.descriptor)
+            if CheckpointLock.refusals.contains(error.errno) { return error }
+            throw error
+        }
+        close(file.descriptor)
+        file = made.file.renamed(path)
+        record = record.moved(to: places)
+        bytes = made.bytes
+        try FileSystem.syncDirectory(FileSystem.parent(of: target))
+        return nil
     }
 
     /// The file's bytes; one too many where it is longer than a lock is.
     private static func content(_ descriptor: Int32, _ path: String) throws -> [UInt8] {
-        try FileSystem.read(descriptor, at: 0, count: 2 * slotBytes + 1, name: path)
+        try FileSystem.read(descriptor, at: 0, count: 2 * LockRecord.slotBytes + 1, name: path)
     }
 
+    /// The newest record of a whole file; nil where no slot is intact.
     static func newest(_ bytes: [UInt8]) -> LockRecord? {
-        guard bytes.count == 2 * slotBytes else { return nil }
-        let slots = [bytes[..<slotBytes], bytes[slotBytes...]].compactMap { decode(Array($0)) }
-        return slots.max { $0.sequence < $1.sequence }
+        guard bytes.count == 2 * LockRecord.slotBytes else { return nil }
+        return records(bytes).max { $0.sequence < $1.sequence }
     }
 
-    static func encode(_ record: LockRecord) -> [UInt8] {
-        let text = """
-            \(header)
-            sequence \(record.sequence)
-            incarnation \(record.incarnation)
-            vkey \(record.vkey)
-
-            \(record.note)
-            """
-        var slot = Array(text.utf8)
-        precondition(slot.count <= slotBytes - 32, "a checkpoint of bounded origin fits a slot")
-        slot.append(contentsOf: [UInt8](repeating: 0, count: slotBytes - 32 - slot.count))
-        SHA256Hasher().hash(slot).append(to: &slot)
-        return slot
-    }
-
-    /// The record of an intact slot: one that is written as `encode` writes it, and that another can follow.
-    static func decode(_ slot: [UInt8]) -> LockRecord? {
-        let content = Array(slot.dropLast(32))
-        guard SHA256Hasher().hash(content).bytes == Array(slot.suffix(32)),
-            let text = String(validating: content.prefix { $0 != 0 }, as: UTF8.self)
-        else { return nil }
-        let lines = text.split(separator: "\n", maxSplits: 5, omittingEmptySubsequences: false)
-        guard lines.count == 6, lines[0] == header, lines[1].hasPrefix("sequence "),
-            let sequence = UInt64(lines[1].dropFirst(9)), lines[2].hasPrefix("incarnation "),
-            let incarnation = Int64(lines[2].dropFirst(12)), lines[3].hasPrefix("vkey "), lines[4].isEmpty
-        else { return nil }
-        let record = LockRecord(
-            sequence: sequence,
-            incarnation: incarnation,
-            vkey: String(lines[3].dropFirst(5)),
-            note: String(lines[5])
-        )
-        return sequence < .max && encode(record) == slot ? record : nil
+    /// Those of the intact slots.
+    private static func records(_ bytes: [UInt8]) -> [LockRecord] {
+        [bytes.prefix(LockRecord.slotBytes), bytes.suffix(LockRecord.slotBytes)].compactMap {
+            LockRecord(slot: Array($0))
+        }
     }
 }
 
-/// The lock file changed under a running daemon: someone else signed. This process must stop.
+/// Lock or store changed under a running daemon: someone else may sign. This process must stop.
 struct LockConflict: Error, CustomStringConvertible {
     let path: String
+    let what: String
 
-    var description: String { "the checkpoint lock \(path) was changed by someone else" }
+    init(path: String, _ what: String) {
+        self.path = path
+        self.what = what
+    }
+
+    var description: String { "\(path) was \(what)" }
 }

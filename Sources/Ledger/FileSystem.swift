@@ -46,6 +46,26 @@ enum FileSystem {
         return stat(path, &status) == 0 ? Int(status.st_size) : nil
     }
 
+    /// The device a path lies on, or will: that of the nearest directory above that is there. nil where none can be
+    /// looked at.
+    static func device(near path: String) -> dev_t? {
+        var status = stat()
+        var path = path
+        while stat(path, &status) != 0 {
+            let parent = parent(of: path)
+            guard errno == ENOENT, !parent.utf8.elementsEqual(path.utf8) else { return nil }
+            path = parent
+        }
+        return status.st_dev
+    }
+
+    /// The path without symbolic links; as it is where it can't be followed.
+    static func resolved(_ path: String) -> String {
+        guard let real = realpath(path, nil) else { return path }
+        defer { free(real) }
+        return String(validatingCString: real) ?? path
+    }
+
     static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

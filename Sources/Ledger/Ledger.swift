@@ -30,6 +30,8 @@ public final class Ledger: Sendable {
     public let counters: LedgerCounters
     /// Whether the look-up index was damaged and had to be filled anew.
     public let wasIndexRebuilt: Bool
+    /// What the operator should know of how the ledger lies; a sentence each.
+    public let warnings: [String]
 
     /// Opens and starts the ledger.
     ///
@@ -106,7 +108,10 @@ public final class Ledger: Sendable {
             answered: { [answerHook] in answerHook.call() },
             fatal: fatal
         )
-        try writer.signCommitted()
+        let renewal = try writer.signCommitted().map {
+            "the checkpoint lock could not be renewed, so that a copy written back over it passes for it: \($0)"
+        }
+        warnings = locations.warnings + [renewal].compactMap { $0 }
         guard let first = relay.newest else { throw StoreDamage(nil, "no checkpoint was signed") }
         published = Mutex(first)
         relay.attach { [weak self] in self?.publish($0) }

@@ -22,6 +22,7 @@ public enum LedgerCreation {
             readers: 16,
             create: true
         )
+        let hold = try StoreHold(directory: locations.store)
         let clock = LedgerClock()
         let stream = StreamID(kind: .ledger, id: try ID128.fresh(now: clock.now))
         let submission = try SystemEvents.submission(
@@ -39,7 +40,8 @@ public enum LedgerCreation {
             return try append(submission, transaction, schema, ChainState(), now: clock.now) { try .genesis($0) }
         }
         try FileSystem.syncDirectory(locations.store)
-        try writeLock(locations.lock, 1, signer, Checkpoint(origin: origin, size: entry.index + 1, root: root), 0)
+        let checkpoint = Checkpoint(origin: origin, size: entry.index + 1, root: root)
+        try writeLock(locations.lock, hold, 1, signer, checkpoint, 0)
         return signer.vkey
     }
 
@@ -114,15 +116,15 @@ public enum LedgerCreation {
     /// Creates the lock with the checkpoint of the first entry.
     static func writeLock(
         _ path: String,
+        _ hold: StoreHold,
         _ incarnation: Int64,
         _ signer: CheckpointSigner,
         _ checkpoint: Checkpoint,
         _ sequence: UInt64
     ) throws {
         let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
-        try CheckpointLock.create(
-            path: path,
-            record: LockRecord(sequence: sequence, incarnation: incarnation, vkey: signer.vkey, note: note)
-        )
+        try CheckpointLock.create(path: path, store: hold) { places in
+            LockRecord(sequence: sequence, incarnation: incarnation, vkey: signer.vkey, places: places, note: note)
+        }
     }
 }

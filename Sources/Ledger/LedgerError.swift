@@ -24,7 +24,7 @@ public enum LedgerError: Error, Equatable, Sendable {
 /// Why a ledger can't be opened or created. `advice` says what the operator can do.
 public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertible {
     public enum Code: String, Sendable {
-        case alreadyExists, noLedger, inUse, lockMissing, lockDamaged, olderThanLock, otherRoot, keyMismatch
+        case alreadyExists, noLedger, inUse, lockMissing, lockDamaged, olderThanLock, otherRoot, keyMismatch, moved
         case damaged, badKeyring, keyringMissing, badOrigin, badClock
         /// The key in force, which must sign a recovery, is not in the keyring.
         case notInForce

@@ -13,4 +13,15 @@ public struct LedgerLocations: Sendable {
         self.index = index
         self.lock = lock
     }
+
+    /// What is correct and yet not as it should be; a sentence each.
+    public var warnings: [String] {
+        guard let storeDevice = FileSystem.device(near: store), let lockDevice = FileSystem.device(near: lock),
+            storeDevice == lockDevice
+        else { return [] }
+        return [
+            "checkpoint-lock and store lie on one file system: who takes that back to a snapshot takes both back, and "
+                + "nothing is left that knows what was signed since"
+        ]
+    }
 }

@@ -17,15 +17,9 @@ struct LedgerOpening {
     private let settings: LedgerSettings
 
     init(_ locations: LedgerLocations, keyring: Keyring, settings: LedgerSettings) throws {
-        guard FileSystem.exists(locations.store + "/data.mdb") else {
-            throw StartupRefusal(
-                .noLedger,
-                "there is no ledger at \(locations.store)",
-                advice: "Create one with 'evidence init', or put the store back; a ledger is never created by itself"
-            )
-        }
-        // The lock first: it is what keeps a second daemon out.
-        lock = try CheckpointLock(path: locations.lock)
+        // Store and lock first: each keeps a second daemon out, whatever the other one is.
+        let hold = try StoreHold(directory: locations.store)
+        lock = try CheckpointLock(path: locations.lock, store: hold)
         (environment, schema) = try StoreSchema.open(
             directory: locations.store,
             mapBytes: settings.mapBytes,
@@ -35,14 +29,15 @@ struct LedgerOpening {
         self.keyring = keyring
         self.settings = settings
         let schema = schema
-        let record = lock.record
+        let lock = lock
         (identity, state, wasStoppedCleanly) = try environment.read { transaction in
             try LedgerOpening.requireFormat(transaction, schema)
             let identity = try LedgerOpening.identity(transaction, schema)
             _ = try LedgerIdentity.genesis(Entry(schema.entry(transaction, 0)))
             _ = try schema.keptCheckpoint(transaction)
-            let state = try LedgerOpening.state(transaction, schema, verified: settings.verifiedTail)
-            try LedgerOpening.compare(transaction, schema, identity, size: state.size, with: record)
+            let check = StartCheck(schema: schema, identity: identity, record: lock.record)
+            let state = try check.state(transaction, verifiedTail: settings.verifiedTail)
+            try check.requirePlaces(lock.places)
             let last = try Entry(schema.entry(transaction, state.size - 1))
             return (identity, state, ["system.stopped", "ledger.created", "system.recovered"].contains(last.type))
         }
@@ -129,83 +124,6 @@ struct LedgerOpening {
         guard let identity = try transaction.get(schema.meta, StoreSchema.identityKey).flatMap({ LedgerIdentity($0) })
         else { throw StoreDamage(nil, "the store does not say which ledger it is") }
         return identity
-    }
-
-    /// The chain's end, with the last entries re-hashed and their chain followed.
-    private static func state(
-        _ transaction: borrowing ReadTransaction,
-        _ schema: StoreSchema,
-        verified: UInt64
-    ) throws -> ChainState {
-        let size = try schema.size(transaction)
-        guard size > 0 else { throw StoreDamage(nil, "the store has no entries") }
-        var hasher = SHA256Hasher()
-        var state = ChainState()
-        let first = size > verified ? size - verified : 0
-        state.previous = first == 0 ? .zero : try schema.leaf(transaction, first - 1)
-        for index in first..<size {
-            let bytes = try schema.entry(transaction, index)
-            let leaf = hasher.leaf(bytes)
-            guard try schema.leaf(transaction, index) == leaf else {
-                throw StoreDamage(index, "the entry does not hash to its leaf in the tree")
-            }
-            let entry: Entry
-            do {
-                entry = try Entry(bytes)
-            } catch {
-                throw StoreDamage(index, "the entry is malformed: \(error)")
-            }
-            guard entry.index == index, entry.previous == state.previous, entry.time > state.time else {
-                throw StoreDamage(index, "the entry does not follow the one before it")
-            }
-            state.previous = leaf
-            state.time = entry.time
-        }
-        state.range = try schema.compactRange(transaction, size: size)
-        return state
-    }
-
-    /// Refuses a store the lock says cannot be the newest, or is another history.
-    private static func compare(
-        _ transaction: borrowing ReadTransaction,
-        _ schema: StoreSchema,
-        _ identity: LedgerIdentity,
-        size: UInt64,
-        with record: LockRecord
-    ) throws {
-        let (_, locked) = try record.checkpoint()
-        guard record.incarnation == identity.incarnation, locked.origin == identity.origin else {
-            throw StartupRefusal(
-                .otherRoot,
-                """
-                the checkpoint lock is of '\(locked.origin)', incarnation \(record.incarnation), and the store of \
-                '\(identity.origin)', incarnation \(identity.incarnation)
-                """,
-                advice:
-                    "Put the lock and the store together that belong together; if that is impossible, run 'evidence recover'"
-            )
-        }
-        guard size >= locked.size else {
-            throw StartupRefusal(
-                .olderThanLock,
-                """
-                the store holds \(size) entries, but a checkpoint of \(locked.size) was signed: this is a restored \
-                backup or part of the store is lost
-                """,
-                advice: """
-                    Put the newest store back. If it is lost, run 'evidence recover --reason backup-restored': it \
-                    starts a new incarnation with a new key, visible in the log, so that nothing signed before can be \
-                    contradicted
-                    """
-            )
-        }
-        guard try schema.root(transaction, size: locked.size) == locked.root else {
-            throw StartupRefusal(
-                .otherRoot,
-                "the store's first \(locked.size) entries have another root than the checkpoint signed for them",
-                advice: "The store is damaged or another ledger's. Run 'evidence audit' to find the first damaged entry"
-            )
-        }
     }
 }
 

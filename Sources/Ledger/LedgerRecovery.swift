@@ -29,6 +29,9 @@ extension LedgerCreation {
         reason: Recovery.Reason,
         progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws -> (ended: Int64, incarnation: Int64, vkey: String) {
+        // Holding the store, and the old lock where there is an intact one, keeps a running daemon safe from this.
+        let hold = try StoreHold(directory: locations.store)
+        let lock = try openLock(locations.lock, hold)
         let (environment, schema) = try withoutActuallyEscaping(progress) { progress in
             try StoreSchema.open(
                 directory: locations.store,
@@ -38,8 +41,6 @@ extension LedgerCreation {
                 checkPages: progress
             )
         }
-        // Holding the old lock, where there is an intact one, keeps a running daemon safe from this.
-        let lock = try openLock(locations.lock)
         let old = try environment.read { transaction in
             try LedgerOpening.requireFormat(transaction, schema)
             return try LedgerOpening.identity(transaction, schema)
@@ -109,6 +110,7 @@ extension LedgerCreation {
         try FileSystem.moveAside(locations.lock, suffix: ".incarnation-\(old.incarnation)")
         try writeLock(
             locations.lock,
+            hold,
             incarnation,
             signer,
             Checkpoint(origin: origin, size: entry.index + 1, root: root),
@@ -133,9 +135,9 @@ extension LedgerCreation {
         return signer
     }
 
-    private static func openLock(_ path: String) throws -> CheckpointLock? {
+    private static func openLock(_ path: String, _ hold: StoreHold) throws -> CheckpointLock? {
         do {
-            return try CheckpointLock(path: path)
+            return try CheckpointLock(path: path, store: hold)
         } catch let refusal as StartupRefusal where refusal.code != .inUse {
             return nil
         }

@@ -120,7 +120,13 @@ final class LedgerWriter: @unchecked Sendable {
             patience = own.isEmpty && clockStanding.hold == nil ? nil : 1
         }
         if !own.isEmpty { notice("stopped before it could record what it had to of itself, such as its start") }
-        do { try saveCheckpoint() } catch { fatal(error) }
+        do {
+            try saveCheckpoint()
+            // Where it can't be, the start has said so.
+            _ = try lock.renew()
+        } catch {
+            fatal(error)
+        }
     }
 
     /// How long the writer has been at the batch at hand; 0 between batches.
@@ -129,10 +135,13 @@ final class LedgerWriter: @unchecked Sendable {
         return since == 0 ? 0 : LedgerClock.steadySeconds - since
     }
 
-    /// Signs the checkpoint of what is committed, moves the lock and publishes. Called once before `run`.
-    func signCommitted() throws {
-        let range = try environment.read { try schema.compactRange($0, size: state.size) }
-        _ = try moveLock(to: drafted(range), over: range.root(&hasher), time: state.time)
+    /// Renews the lock, signs the checkpoint of what is committed, moves the lock and publishes. Called once before `run`.
+    ///
+    /// - Returns: why the lock could not be renewed, where that is so.
+    func signCommitted() throws -> SystemError? {
+        let refusal = try lock.renew()
+        _ = try moveLock(to: drafted(state.range), over: state.range.root(&hasher), time: state.time)
+        return refusal
     }
 
     // MARK: One commit
@@ -194,29 +203,20 @@ final class LedgerWriter: @unchecked Sendable {
     /// Reads the new entries back from the committed store and hashes them again: what is signed is what is there.
     private func verifiedRoot(from before: ChainState, to after: ChainState) throws -> Digest {
         try environment.read { transaction in
-            var leaves: [Digest] = []
-            let count = Int(after.size - before.size)
-            leaves.reserveCapacity(count)
-            try transaction.forEach(schema.entries, from: before.size, count: count) { index, entry in
-                guard let entry else { throw StoreDamage(index, "the entry just committed is missing") }
-                leaves.append(hasher.leaf(entry))
-            }
-            var range = before.range
-            var row: [UInt8] = []
-            try transaction.forEach(schema.tree, from: before.size, count: count) { index, stored in
-                row.removeAll(keepingCapacity: true)
-                range.append(leaves[Int(index - before.size)], hasher: &hasher) { _, digest in digest.append(to: &row) }
-                guard let stored, row.withUnsafeBytes({ stored.count == $0.count && stored.elementsEqual($0) }) else {
-                    throw StoreDamage(index, "the entry just committed does not hash to its tree row")
-                }
-            }
+            let range = try schema.rehash(transaction, from: before.range, to: after.size, &hasher)
             guard range == after.range else { throw StoreDamage(nil, "the tree just committed has another root") }
             return range.root(&hasher)
         }
     }
 
     private func drafted(_ range: CompactRange) -> CheckpointDraft {
-        CheckpointDraft(range, sequence: lock.record.sequence + 1, identity: identity, signer: signer)
+        CheckpointDraft(
+            range,
+            sequence: lock.record.sequence + 1,
+            places: lock.places,
+            identity: identity,
+            signer: signer
+        )
     }
 
     /// Moves the lock to the drafted checkpoint and publishes it.

@@ -24,8 +24,8 @@ extension LedgerService {
             "roles": .array(principal.roles.map(\.rawValue).sorted().map { .string($0) }),
             "root": .string(signed.root.base64), "size": .int(Int64(signed.size)),
             "storeBytes": .int(Int64(gauges.storeBytes)), "throttled": .int(Int64(counters.throttled)),
-            "time": .string(signed.time.description),
-            "version": .string(version),
+            "time": .string(signed.time.description), "version": .string(version),
+            "warnings": .array(ledger.warnings.map { .string($0) }),
         ]).canonicalBytes
     }
 

@@ -129,7 +129,8 @@ struct Failure: Error {
     private static func status(of refusal: StartupRefusal.Code) -> ExitStatus {
         switch refusal {
         case .keyringMissing: .inputMissing
-        case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .damaged, .badKeyring:
+        case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .moved, .damaged,
+            .badKeyring:
             .dataMismatch
         case .alreadyExists, .noLedger, .inUse, .badOrigin, .badClock: .refused
         }

@@ -12,7 +12,7 @@ struct RecoverCommand: ParsableCommand {
         commandName: "recover",
         abstract: "Begin a new incarnation of a ledger.",
         discussion: """
-            When a backup was restored, or lock or key were lost, the ledger can't go on under its name: somebody may \
+            When a backup was restored, store or lock were copied, or lock or key were lost, the ledger can't go on under its name: somebody may \
             hold a signed checkpoint that its store contradicts. This command ends the incarnation and begins the \
             next one, with a new origin (…/incarnation/N) and a new checkpoint key, and records system.recovered. \
             Everything recorded before stays and stays provable. Run it as the daemon's user, while the daemon \

@@ -23,6 +23,7 @@ struct StatusCommand: ParsableCommand {
         "version", "origin", "incarnation", "size", "root", "time", "clock", "clockBehind", "clockHold",
         "acceptsAppends", "queued", "queuedBytes",
         "indexed", "storeBytes", "mapBytes", "appended", "duplicates", "refused", "connections", "principal", "roles",
+        "warnings",
     ]
 
     @OptionGroup var socket: SocketOptions

@@ -84,6 +84,7 @@ struct DaemonProcess {
                 "root": "\(checkpoint.root.base64)", "version": "\(Evidenced.version)",
             ]
         )
+        for warning in ledger.warnings { logger.warning("\(warning)") }
         if ledger.wasIndexRebuilt { logger.warning("the look-up index was damaged and was made anew") }
         if configuration.access.principals.isEmpty {
             logger.warning("no principal is configured, so every call is refused")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Daemon
 @preconcurrency import Glibc
+import Ledger
 import Paths
 import Service
 
@@ -49,7 +50,10 @@ struct Evidenced: ParsableCommand {
     )
     var config = FilePath(Evidenced.defaultConfiguration)
 
-    @Flag(name: .long, help: "Check the configuration, say how many principals it has, and exit.")
+    @Flag(
+        name: .long,
+        help: "Check the configuration, say how many principals it has and what may be unwise, and exit."
+    )
     var checkConfig = false
 
     @Flag(name: .long, help: "Print every configuration key with its meaning, unit and default, and exit.")
@@ -84,6 +88,7 @@ struct Evidenced: ParsableCommand {
         }
         if checkConfig {
             print("\(config): correct, \(configuration.access.principals.count) principals")
+            for warning in configuration.locations.warnings { Process.complain("warning: \(warning)") }
             guard Process.isOutputWritten() else { throw ExitCode(DaemonExit.writeFailed) }
             return
         }

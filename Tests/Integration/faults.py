@@ -18,6 +18,7 @@ from pathlib import Path
 
 import events
 from ledger import Ledger
+from lockfile import settle
 from verifier import Refused, leaf_hash, node, sha256, verify_note
 from wire import CallError, Wire
 
@@ -320,13 +321,14 @@ def resend(ledger: Ledger, record: Record):
 
 
 def copy_ledger(source: Ledger, root: Path, **settings) -> Ledger:
-    """A copy of a ledger that does not run, at another path."""
+    """A copy of a ledger that does not run, at another path; it passes for the original."""
     target = Ledger(root, source.bin, origin=source.origin, **(source.settings | settings))
     target.vkey = source.vkey
     for directory in (source.store, source.index, source.lock.parent):
         if directory.exists():
             copy_files(directory, target.root / directory.name)
     shutil.copy2(source.keyring, target.keyring)
+    settle(target.lock, target.store)
     return target
 
 

@@ -78,7 +78,8 @@ def work(ledger: Ledger, record: Record) -> list[str]:
 
 
 def files(ledger: Ledger) -> list[Path]:
-    return [ledger.store / "data.mdb", ledger.index / "data.mdb", ledger.lock]
+    draft = ledger.lock.with_name(ledger.lock.name + ".new")
+    return [ledger.store / "data.mdb", ledger.index / "data.mdb", ledger.lock, draft]
 
 
 def traced(ledger: Ledger, record: Record, trace: Path, *options: str):

@@ -26,7 +26,14 @@ import Testing
         root = range.root(&hasher)
     }
 
-    private var draft: CheckpointDraft { CheckpointDraft(range, sequence: 9, identity: identity, signer: signer) }
+    private let places = LockRecord.Places(
+        lock: FilePlace(inode: 1, birth: nil, volume: nil),
+        store: FilePlace(inode: 2, birth: nil, volume: nil)
+    )
+
+    private var draft: CheckpointDraft {
+        CheckpointDraft(range, sequence: 9, places: places, identity: identity, signer: signer)
+    }
 
     @Test func whatWasReadBackIsSigned() throws {
         let signed = try draft.take(for: root)
@@ -34,8 +41,14 @@ import Testing
         let note = try SignedNote(parsing: Array(signed.slot.record.note.utf8))
         #expect(note.text == signed.checkpoint.text)
         try note.verify([CheckpointVerifier(vkey: identity.vkey)])
-        let stored = LockRecord(sequence: 9, incarnation: 3, vkey: identity.vkey, note: signed.note.encoded)
-        #expect(CheckpointLock.decode(signed.slot.bytes) == stored)
+        let stored = LockRecord(
+            sequence: 9,
+            incarnation: 3,
+            vkey: identity.vkey,
+            places: places,
+            note: signed.note.encoded
+        )
+        #expect(LockRecord(slot: signed.slot.bytes) == stored)
     }
 
     @Test func aSignatureOverAnotherRootIsNotHandedOut() {

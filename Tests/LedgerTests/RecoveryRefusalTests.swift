@@ -130,8 +130,10 @@ import Testing
             unlink(fixture.locations.lock)
             try CheckpointLock.create(
                 path: fixture.locations.lock,
-                record: LockRecord(sequence: 9, incarnation: incarnation, vkey: vkey, note: forged)
-            )
+                store: StoreHold(directory: fixture.locations.store)
+            ) { places in
+                LockRecord(sequence: 9, incarnation: incarnation, vkey: vkey, places: places, note: forged)
+            }
             #expect(try refusal() == .lockDamaged)
         }
         let ledger = try fixture.open(keyring: recover(.lockDamaged))
@@ -172,9 +174,11 @@ import Testing
         try copyFile(fixture.locations.lock, lock)
         try copyFile(backup + "/data.mdb", fixture.locations.store + "/data.mdb")
         let first = try recover(.backupRestored)
-        let ledger = try fixture.open(keyring: first)
-        for _ in 0..<3 { _ = try ledger.submit([Sample.deposit()]) }
-        ledger.stop()
+        do {
+            let ledger = try fixture.open(keyring: first)
+            for _ in 0..<3 { _ = try ledger.submit([Sample.deposit()]) }
+            ledger.stop()
+        }
         try copyFile(lock, fixture.locations.lock)
         let second = try first.withFreshCheckpointKey()
         _ = try LedgerCreation.beginIncarnation(at: fixture.locations, old: first, keyring: second, reason: .moved)

@@ -69,11 +69,14 @@ import Testing
         let fixture = try LedgerFixture()
         let path = fixture.locations.lock + ".new"
         let note = try #require(try CheckpointLock.peek(fixture.locations.lock)).note
-        let first = LockRecord(sequence: sequence, incarnation: 1, vkey: "first", note: note)
-        try CheckpointLock.create(path: path, record: first)
-        var older = first
+        let hold = try StoreHold(directory: fixture.locations.store)
+        try CheckpointLock.create(path: path, store: hold) { places in
+            LockRecord(sequence: sequence, incarnation: 1, vkey: "first", places: places, note: note)
+        }
+        var older = try #require(try CheckpointLock.peek(path))
+        #expect(older.sequence == sequence)
         for number in 0..<4 {
-            let lock = try CheckpointLock(path: path)
+            let lock = try CheckpointLock(path: path, store: hold)
             #expect(lock.record == older)
             try lock.advance(vkey: "\(number)", note: note)
             // As if only half of what was written had reached the disk.
@@ -101,19 +104,30 @@ import Testing
         } catch let refusal as StartupRefusal {
             #expect(refusal.code == .keyMismatch)
         }
-        let lock = try CheckpointLock(path: fixture.locations.lock)
+        let lockless = LedgerLocations(
+            store: fixture.locations.store,
+            index: fixture.locations.index,
+            lock: fixture.directory + "/no-lock"
+        )
         do {
-            _ = try LedgerCreation.beginIncarnation(
-                at: fixture.locations,
-                old: fixture.keyring,
-                keyring: fixture.keyring.withFreshCheckpointKey(),
-                reason: .moved
-            )
-            Issue.record("recovery beside a daemon")
-        } catch let refusal as StartupRefusal {
-            #expect(refusal.code == .inUse)
+            let hold = try StoreHold(directory: fixture.locations.store)
+            let lock = try CheckpointLock(path: fixture.locations.lock, store: hold)
+            // Another lock is no way round a daemon that has the store.
+            for locations in [fixture.locations, lockless] {
+                do {
+                    _ = try LedgerCreation.beginIncarnation(
+                        at: locations,
+                        old: fixture.keyring,
+                        keyring: fixture.keyring.withFreshCheckpointKey(),
+                        reason: .moved
+                    )
+                    Issue.record("recovery beside a daemon")
+                } catch let refusal as StartupRefusal {
+                    #expect(refusal.code == .inUse)
+                }
+            }
+            #expect(lock.record.incarnation == 1)
         }
-        #expect(lock.record.incarnation == 1)
     }
 
     @Test func backupsTakenUnderLoadAreWholeAndAuditable() throws {

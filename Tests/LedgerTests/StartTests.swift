@@ -67,24 +67,42 @@ import Testing
 
     /// Hashes that are right, over texts that are not as the ledger writes them.
     @Test func aLockRecordHasOneSpelling() throws {
-        let record = LockRecord(sequence: 7, incarnation: 1, vkey: "key", note: "note\n")
-        let slot = CheckpointLock.encode(record)
-        #expect(CheckpointLock.decode(slot) == record)
+        let places = LockRecord.Places(
+            lock: FilePlace(inode: 131, birth: FilePlace.Birth(seconds: 1_767_225_600, nanoseconds: 7), volume: nil),
+            store: FilePlace(inode: 132, birth: nil, volume: "serial:vol-1/2")
+        )
+        let record = LockRecord(sequence: 7, incarnation: 1, vkey: "key", places: places, note: "note\n")
+        let slot = record.slot
+        #expect(LockRecord(slot: slot) == record)
         func sealed(_ text: String) -> [UInt8] {
             let content = Array(text.utf8) + [UInt8](repeating: 0, count: 4_064 - text.utf8.count)
             return content + SHA256Hasher().hash(content).bytes
         }
-        let text = String(decoding: slot.prefix { $0 != 0 }, as: UTF8.self)
+        let text = """
+            evidenced checkpoint lock v2
+            sequence 7
+            incarnation 1
+            vkey key
+            lock 131 1767225600.000000007 -
+            store 132 - serial:vol-1/2
+
+            note
+
+            """
         #expect(sealed(text) == slot)
         let spellings = [
-            ("sequence 7", "sequence +7"), ("incarnation 1", "incarnation 01"), ("note\n", "note\n\0rest"),
+            ("lock v2", "lock v1"), ("sequence 7", "sequence +7"), ("incarnation 1", "incarnation 01"),
+            ("note\n", "note\n\0rest"), ("lock 131", "lock +131"), ("600.000000007", "600.7"),
+            ("600.000000007", "600.1000000000"), ("600.000000007 -", "600.000000007"), ("132 -", "132 - -"),
+            ("serial:vol-1/2", "serial:\u{7F}"), ("sequence 7\n", "sequence 7\r\n"), ("vkey key", "vkey\u{301} key"),
         ]
         for (old, new) in spellings {
-            #expect(CheckpointLock.decode(sealed(text.replacing(old, with: new))) == nil)
+            let changed = text.replacing(old, with: new)
+            #expect(Array(changed.utf8) != Array(text.utf8) && LockRecord(slot: sealed(changed)) == nil, "\(new)")
         }
         // No record could follow it.
         let last = text.replacing("sequence 7", with: "sequence \(UInt64.max)")
-        #expect(CheckpointLock.decode(sealed(last)) == nil)
+        #expect(LockRecord(slot: sealed(last)) == nil)
     }
 
     @Test func aKeyringIsReadAsItIsWritten() throws {
@@ -116,6 +134,7 @@ import Testing
             #expect(record.sequence == newest.sequence - 1)
         }
         // The store is ahead of such a lock, as after a crash between commit and lock: it opens and signs again.
+        try fixture.settle()
         try fixture.whileOpen { #expect($0.checkpoint.size >= 5) }
         #expect(try fixture.audit().isClean)
     }
@@ -174,6 +193,51 @@ import Testing
         }
     }
 
+    /// What a start signs comes from the entries: each hash of each row behind the lock's checkpoint is compared.
+    @Test func treeRowsBehindTheLockAreNotTrusted() throws {
+        let fixture = try LedgerFixture()
+        try fixture.whileOpen { for _ in 0..<4 { _ = try $0.submit([Sample.deposit()]) } }
+        let lock = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+        let signed = try #require(CheckpointLock.newest(lock)).checkpoint().1.size
+        try fixture.whileOpen { for _ in 0..<9 { _ = try $0.submit([Sample.deposit()]) } }
+        // As if the power had failed between commits and lock: nobody was told of what came since.
+        try FileSystem.write(lock, to: fixture.locations.lock)
+        try fixture.settle()
+        var rows: [(index: UInt64, row: [UInt8])] = []
+        try fixture.tamper { transaction, schema in
+            for index in signed..<(try schema.size(transaction)) {
+                rows.append((index, try #require(try transaction.get(schema.tree, StoreKey.number(index)))))
+            }
+        }
+        #expect(rows.count > 9 && rows.contains { $0.row.count > 64 })
+        for (index, row) in rows {
+            var changed = (0..<row.count / 32).map { level in
+                var bytes = row
+                bytes[32 * level + 7] ^= 1
+                return bytes
+            }
+            // A row too long, and one too short where there may be.
+            changed += [row + row.prefix(32), Array(row.dropLast(32))]
+            for bytes in changed {
+                try fixture.tamper { transaction, schema in
+                    try transaction.set(schema.tree, StoreKey.number(index), bytes)
+                }
+                do {
+                    try fixture.open().stop()
+                    Issue.record("row \(index) was trusted")
+                    return
+                } catch let damage as StoreDamage {
+                    #expect(damage.index == index)
+                }
+            }
+            try fixture.tamper { transaction, schema in
+                try transaction.set(schema.tree, StoreKey.number(index), row)
+            }
+        }
+        try fixture.whileOpen { #expect($0.checkpoint.size >= rows[rows.count - 1].index) }
+        #expect(try fixture.audit().isClean)
+    }
+
     @Test func aShortenedDataFileIsRefusedAndDoesNotKill() throws {
         let fixture = try LedgerFixture()
         try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
@@ -214,7 +278,8 @@ import Testing
 
     @Test func aLockChangedUnderARunningDaemonStopsIt() throws {
         let fixture = try LedgerFixture()
-        let lock = try CheckpointLock(path: fixture.locations.lock)
+        let hold = try StoreHold(directory: fixture.locations.store)
+        let lock = try CheckpointLock(path: fixture.locations.lock, store: hold)
         let other = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
         try lock.advance(vkey: fixture.vkey, note: lock.record.note)
         // Someone writes an older state back in place.

@@ -1,3 +1,4 @@
+import Glibc
 import LMDB
 import LedgerFormat
 import Merkle
@@ -49,11 +50,36 @@ extension LedgerFixture {
         }
     }
 
+    /// Has the lock's records say that lock and store lie where they do, as if they had never been copied.
+    func settle() throws {
+        let descriptor = Glibc.open(locations.lock, O_RDWR)
+        defer { close(descriptor) }
+        let file = try OpenFile(descriptor, path: locations.lock)
+        let places = LockRecord.Places(
+            lock: file.place,
+            store: try StoreHold(directory: locations.store).file.place
+        )
+        let bytes = try FileSystem.read(locations.lock, limit: 1 << 20)
+        for offset in stride(from: 0, to: bytes.count, by: LockRecord.slotBytes) {
+            guard let record = LockRecord(slot: Array(bytes[offset..<offset + LockRecord.slotBytes])) else { continue }
+            try FileSystem.write(record.moved(to: places).slot, to: descriptor, at: offset, name: "lock")
+        }
+    }
+
     /// Leaves of a scope what its erasure leaves: an empty row.
     func erase(scope: StreamID) throws {
         try tamper { transaction, schema in
             try transaction.set(schema.scopes, StoreKey.stream(scope), [])
         }
+    }
+}
+
+extension FileSystem {
+    /// Writes over the beginning of a file, which stays the same file.
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        let descriptor = Glibc.open(path, O_WRONLY)
+        defer { close(descriptor) }
+        try write(bytes, to: descriptor, at: 0, name: path)
     }
 }
 

@@ -30,4 +30,24 @@ int evidenced_open_nameless(const char *directory, uint32_t mode);
 /// Renames a file to a name that is not taken. Returns 0, or -1 and errno: EEXIST where it is.
 int evidenced_rename_new(const char *from, const char *to);
 
+/// Where a file lies. Its times are not asked for: a file system that was asked for them writes the inode again with the
+/// next sync.
+struct evidenced_place {
+    uint64_t inode;
+    uint32_t device_major;
+    uint32_t device_minor;
+    /// When the file was created; 0 and 0 where the file system keeps no such time.
+    int64_t birth_seconds;
+    uint32_t birth_nanoseconds;
+    /// f_type and f_fsid of the file system, statfs(2).
+    uint32_t file_system;
+    uint64_t file_system_id;
+};
+
+/// Reads where the file of a descriptor lies. Returns 0, or the errno.
+int evidenced_place_of(int descriptor, struct evidenced_place *place);
+
+/// Whether a path names the file of this device and inode. Returns 0, ESTALE for another file, or the errno.
+int evidenced_is_at(const char *path, const struct evidenced_place *place);
+
 #endif

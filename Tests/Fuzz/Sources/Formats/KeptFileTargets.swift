@@ -12,8 +12,8 @@ private let slotBytes = 4_096
     let texts = bytes.split(separator: 0xFF, maxSplits: 1, omittingEmptySubsequences: false)
     let slots = texts.map { slot($0) } + [[UInt8](repeating: 0, count: slotBytes)]
     let records = slots.prefix(2).map { slot -> LockRecord? in
-        guard let record = CheckpointLock.decode(slot) else { return nil }
-        check(CheckpointLock.encode(record) == slot, "a record has two encodings")
+        guard let record = LockRecord(slot: slot) else { return nil }
+        check(record.slot == slot, "a record has two encodings")
         check(record.sequence < .max, "a record that none can follow")
         _ = try? record.checkpoint()
         return record
