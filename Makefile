@@ -105,6 +105,7 @@ lint: swift-version ## formatting and the import table
 	find Package.swift Sources Tests -name .build -prune -o -name '*.swift' -print0 \
 	    | xargs -0 swift format lint --strict --parallel --configuration .swift-format
 	Tests/lint/imports.sh
+	Tests/lint/bytes.sh
 	python3 Tests/Page/update_page.py --check Sources/Bundle/Page/index.html
 	Tests/Mutants/run.py --check
 

@@ -6,7 +6,7 @@ enum ByteSize {
 
     static func parse(_ text: String) -> Int? {
         let suffix = suffixes.first { $0.letter == text.utf8.last }
-        let digits = suffix == nil ? text : String(text.dropLast())
+        let digits = suffix == nil ? text : String(decoding: text.utf8.dropLast(), as: UTF8.self)
         guard digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = Int(digits) else { return nil }
         let (value, overflow) = number.multipliedReportingOverflow(by: 1 << (suffix?.shift ?? 0))
         return overflow ? nil : value

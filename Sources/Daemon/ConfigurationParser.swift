@@ -59,11 +59,16 @@ struct ConfigurationParser {
         if limits.inputBytes < limits.messageBytes {
             throw refusal("input-bytes", "message-bytes", rule: "input-bytes must not be below message-bytes")
         }
-        if configuration.store == configuration.index {
+        let (store, index) = (Place(configuration.store), Place(configuration.index))
+        if store.isSame(as: index) {
             throw refusal("index", "store", rule: "store and index must be different directories")
         }
-        if configuration.checkpointLock.hasPrefix(configuration.store + "/") {
-            throw refusal("checkpoint-lock", "store", rule: "checkpoint-lock must lie outside of the store")
+        for (key, path) in [("checkpoint-lock", configuration.checkpointLock), ("keyring", configuration.keyring)] {
+            if Place(path).isWithin(store) { throw refusal(key, "store", rule: "\(key) must lie outside of the store") }
+            if Place(path).isWithin(index) { throw refusal(key, "index", rule: "\(key) must lie outside of the index") }
+        }
+        if Place(configuration.keyring).isSame(as: Place(configuration.checkpointLock)) {
+            throw refusal("keyring", "checkpoint-lock", rule: "keyring and checkpoint-lock must be different files")
         }
         if configuration.varlinkLimits.connectionsPerUser > configuration.varlinkLimits.connections {
             throw refusal(

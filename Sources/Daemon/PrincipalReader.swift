@@ -22,9 +22,10 @@ struct PrincipalReader {
 
     /// Reads a line, or returns false where its key is not of a principal.
     mutating func read(key: String, value: String, line: Int) throws(BrokenRule) -> Bool {
-        guard let dot = key.firstIndex(of: ".") else { return false }
-        let name = String(key[key.index(after: dot)...])
-        switch key[..<dot] {
+        let bytes = key.utf8
+        guard let dot = bytes.firstIndex(of: UInt8(ascii: ".")) else { return false }
+        let name = String(Substring(bytes[bytes.index(after: dot)...]))
+        switch Substring(bytes[..<dot]) {
         case "principal":
             try check(name)
             try readMembers(of: name, try PrincipalReader.items(of: value), line: line)
@@ -86,13 +87,16 @@ struct PrincipalReader {
                     + "at most \(FormatLimits.submitterBytes)"
             )
         }
-        guard name != PrincipalReader.reservedName else { throw BrokenRule("the name \(name) is the daemon's own") }
+        guard !name.utf8.elementsEqual(PrincipalReader.reservedName.utf8) else {
+            throw BrokenRule("the name \(name) is the daemon's own")
+        }
     }
 
     private mutating func readMembers(of name: String, _ items: [String], line: Int) throws(BrokenRule) {
         var members = Members(name: name, line: line)
         for item in items {
-            let parts = item.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let parts = item.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+                .map { String(Substring($0)) }
             guard parts.count == 2 else { throw PrincipalReader.memberRule(item) }
             let isUser: Bool
             let id: UInt32
@@ -142,7 +146,7 @@ struct PrincipalReader {
     private static func types(_ items: [String]) throws(BrokenRule) -> [String] {
         let domains = Set(EventCatalogue.all.map(\.domain))
         for (offset, item) in items.enumerated() {
-            let domain = String(item.prefix { $0 != "." })
+            let domain = String(Substring(item.utf8.prefix { $0 != UInt8(ascii: ".") }))
             guard item == domain + ".*" ? domains.contains(domain) : EventCatalogue.type(named: item) != nil else {
                 throw BrokenRule("'\(item)' is neither an event type nor all of a domain, as in evidence.*")
             }
@@ -156,11 +160,12 @@ struct PrincipalReader {
 
     private static func items(of value: String) throws(BrokenRule) -> [String] {
         var items: [String] = []
-        for part in value.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let first = part.firstIndex(where: { $0 != " " && $0 != "\t" }),
-                let last = part.lastIndex(where: { $0 != " " && $0 != "\t" })
+        let blanks: [UInt8] = [0x20, 0x09]
+        for part in value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            guard let first = part.firstIndex(where: { !blanks.contains($0) }),
+                let last = part.lastIndex(where: { !blanks.contains($0) })
             else { throw BrokenRule("must be values separated by commas, none of them empty") }
-            items.append(String(part[first...last]))
+            items.append(String(Substring(part[first...last])))
         }
         return items
     }

@@ -19,8 +19,8 @@ enum FileSystem {
 
     static func makeDirectory(_ path: String) throws {
         var partial = ""
-        for part in path.split(separator: "/", omittingEmptySubsequences: true) {
-            partial += (partial.isEmpty && !path.hasPrefix("/") ? "" : "/") + part
+        for part in path.utf8.split(separator: UInt8(ascii: "/")).map({ String(Substring($0)) }) {
+            partial += (partial.isEmpty && path.utf8.first != UInt8(ascii: "/") ? "" : "/") + part
             if mkdir(partial, 0o700) == 0 {
                 try syncDirectory(parent(of: partial))
             } else if errno != EEXIST {
@@ -67,7 +67,7 @@ enum FileSystem {
     }
 
     static func parent(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 

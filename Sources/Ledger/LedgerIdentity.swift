@@ -76,7 +76,11 @@ struct LedgerIdentity: Equatable, Sendable {
 
     /// The origin of a later incarnation of the ledger first called `origin`.
     static func origin(_ origin: String, incarnation: Int64) -> String {
-        let base = origin.split(separator: "/incarnation/", maxSplits: 1).first.map(String.init) ?? origin
+        let bytes = Array(origin.utf8)
+        let base =
+            bytes.firstRange(of: Array("/incarnation/".utf8)).map {
+                String(decoding: bytes[..<$0.lowerBound], as: UTF8.self)
+            } ?? origin
         return incarnation == 1 ? base : "\(base)/incarnation/\(incarnation)"
     }
 }

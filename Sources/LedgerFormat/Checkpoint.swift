@@ -19,11 +19,14 @@ public struct Checkpoint: Equatable, Sendable {
     /// Parses the text of a note.
     public init(parsing text: String) throws(NoteError) {
         func refused(_ rule: String) -> NoteError { NoteError(.malformedCheckpoint, rule) }
-        guard text.hasSuffix("\n") else { throw refused("does not end in a line feed") }
-        let lines = text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        // By bytes: to a String, "\r\n" is one character, and a mark merges with what it stands behind.
+        let bytes = text.utf8
+        guard bytes.last == 0x0A else { throw refused("does not end in a line feed") }
+        let lines = bytes.dropLast().split(separator: 0x0A, omittingEmptySubsequences: false)
+            .map { String(Substring($0)) }
         guard lines.count >= 3 else { throw refused("has fewer than three lines") }
         guard !lines[0].isEmpty else { throw refused("has an empty origin") }
-        guard let size = UInt64(lines[1]), String(size) == lines[1] else {
+        guard let size = UInt64(lines[1]), String(size).utf8.elementsEqual(lines[1].utf8) else {
             throw refused("has a tree size that is not a plain decimal number")
         }
         guard size > 0 else { throw refused("is of no entries") }
@@ -34,6 +37,10 @@ public struct Checkpoint: Equatable, Sendable {
         self.size = size
         self.root = root
         self.extensions = extensions
+    }
+
+    public static func == (left: Checkpoint, right: Checkpoint) -> Bool {
+        left.text.utf8.elementsEqual(right.text.utf8)
     }
 
     /// The text that is signed.

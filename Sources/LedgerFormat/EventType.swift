@@ -51,7 +51,7 @@ public final class EventType: Sendable {
     ) {
         self.name = name
         key = Array(name.utf8)
-        domain = String(name.prefix { $0 != "." })
+        domain = String(Substring(name.utf8.prefix { $0 != UInt8(ascii: ".") }))
         isReserved = EventCatalogue.reservedDomains.contains(domain)
         self.summary = summary
         self.summaryZH = summaryZH

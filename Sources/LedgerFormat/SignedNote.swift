@@ -93,7 +93,7 @@ public struct SignedNote: Equatable, Sendable {
             // By bytes: to a String, a space and a combining mark behind it are one character.
             let parts = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
                 .map { String(decoding: $0, as: UTF8.self) }
-            guard parts.count == 3, parts[0] == "\u{2014}", SignedNote.isKeyName(parts[1]),
+            guard parts.count == 3, parts[0].utf8.elementsEqual("\u{2014}".utf8), SignedNote.isKeyName(parts[1]),
                 let bytes = Base64.decode(parts[2]), bytes.count >= 5
             else { throw refused("has a malformed signature line") }
             signatures.append(
@@ -123,7 +123,8 @@ public struct SignedNote: Equatable, Sendable {
     public func verify(_ verifiers: [any NoteVerifier]) throws(NoteError) {
         var verified = false
         for signature in signatures {
-            for verifier in verifiers where verifier.name == signature.name && verifier.keyID == signature.keyID {
+            for verifier in verifiers
+            where verifier.keyID == signature.keyID && verifier.name.utf8.elementsEqual(signature.name.utf8) {
                 guard verifier.isValid(signature: signature.signature, over: Array(text.utf8)) else {
                     throw NoteError(.invalidSignature, "key \(verifier.name)")
                 }

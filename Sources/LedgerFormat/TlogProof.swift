@@ -23,31 +23,38 @@ public struct TlogProof: Equatable, Sendable {
     /// Parses the text of a proof, the note inside included only as text.
     public init(parsing text: String) throws(NoteError) {
         func refused(_ rule: String) -> NoteError { NoteError(.malformedProof, rule) }
-        guard let end = text.firstRange(of: "\n\n") else { throw refused("has no empty line before the checkpoint") }
-        var lines = text[..<end.lowerBound].split(separator: "\n", omittingEmptySubsequences: false)
-            .map(String.init)[...]
-        guard lines.popFirst() == TlogProof.header else {
+        // By bytes: to a String, "\r\n" is one character, and a mark merges with what it stands behind.
+        let bytes = text.utf8
+        guard let end = bytes.firstRange(of: [0x0A, 0x0A]) else {
+            throw refused("has no empty line before the checkpoint")
+        }
+        var lines = bytes[..<end.lowerBound].split(separator: 0x0A, omittingEmptySubsequences: false)[...]
+        guard lines.popFirst()?.elementsEqual(TlogProof.header.utf8) == true else {
             throw refused("does not begin with \(TlogProof.header)")
         }
-        if let line = lines.first, line.hasPrefix("extra ") {
-            guard let bytes = Base64.decode(line.dropFirst(6)) else { throw refused("has a malformed extra line") }
+        if let line = lines.first, line.starts(with: "extra ".utf8) {
+            guard let bytes = Base64.decode(Substring(line.dropFirst(6))) else {
+                throw refused("has a malformed extra line")
+            }
             extra = bytes
             lines.removeFirst()
         } else {
             extra = nil
         }
-        guard let line = lines.popFirst(), line.hasPrefix("index "), let index = UInt64(line.dropFirst(6)),
-            line == "index \(index)"
+        guard let line = lines.popFirst(), let index = UInt64(Substring(line.dropFirst(6))),
+            line.elementsEqual("index \(index)".utf8)
         else { throw refused("has no index line with a plain decimal number") }
         guard lines.count <= TlogProof.maximumHashes else { throw refused("has more than 63 hashes") }
         var path: [Digest] = []
         for line in lines {
-            guard let digest = Digest(base64: line) else { throw refused("has a hash that is not a base64 digest") }
+            guard let digest = Digest(base64: Substring(line)) else {
+                throw refused("has a hash that is not a base64 digest")
+            }
             path.append(digest)
         }
         self.index = index
         self.path = path
-        note = String(text[end.upperBound...])
+        note = String(Substring(bytes[end.upperBound...]))
     }
 
     /// The text.
@@ -79,7 +86,7 @@ public struct TlogProof: Equatable, Sendable {
         let signed = try SignedNote(parsing: Array(note.utf8))
         try signed.verify(verifiers)
         let checkpoint = try Checkpoint(parsing: signed.text)
-        guard checkpoint.origin == origin else {
+        guard checkpoint.origin.utf8.elementsEqual(origin.utf8) else {
             throw NoteError(.malformedCheckpoint, "its origin is \(checkpoint.origin), not \(origin)")
         }
         try ProofVerifier.inclusion(

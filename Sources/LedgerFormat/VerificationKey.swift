@@ -23,16 +23,22 @@ public struct VerificationKey: Equatable, Sendable {
 
     /// Parses the text and checks that the key ID is the key's.
     public init(parsing text: some StringProtocol, sha256: ([UInt8]) -> Digest) throws(NoteError) {
-        let parts = text.split(separator: "+", maxSplits: 2, omittingEmptySubsequences: false)
+        // By bytes: to a String, a plus sign and a mark behind it are one character.
+        let parts = text.utf8.split(separator: UInt8(ascii: "+"), maxSplits: 2, omittingEmptySubsequences: false)
+            .map { String(decoding: $0, as: UTF8.self) }
         guard parts.count == 3, let key = Base64.decode(parts[2]) else {
             throw NoteError(.malformedKey, "it is not NAME+KEYID+BASE64")
         }
         guard key.first == VerificationKey.ed25519 else {
             throw NoteError(.malformedKey, "its type is not 1, Ed25519")
         }
-        try self.init(name: String(parts[0]), publicKey: Array(key.dropFirst()), sha256: sha256)
+        try self.init(name: parts[0], publicKey: Array(key.dropFirst()), sha256: sha256)
         guard Hex.decode(parts[1]).map({ $0.reduce(0) { $0 << 8 | UInt32($1) } }) == keyID, parts[1].utf8.count == 8
         else { throw NoteError(.malformedKey, "its key ID does not belong to the key") }
+    }
+
+    public static func == (left: VerificationKey, right: VerificationKey) -> Bool {
+        left.keyID == right.keyID && left.publicKey == right.publicKey && left.name.utf8.elementsEqual(right.name.utf8)
     }
 
     public var text: String {

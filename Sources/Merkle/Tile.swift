@@ -45,22 +45,24 @@ public struct Tile: Hashable, Sendable {
 
     /// Parses exactly what `path` writes.
     public init?(path: some StringProtocol) {
-        var parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count >= 3, parts[0] == "tile" else { return nil }
-        if parts[1] == "entries" {
+        var parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { String(decoding: $0, as: UTF8.self) }
+        guard parts.count >= 3, parts[0].utf8.elementsEqual("tile".utf8) else { return nil }
+        if parts[1].utf8.elementsEqual("entries".utf8) {
             kind = .entries
-        } else if let level = UInt8(parts[1]), level <= 63, String(level) == parts[1] {
+        } else if let level = UInt8(parts[1]), level <= 63, String(level).utf8.elementsEqual(parts[1].utf8) {
             kind = .hashes(level: level)
         } else {
             return nil
         }
         parts.removeFirst(2)
-        if parts.count >= 2, parts[parts.count - 2].hasSuffix(".p") {
-            guard let partial = Int(parts[parts.count - 1]), 1...255 ~= partial, String(partial) == parts.last ?? ""
+        if parts.count >= 2, parts[parts.count - 2].utf8.suffix(2).elementsEqual(".p".utf8) {
+            guard let partial = Int(parts[parts.count - 1]), 1...255 ~= partial,
+                String(partial).utf8.elementsEqual(parts[parts.count - 1].utf8)
             else { return nil }
             width = partial
             parts.removeLast()
-            parts[parts.count - 1] = parts[parts.count - 1].dropLast(2)
+            parts[parts.count - 1] = String(decoding: parts[parts.count - 1].utf8.dropLast(2), as: UTF8.self)
         } else {
             width = Tile.fullWidth
         }
@@ -68,8 +70,8 @@ public struct Tile: Hashable, Sendable {
         var number: UInt64 = 0
         for (position, part) in parts.enumerated() {
             let isLast = position == parts.count - 1
-            guard isLast || part.hasPrefix("x") else { return nil }
-            let digits = isLast ? part : part.dropFirst()
+            guard isLast || part.utf8.first == UInt8(ascii: "x") else { return nil }
+            let digits = isLast ? part : String(decoding: part.utf8.dropFirst(), as: UTF8.self)
             guard digits.utf8.count == 3, digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let value = UInt64(digits)
             else { return nil }
             let (product, overflow) = number.multipliedReportingOverflow(by: 1_000)

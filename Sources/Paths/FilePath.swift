@@ -50,6 +50,14 @@ public struct FilePath: Hashable, Sendable {
         bytes.split(separator: FilePath.slash).map(Array.init).filter { $0 != [FilePath.dot] }
     }
 
+    /// Whether it names something in a directory or further down, by its parts: links are not followed, and a path that
+    /// goes up again is below nothing.
+    public func isBelow(_ directory: FilePath) -> Bool {
+        let (own, above) = (parts, directory.parts)
+        return isAbsolute == directory.isAbsolute && own.count > above.count && own.starts(with: above)
+            && !own.dropFirst(above.count).contains([FilePath.dot, FilePath.dot])
+    }
+
     /// The path of something in this directory.
     public func appending(_ name: some Sequence<UInt8>) -> FilePath {
         let joined = bytes.isEmpty || endsInSlash ? bytes : bytes + [FilePath.slash]

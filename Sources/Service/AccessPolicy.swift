@@ -37,7 +37,8 @@ public struct Principal: Sendable, Equatable {
         guard roles.contains(.submitter) else { return false }
         guard let types else { return true }
         return types.contains { pattern in
-            pattern == type || pattern.hasSuffix(".*") && type.hasPrefix(pattern.dropLast())
+            pattern.utf8.elementsEqual(type.utf8)
+                || pattern.utf8.suffix(2).elementsEqual(".*".utf8) && type.utf8.starts(with: pattern.utf8.dropLast())
         }
     }
 }

@@ -28,7 +28,7 @@ enum MethodAccess {
 
     /// Whether a principal may GET a path; nil where nothing is at the path.
     static func allows(path: String, _ principal: Principal?) -> Bool? {
-        guard let resource = resources.first(where: { path.hasPrefix($0.prefix) }) else { return nil }
+        guard let resource = resources.first(where: { path.utf8.starts(with: $0.prefix.utf8) }) else { return nil }
         return principal.map { !resource.roles.isDisjoint(with: $0.roles) } ?? false
     }
 }

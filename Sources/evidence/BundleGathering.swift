@@ -199,9 +199,13 @@ struct BundleGathering {
         try add(older: try reply.text("checkpoint"))
     }
 
-    /// An older checkpoint somebody kept.
+    /// An older checkpoint somebody kept. A mark of UTF-8 before it and carriage returns, as some editors and mailers put
+    /// in, are taken off: they are no part of any note, and its signature shows whether the rest is what was signed.
     mutating func add(checkpoint path: FilePath) throws {
-        try add(older: String(decoding: try LocalFile.read(path), as: UTF8.self))
+        let bytes = try LocalFile.read(path)
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let plain = (bytes.starts(with: mark) ? bytes.dropFirst(mark.count) : bytes[...]).filter { $0 != 0x0D }
+        try add(older: String(decoding: plain, as: UTF8.self))
     }
 
     private mutating func add(older note: String) throws {

@@ -103,11 +103,10 @@ struct DepositCommand: ParsableCommand {
         let directory = try proofDir.map { try ProofDirectory($0, proofs: documents.count) }
         var recorder = Recorder(connection: try socket.connect(), proofs: directory, series: series)
         if !output.json { print("subject  \(subject)") }
-        try recorder.record(EventInput.withRequests(events, series)) { position, receipt in
-            report(documents[position], object: objects[position], subject: subject, receipt)
-            return documents[position].path.name
-        } written: { _, path in
-            if !output.json { print("  proof   \(Terminal.printable(path.description))") }
+        try recorder.record(EventInput.withRequests(events, series)) { position, _ in
+            documents[position].path.name
+        } report: { position, receipt, proof in
+            report(documents[position], object: objects[position], subject: subject, receipt, proof)
         }
     }
 
@@ -159,17 +158,23 @@ struct DepositCommand: ParsableCommand {
         ])
     }
 
-    private func report(_ document: Document, object: String, subject: String, _ receipt: Receipt) {
+    private func report(
+        _ document: Document,
+        object: String,
+        subject: String,
+        _ receipt: Receipt,
+        _ proof: FilePath?
+    ) {
         guard !output.json else {
-            let members =
-                [
-                    "file": .string(document.path.description), "index": .int(receipt.index),
-                    "leaf": .string(receipt.leaf),
-                    "object": .string(object), "sha256": .string(document.digests.sha256.hex),
-                    "size": .int(document.digests.size), "sm3": .string(document.digests.sm3.hex),
-                    "subject": .string(subject), "time": .string(receipt.time), "duplicate": .bool(receipt.isDuplicate),
-                ] as KeyValuePairs<String, JSONValue>
-            Terminal.print(json: .members(members))
+            let own = [
+                JSONMember(name: "object", value: .string(object)),
+                JSONMember(name: "sha256", value: .string(document.digests.sha256.hex)),
+                JSONMember(name: "size", value: .int(document.digests.size)),
+                JSONMember(name: "sm3", value: .string(document.digests.sm3.hex)),
+                JSONMember(name: "subject", value: .string(subject)),
+            ]
+            let paths = Terminal.members("file", document.path) + Terminal.members("proof", proof)
+            Terminal.print(json: .object(own + receipt.members + paths))
             return
         }
         print("\n\(Terminal.printable(document.path.description))")
@@ -178,5 +183,6 @@ struct DepositCommand: ParsableCommand {
         print("  object  \(object)")
         print("  sha256  \(document.digests.sha256.hex)")
         print("  sm3     \(document.digests.sm3.hex)")
+        if let proof { print("  proof   \(Terminal.printable(proof.description))") }
     }
 }

@@ -57,7 +57,7 @@ struct Failure: Error {
             case .system(let code): self.init(Failure.status(ofErrno: code), error.description)
             case .changed: self.init(.refused, error.description)
             }
-        case let error as ZipError: self.init(.refused, error.description)
+        case let error as ZipError: self.init(error.rule == .system ? .outputFailed : .refused, error.description)
         case let damage as StoreDamage: self.init(.refused, "the store is damaged: \(damage)")
         default: return nil
         }
@@ -83,7 +83,7 @@ struct Failure: Error {
         let parameters = try? JSONReader.parse(error.parameters)
         func text(_ name: String) -> String { parameters?[name]?.string ?? "?" }
         func number(_ name: String) -> String { parameters?[name]?.int.map(String.init) ?? "?" }
-        switch error.name.split(separator: ".").last.map(String.init) {
+        switch error.name.utf8.split(separator: UInt8(ascii: ".")).last.map({ String(Substring($0)) }) {
         case "NotFound": self.init(.refused, "there is no such \(text("what"))")
         case "InvalidEvent":
             self.init(.refused, "event \(number("event")) was refused: \(text("field")) \(text("rule"))")

@@ -1,5 +1,7 @@
 import Glibc
 import JSON
+import Merkle
+import Paths
 
 /// Where the program writes for people.
 enum Terminal {
@@ -39,6 +41,14 @@ enum Terminal {
             }
         }
         return printable
+    }
+
+    /// A path as members of JSON: as text, and, where it is not UTF-8, its bytes in base64 as well. None for no path.
+    static func members(_ name: String, _ path: FilePath?) -> [JSONMember] {
+        guard let path else { return [] }
+        let shown = JSONMember(name: name, value: .string(path.description))
+        guard path.text == nil else { return [shown] }
+        return [shown, JSONMember(name: name + "Base64", value: .string(Base64.encode(path.bytes)))]
     }
 
     static func print(json value: JSONValue) { Swift.print(String(decoding: value.canonicalBytes, as: UTF8.self)) }

@@ -19,10 +19,12 @@ struct Receipt {
         proof = value["proof"]?.string
     }
 
-    var json: JSONValue {
-        .members([
-            "index": .int(index), "leaf": .string(leaf), "time": .string(time), "duplicate": .bool(isDuplicate),
-        ])
+    /// What a command prints of it.
+    var members: [JSONMember] {
+        [
+            JSONMember(name: "duplicate", value: .bool(isDuplicate)), JSONMember(name: "index", value: .int(index)),
+            JSONMember(name: "leaf", value: .string(leaf)), JSONMember(name: "time", value: .string(time)),
+        ]
     }
 }
 

@@ -20,22 +20,22 @@ struct Recorder {
     /// Records the events. A receipt is handed on even where its proof can't be written, which is said on standard error.
     ///
     /// - Parameters:
-    ///   - report: gets the place of each event and its receipt, in order, and gives the name its proof shall have.
-    ///   - written: gets the place of an event and the path of its proof.
+    ///   - name: gives the name the proof of an event shall have, by its place.
+    ///   - report: gets the place of each event, its receipt and the path of its proof, in order.
     /// - Throws: `Failure` with status 74 where proofs are missing at the end.
     mutating func record(
         _ events: [JSONValue],
-        report: (Int, Receipt) throws -> [UInt8],
-        written: (Int, FilePath) -> Void = { _, _ in }
+        name: (Int, Receipt) -> [UInt8],
+        report: (Int, Receipt, FilePath?) -> Void
     ) throws {
         // Who may not read entries gets no proof to keep, and hears it before anything is recorded.
         if proofs != nil { _ = try connection.entry(0) }
         do {
             try connection.append(events, proofs: proofs != nil) { position, receipt in
-                let name = try report(position, receipt)
-                guard let proofs else { return }
+                var written: FilePath?
+                defer { report(position, receipt, written) }
                 do {
-                    written(position, try proofs.save(receipt, name: name, connection: connection))
+                    written = try proofs?.save(receipt, name: name(position, receipt), connection: connection)
                 } catch {
                     guard let failure = Failure(explaining: error) else { throw error }
                     unwritten += 1

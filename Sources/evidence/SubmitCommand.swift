@@ -80,13 +80,14 @@ struct SubmitCommand: ParsableCommand {
         // Receipts are printed even when a later call fails: what they say is recorded stays recorded.
         defer { if !output.json { table.print() } }
         try recorder.record(events) { _, receipt in
+            Array(String(receipt.index).utf8)
+        } report: { _, receipt, proof in
             if output.json {
-                Terminal.print(json: receipt.json)
+                Terminal.print(json: .object(receipt.members + Terminal.members("proof", proof)))
             } else {
                 let state = receipt.isDuplicate ? "duplicate" : "new"
                 table.add([String(receipt.index), receipt.time, receipt.leaf, state])
             }
-            return Array(String(receipt.index).utf8)
         }
     }
 }

@@ -3,6 +3,7 @@ import Glibc
 import Ledger
 import Logging
 import Merkle
+import Paths
 import Service
 import Varlink
 
@@ -43,10 +44,10 @@ struct DaemonProcess {
     private func serve(until signals: inout sigset_t, _ limits: VarlinkLimits, _ logger: Logger) throws {
         let notifier = SystemdNotifier(environment: environment)
         let inherited = try SystemdActivation.listeningDescriptor()
-        let credentials = environment["CREDENTIALS_DIRECTORY"].map { $0 + "/" }
+        let credentials = environment["CREDENTIALS_DIRECTORY"].map { FilePath($0) }
         let keyring = try Keyring.load(
             path: configuration.keyring,
-            isCredential: credentials.map { configuration.keyring.hasPrefix($0) } ?? false
+            isCredential: credentials.map { FilePath(configuration.keyring).isBelow($0) } ?? false
         )
         notifier.status("opening the ledger")
         let ledger = try Ledger(

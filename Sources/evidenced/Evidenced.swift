@@ -102,8 +102,11 @@ enum Process {
         var variables: [String: String] = [:]
         var pointer = environ
         while let entry = pointer.pointee {
-            let parts = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+            let bytes = UnsafeRawBufferPointer(start: entry, count: strlen(entry))
+            if let equals = bytes.firstIndex(of: UInt8(ascii: "=")) {
+                let name = String(decoding: bytes[..<equals], as: UTF8.self)
+                variables[name] = String(decoding: bytes[(equals + 1)...], as: UTF8.self)
+            }
             pointer += 1
         }
         return variables

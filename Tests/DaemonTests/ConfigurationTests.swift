@@ -110,6 +110,15 @@ import Varlink
         ("store = /a\nindex = /a", 2, "index", "different"),
         ("index = /a\nstore = /a", 2, "store", "different"),
         ("store = /a\ncheckpoint-lock = /a/b/lock", 2, "checkpoint-lock", "outside"),
+        ("store = /a\ncheckpoint-lock = /a/\u{301}lock", 2, "checkpoint-lock", "outside"),
+        ("store = /a\ncheckpoint-lock = /a/\u{FE0F}/lock", 2, "checkpoint-lock", "outside"),
+        ("index = /a\ncheckpoint-lock = /a/data.mdb", 2, "checkpoint-lock", "outside of the index"),
+        ("store = /a\nkeyring = /a/keyring", 2, "keyring", "outside of the store"),
+        ("keyring = /a\ncheckpoint-lock = /a", 2, "checkpoint-lock", "different files"),
+        ("store = /usr\nindex = /proc/self/root/usr", 2, "index", "different"),
+        ("store = /usr\ncheckpoint-lock = /proc/self/root/usr/bin/lock", 2, "checkpoint-lock", "outside"),
+        ("map-size = 16384\u{212A}", 1, "map-size", "size from"),
+        ("map-size = 16M\u{301}", 1, "map-size", "size from"),
         ("socket-mode = 0888", 1, "socket-mode", "octal"),
         ("socket-mode = 1777", 1, "socket-mode", "octal"),
         ("socket-mode = -066", 1, "socket-mode", "octal"),
@@ -140,6 +149,15 @@ import Varlink
         #expect(error.line == line)
         #expect(error.key == key)
         #expect(error.rule.contains(rule), "\(error)")
+    }
+
+    @Test func placesThatOnlyLookAlikeAreApart() throws {
+        for (store, lock) in [
+            ("/a/b", "/a/b\u{301}/lock"), ("/a/b", "/a/bc/lock"), ("/caf\u{E9}", "/cafe\u{301}/lock"),
+        ] {
+            #expect(try Self.parse("store = \(store)\ncheckpoint-lock = \(lock)").checkpointLock == lock)
+        }
+        #expect(throws: Never.self) { try Self.parse("store = /caf\u{E9}\nindex = /cafe\u{301}") }
     }
 
     @Test func theSocketPathFitsTheKernelsAddress() throws {

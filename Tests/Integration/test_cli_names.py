@@ -1,5 +1,6 @@
 """File names of every kind, through every command that takes one; numbers and texts of the command line."""
 
+import base64
 import json
 import os
 import subprocess
@@ -27,7 +28,7 @@ def run(ledger, *args, cwd, status=0):
     command = [arg if isinstance(arg, bytes) else str(arg).encode() for arg in (ledger.bin / "evidence", *args)]
     done = subprocess.run(command, cwd=cwd, env=ledger.environment, stdin=subprocess.DEVNULL, capture_output=True,
                           timeout=60)
-    assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
+    assert status is None or done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
     return done
 
 
@@ -52,13 +53,14 @@ def test_a_name_is_what_follows_the_last_slash(shared, directory, name):
     size = shared.size
     done = run(shared, "deposit", "--json", "--proof-dir", "proofs", "--", b"d/" + name, cwd=directory)
     printed = json.loads(done.stdout)
-    assert printed["index"] == size and printed["file"] == "d/" + name.decode()
+    assert printed["index"] == size and printed["file"] == "d/" + name.decode() and "fileBase64" not in printed
     assert file_name(shared, size) == [name.decode()]
     # Beside each other, in the directory of proofs and nowhere else; a name that is too long is cut.
     proofs = sorted(os.listdir(os.fsencode(directory / "proofs")))
     assert len(proofs) == 2 and os.listdir(directory) and sorted(os.listdir(directory)) == ["d", "proofs"]
     assert [proof.endswith(end) for proof, end in zip(proofs, (b".entry.json", b".tlog-proof"))] == [True, True]
     base = proofs[0].removesuffix(b".entry.json")
+    assert printed["proof"] == f"proofs/{base.decode()}.tlog-proof"
     assert name.startswith(base) and (base == name or len(name) > 200 and len(base) > 200) and base.decode()
     assert run(shared, "find", "--", path, cwd=directory)
     run(shared, "bundle", b"--file=" + path, "--open", "all", "-o", "case.zip", cwd=directory)
@@ -76,6 +78,7 @@ def test_a_name_of_another_encoding_is_a_path_and_no_claim(shared, directory, na
     assert shared.size == size and b"--file-name" in done.stderr and b"\\x" in done.stderr
     shown = json.loads(run(shared, "deposit", "--json", "--file-name", "\u5408\u540c.pdf", path, cwd=directory).stdout)
     assert file_name(shared, size) == ["\u5408\u540c.pdf"] and "\\x" in shown["file"]
+    assert base64.b64decode(shown["fileBase64"]) == path
     run(shared, "deposit", "other.pdf", path, "--without-file-name", "--proof-dir", "proofs", cwd=directory)
     assert shared.size == size + 3 and file_name(shared, size + 1) == file_name(shared, size + 2) == []
     assert name + b".tlog-proof" in os.listdir(os.fsencode(directory / "proofs"))
@@ -108,6 +111,21 @@ def test_what_must_be_text_is_refused_where_it_is_none(shared, directory):
         assert b"\xf4\x8f" not in done.stderr and b"u{10fe" not in done.stderr, "the parser's own form shows"
 
 
+@pytest.mark.parametrize("mark", MARKS[:3], ids=ascii)
+def test_a_ledger_lives_below_any_name(make_ledger, mark):
+    """What is made and synced is the directory that the bytes name."""
+    ledger = make_ledger(f"{mark}l")
+    below = ledger.root / "made" / f"{mark}a" / f"{mark}b"
+    ledger.store, ledger.lock = below / f"{mark}store", below / f"{mark}lock" / f"{mark}lock"
+    ledger.configure(store=str(ledger.store), checkpoint_lock=str(ledger.lock))
+    ledger.init().start()
+    ledger.append(events.closure())
+    ledger.restart()
+    assert ledger.stop() == 0 and ledger.audit()["clean"]
+    assert (ledger.store / "data.mdb").exists() and ledger.lock.exists()
+    assert [path.name for path in (ledger.root / "made").iterdir()] == [f"{mark}a"]
+
+
 @pytest.mark.parametrize("mark", MARKS, ids=ascii)
 def test_an_equals_sign_divides_whatever_comes_after_it(shared, directory, mark):
     subject = f"subject/{events.new_id()}"
@@ -135,7 +153,7 @@ NUMBERS = ["9007199254740992", "9223372036854775807", "18446744073709551615", "9
            "1e2", "1.0", "\uff13", " 3", "", "3\u0301"]
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=ascii)
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: ascii(number)[1:-1] or "empty")
 def test_a_number_beyond_json_or_none_is_64(offline, number):
     for args in (["show", f"--", number], ["prove", "--", number], ["prove", "--consistency", number],
                  ["prove", "--consistency", "1", number], ["prove", "0", f"--size={number}"], ["list", f"--from={number}"],
@@ -157,6 +175,19 @@ def offline(tmp_path_factory, bin):
     from ledger import Ledger
 
     return Ledger(tmp_path_factory.mktemp("offline") / "l", bin)
+
+
+def test_an_older_checkpoint_from_another_editor(shared, directory):
+    note = shared.call("GetCheckpoint")["checkpoint"].encode()
+    index = shared.append(events.closure())["receipts"][0]["index"]
+    for number, content in enumerate((note.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + note, note)):
+        (directory / "note").write_bytes(content)
+        run(shared, "bundle", "--index", index, "--checkpoint", "note", "-o", f"{number}.zip", cwd=directory)
+    assert len({(directory / f"{number}.zip").read_bytes() for number in range(3)}) == 1
+    for content in (note.decode().encode("utf-16"), b"", note[:-1], b"x" + note):
+        (directory / "note").write_bytes(content)
+        done = run(shared, "bundle", "--index", index, "--checkpoint", "note", "-o", "x.zip", cwd=directory, status=None)
+        assert done.returncode in (1, 64) and not (directory / "x.zip").exists()
 
 
 def test_events_from_other_editors(shared, directory):

@@ -85,7 +85,8 @@ def test_commands_on_files_make_whole_ones(make_ledger, tmp_path, closed):
     run(ledger, closed, trace, "recover", "--config", ledger.config, "--reason", "moved")
     assert ledger.audit()["clean"]
     ledger.start()
-    assert (ledger.size, ledger.call("Status")["incarnation"]) == (4, 2)
+    # Numbers of later incarnations are drawn.
+    assert ledger.size == 4 and ledger.call("Status")["incarnation"] > 1
 
 
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: "".join(map(str, closed)))

@@ -157,6 +157,19 @@ struct SignedNoteTests {
         }
     }
 
+    @Test(
+        "of a key whose name only looks alike are not of the key",
+        arguments: [("K", "\u{212A}"), ("\u{E9}", "e\u{301}")]
+    )
+    func lookAlikes(own: String, other: String) throws {
+        let key = try TestKey(name: "\(own).example/l")
+        let note = try SignedNote.signed("text\n", by: key).encoded
+        try SignedNote(parsing: Array(note.utf8)).verify([key])
+        let renamed = Array(note.utf8).replacing(Array(" \(own).".utf8), with: Array(" \(other).".utf8))
+        let read = try SignedNote(parsing: renamed)
+        #expect { try read.verify([key]) } throws: { ($0 as? NoteError)?.code == .noKnownSignature }
+    }
+
     @Test("are split at their last empty line")
     func emptyLinesInTheText() throws {
         let key = try TestKey(name: "example.com/a")

@@ -146,6 +146,18 @@ struct TlogProofTests {
         #expect(try tree.verify(proof, leaf: 1) == tree.checkpoint)
     }
 
+    @Test("of a ledger whose name only looks alike are refused")
+    func lookAlikes() throws {
+        var hasher = SHA256Hasher()
+        let leaf = hasher.leaf([])
+        let key = try TestKey(name: "K.example/l")
+        let note = try SignedNote.signed(Checkpoint(origin: "\u{212A}.example/l", size: 1, root: leaf).text, by: key)
+        let proof = TlogProof(index: 0, path: [], note: note.encoded)
+        #expect { try proof.verify(leaf: leaf, origin: "K.example/l", verifiers: [key], hasher: &hasher) } throws: {
+            ($0 as? NoteError)?.code == .malformedCheckpoint
+        }
+    }
+
     @Test("that are malformed are refused")
     func malformed() throws {
         let tree = try Tree(count: 3)
@@ -162,6 +174,9 @@ struct TlogProofTests {
             text.replacing("index 1\n", with: "index 1\nextra aGVsbG8=\n"),
             text.replacing("index 1\n", with: "extra aGVsbG8\nindex 1\n"),
             text.replacing(hash, with: hash + "="), text.replacing(hash, with: String(hash.dropLast())),
+            text.replacing("\n", with: "\r\n"), text.replacing("index 1", with: "index\u{301} 1"),
+            text.replacing("index 1", with: "index \u{301}1"), text.replacing("index 1", with: "index 1\u{301}"),
+            text.replacing("index 1\n", with: "extra \u{301}aGVsbG8=\nindex 1\n"),
             text.replacing(hash, with: " " + hash), text.replacing(hash + "\n", with: hash + "\r\n"),
             text.replacing("index 1\n", with: "index 1\n" + String(repeating: hash + "\n", count: 62)),
         ]

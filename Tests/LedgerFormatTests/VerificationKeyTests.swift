@@ -55,10 +55,26 @@ struct VerificationKeyTests {
             "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW\n",
             "PeterNeumann++ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
             "PeterNeumann+c74f20a3+", "++", "",
+            "PeterNeumann+\u{301}c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+c74f20a3+\u{200D}ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzh\u{212A}qiBfsVkmqq/LDE4izWy10TW",
         ]
     )
     func malformed(text: String) {
         #expect(throws: NoteError.self) { try VerificationKeyTests.parse(text) }
+    }
+
+    @Test("differ where the bytes of their names do")
+    func lookAlikes() throws {
+        let bytes = [UInt8](repeating: 7, count: 32)
+        func key(_ name: String) throws -> VerificationKey {
+            try VerificationKey(name: name, publicKey: bytes, sha256: SHA256Hasher().hash)
+        }
+        #expect(try key("K.example") != key("\u{212A}.example"))
+        #expect(try key("caf\u{E9}") != key("cafe\u{301}"))
+        // A name may end in a mark; the plus sign after it ends it all the same.
+        #expect(try VerificationKeyTests.parse(key("cafe\u{301}").text) == key("cafe\u{301}"))
+        #expect(try VerificationKeyTests.parse(key("\u{301}a").text) == key("\u{301}a"))
     }
 
     @Test("may have a plus sign in their base64")
