@@ -120,6 +120,11 @@ struct PrincipalReader {
             default:
                 throw PrincipalReader.memberRule(item)
             }
+            guard id != AccessPolicy.unmapped else {
+                throw BrokenRule(
+                    "\(item) is \(id), which the kernel says of everybody it has no number for: it can't be a principal's"
+                )
+            }
             let owner = isUser ? userOwners.updateValue(name, forKey: id) : groupOwners.updateValue(name, forKey: id)
             if let owner { throw BrokenRule("\(item) already belongs to principal.\(owner)") }
             if isUser { members.uids.insert(id) } else { members.gids.insert(id) }

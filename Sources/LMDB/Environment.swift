@@ -213,6 +213,10 @@ public final class Environment: @unchecked Sendable {
         guard length < bytes else { return }
         var code = posix_fallocate(descriptor, off_t(length), off_t(bytes - length))
         while code == EINTR { code = posix_fallocate(descriptor, off_t(length), off_t(bytes - length)) }
+        // A file system or a sandbox that doesn't have the call: what is written has blocks too.
+        if [EINVAL, ENOSYS, EPERM, EOPNOTSUPP].contains(code) {
+            return try writeZeros(descriptor, from: length, count: bytes - length, "extending the data file")
+        }
         guard code == 0 else { throw LMDBError(code: code, operation: "extending the data file") }
     }
 
@@ -221,15 +225,23 @@ public final class Environment: @unchecked Sendable {
     /// LMDB itself writes there.
     public func prewrite(from offset: Int, count: Int) throws(LMDBError) {
         precondition(offset >= sizes.used)
-        let descriptor = try descriptor()
-        let zeros = [UInt8](repeating: 0, count: count)
+        try writeZeros(descriptor(), from: offset, count: count, "writing ahead in the data file")
+    }
+
+    private func writeZeros(
+        _ descriptor: Int32,
+        from offset: Int,
+        count: Int,
+        _ operation: String
+    ) throws(LMDBError) {
+        let zeros = [UInt8](repeating: 0, count: min(count, 1 << 20))
         var written = 0
         while written < count {
             let code = zeros.withUnsafeBytes { bytes in
-                pwrite(descriptor, bytes.baseAddress.map { $0 + written }, count - written, off_t(offset + written))
+                pwrite(descriptor, bytes.baseAddress, min(count - written, bytes.count), off_t(offset + written))
             }
             if code < 0, errno == EINTR { continue }
-            guard code > 0 else { throw LMDBError(code: errno, operation: "writing ahead in the data file") }
+            guard code > 0 else { throw LMDBError(code: errno, operation: operation) }
             written += code
         }
     }

@@ -17,6 +17,14 @@ public struct LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The key exists, or an appended key is not greater than the last.
     public var isKeyExists: Bool { code == MDB_KEYEXIST }
 
+    /// The file is not what the library wrote: only a file that was damaged, or is none of its own, has this.
+    public var isDamage: Bool {
+        [
+            MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_NOTFOUND, MDB_INCOMPATIBLE,
+            MDB_CURSOR_FULL, MDB_PANIC, MDB_BAD_TXN, MDB_BAD_DBI, MDB_BAD_VALSIZE,
+        ].contains(code)
+    }
+
     public var description: String { "\(operation): \(String(cString: mdb_strerror(code)))" }
 }
 

@@ -30,16 +30,19 @@ struct LedgerOpening {
         self.settings = settings
         let schema = schema
         let lock = lock
-        (identity, state, wasStoppedCleanly) = try environment.read { transaction in
-            try LedgerOpening.requireFormat(transaction, schema)
-            let identity = try LedgerOpening.identity(transaction, schema)
-            _ = try LedgerIdentity.genesis(Entry(schema.entry(transaction, 0)))
-            _ = try schema.keptCheckpoint(transaction)
-            let check = StartCheck(schema: schema, identity: identity, record: lock.record)
-            let state = try check.state(transaction, verifiedTail: settings.verifiedTail)
-            try check.requirePlaces(lock.places)
-            let last = try Entry(schema.entry(transaction, state.size - 1))
-            return (identity, state, ["system.stopped", "ledger.created", "system.recovered"].contains(last.type))
+        let environment = environment
+        (identity, state, wasStoppedCleanly) = try StoreSchema.sayingDamage {
+            try environment.read { transaction in
+                try LedgerOpening.requireFormat(transaction, schema)
+                let identity = try LedgerOpening.identity(transaction, schema)
+                _ = try LedgerIdentity.genesis(Entry(schema.entry(transaction, 0)))
+                _ = try schema.keptCheckpoint(transaction)
+                let check = StartCheck(schema: schema, identity: identity, record: lock.record)
+                let state = try check.state(transaction, verifiedTail: settings.verifiedTail)
+                try check.requirePlaces(lock.places)
+                let last = try Entry(schema.entry(transaction, state.size - 1))
+                return (identity, state, ["system.stopped", "ledger.created", "system.recovered"].contains(last.type))
+            }
         }
         signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: identity.origin)
         guard signer.vkey == identity.vkey else {

@@ -27,6 +27,7 @@ struct StoreSchema {
     static let identityKey = Array("identity".utf8)
 
     /// - Parameter checkPages: has the whole file's structure checked before LMDB follows it; told of the progress.
+    /// - Throws: `StoreDamage` where the file is not what LMDB wrote; `LMDBError` where the system refuses it.
     static func open(
         directory: String,
         mapBytes: Int,
@@ -34,6 +35,35 @@ struct StoreSchema {
         create: Bool,
         readOnly: Bool = false,
         checkPages: ((UInt64, UInt64) -> Void)? = nil
+    ) throws -> (Environment, StoreSchema) {
+        try sayingDamage {
+            try openFile(
+                directory: directory,
+                mapBytes: mapBytes,
+                readers: readers,
+                create: create,
+                readOnly: readOnly,
+                checkPages: checkPages
+            )
+        }
+    }
+
+    /// Runs `body`, and has it throw `StoreDamage` where LMDB finds the file damaged.
+    static func sayingDamage<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as LMDBError where error.isDamage {
+            throw StoreDamage(nil, error.description)
+        }
+    }
+
+    private static func openFile(
+        directory: String,
+        mapBytes: Int,
+        readers: Int,
+        create: Bool,
+        readOnly: Bool,
+        checkPages: ((UInt64, UInt64) -> Void)?
     ) throws -> (Environment, StoreSchema) {
         // LMDB would make a new environment of a file without its two meta pages.
         guard create || FileSystem.size(of: directory + "/data.mdb") ?? 0 >= 2 * Environment.pageBytes else {

@@ -45,12 +45,18 @@ public struct Principal: Sendable, Equatable {
 
 /// Who the kernel says connected, mapped to a principal. Whoever is not configured has no role at all.
 public struct AccessPolicy: Sendable {
+    /// What the kernel says of users and groups it has no number for in this user namespace (overflowuid, overflowgid):
+    /// all of them, so that it means nobody.
+    public static let unmapped: UInt32 = 65_534
     public let principals: [Principal]
 
     public init(principals: [Principal]) { self.principals = principals }
 
-    /// The first principal that names the peer's user, else the first that names its primary group.
+    /// The first principal that names the peer's user, else the first that names its primary group. An unmapped user is
+    /// none, whatever its group.
     public func principal(of peer: PeerCredentials) -> Principal? {
-        principals.first { $0.uids.contains(peer.uid) } ?? principals.first { $0.gids.contains(peer.gid) }
+        guard peer.uid != AccessPolicy.unmapped else { return nil }
+        return principals.first { $0.uids.contains(peer.uid) }
+            ?? principals.first { peer.gid != AccessPolicy.unmapped && $0.gids.contains(peer.gid) }
     }
 }

@@ -8,22 +8,14 @@ final class UnixSocket {
     ///
     /// - Parameter timeoutSeconds: how long a single wait may take; 0 for ever.
     init(path: String, timeoutSeconds: Int) throws(VarlinkClientError) {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let capacity = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < capacity else { throw .unreachable(path: path, errno: ENAMETOOLONG) }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        guard path.utf8.count < UnixAddress.capacity else { throw .unreachable(path: path, errno: ENAMETOOLONG) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .unreachable(path: path, errno: errno) }
         var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
         }
-        let code = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 ? 0 : errno
-            }
-        }
+        let code = UnixAddress(path).withPointer { connect(descriptor, $0, $1) == 0 ? 0 : errno }
         guard code == 0 else {
             close(descriptor)
             throw .unreachable(path: path, errno: code)
@@ -57,6 +49,28 @@ final class UnixSocket {
             if count < 0, [EPIPE, ECONNRESET].contains(errno) { throw .closed }
             guard count > 0 else { throw .timeout }
             done += count
+        }
+    }
+}
+
+/// The address of a Unix socket's path.
+struct UnixAddress {
+    /// Bytes of a path that are too many.
+    static let capacity = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
+    private var address = sockaddr_un()
+
+    /// - Precondition: the path has fewer bytes than `capacity`.
+    init(_ path: String) {
+        precondition(path.utf8.count < UnixAddress.capacity)
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    }
+
+    func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        withUnsafePointer(to: address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
         }
     }
 }

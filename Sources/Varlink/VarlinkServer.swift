@@ -21,6 +21,8 @@ public final class VarlinkServer: Sendable {
     private let pool: NIOThreadPool
     private let mailboxes: [ObjectIdentifier: Mailbox]
     private let listener = Mutex<(any Channel)?>(nil)
+    /// nil where the service manager made the socket.
+    private let socketFile = Mutex<SocketFile?>(nil)
     private let reserve: DescriptorReserve
     private let children = Mutex<[ObjectIdentifier: any Channel]>([:])
 
@@ -88,10 +90,11 @@ public final class VarlinkServer: Sendable {
             listen(descriptor, VarlinkServer.backlog)
         case .path(let path, let mode):
             try removeStaleSocket(at: path)
-            let mask = umask(0o777)
-            defer { umask(mask) }
-            channel = try bootstrap.bind(unixDomainSocketPath: path).wait()
-            chmod(path, mode)
+            // NIO would remove whatever is at the path when it closes the socket.
+            let file = try SocketFile(path: path, mode: mode)
+            socketFile.withLock { $0 = file }
+            channel = try bootstrap.withBoundSocket(file.descriptor).wait()
+            listen(file.descriptor, VarlinkServer.backlog)
         }
         listener.withLock { $0 = channel }
     }
@@ -99,6 +102,7 @@ public final class VarlinkServer: Sendable {
     /// Stops accepting, gives running calls `seconds` to be answered, then closes what is left.
     public func stop(drainSeconds seconds: Int) {
         try? listener.withLock { $0 }?.close().wait()
+        socketFile.withLock { $0 }?.remove()
         let deadline = ContinuousClock.now + .seconds(seconds)
         while host.service.hasCallsInFlight, ContinuousClock.now < deadline { usleep(5_000) }
         usleep(20_000)

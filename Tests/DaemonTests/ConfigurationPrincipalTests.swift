@@ -15,6 +15,24 @@ import Varlink
         PeerCredentials(pid: 1, uid: uid, gid: gid)
     }
 
+    /// The kernel's number for all users and groups that a user namespace has none for.
+    @Test func whoHasNoNumberIsNobody() throws {
+        for item in ["uid:65534", "gid:65534"] {
+            do {
+                _ = try Self.access("principal.shop = \(item)\nrole.shop = submitter\n")
+                Issue.record("\(item) was taken")
+            } catch { #expect("\(error)".contains("65534")) }
+        }
+        let policy = AccessPolicy(principals: [
+            Principal(name: "shop", uids: [65_534], gids: [33, 65_534], roles: [.submitter])
+        ])
+        for peer in [Self.peer(65_534, 65_534), Self.peer(65_534, 33), Self.peer(1_000, 65_534)] {
+            #expect(policy.principal(of: peer) == nil)
+        }
+        #expect(policy.principal(of: Self.peer(1_000, 33))?.name == "shop")
+        #expect(policy.principal(of: Self.peer(65_533, 33))?.name == "shop")
+    }
+
     @Test func principalsRolesAndTypes() throws {
         let policy = try Self.access(
             """

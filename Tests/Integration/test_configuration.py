@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,10 @@ def test_a_configuration_that_can_t_be_read_is_refused(make_ledger, tmp_path):
 @pytest.mark.parametrize("args", [["--no-such"], ["extra"], ["--config"]])
 def test_wrong_usage_of_the_daemon_is_64(make_ledger, args):
     assert daemon(make_ledger(), *args).returncode == 64
+
+
+def test_a_crash_report_shows_no_memory():
+    """Registers come with the bytes they point at, which may be a key or somebody's name."""
+    unit = (Path(__file__).resolve().parents[2] / "systemd" / "evidenced.service").read_text()
+    [settings] = re.findall(r"(?m)^Environment=SWIFT_BACKTRACE=(.*)$", unit)
+    assert {"registers=none", "enable=yes"} <= set(settings.split(","))

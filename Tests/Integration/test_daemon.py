@@ -96,6 +96,18 @@ def test_a_file_in_the_sockets_place_is_kept(stopped):
     assert stopped.socket.read_text() == "mine"
 
 
+def test_a_displaced_daemon_leaves_its_successors_socket(ledger, make_ledger):
+    second = make_ledger("second", socket=ledger.socket).init()
+    second.socket = ledger.socket
+    ledger.socket.unlink()
+    second.start()
+    inode = ledger.socket.stat().st_ino
+    assert ledger.stop() == 0
+    assert ledger.socket.is_socket() and ledger.socket.stat().st_ino == inode
+    assert second.size > 0 and second.stop() == 0
+    assert not ledger.socket.exists(), "its own it takes along"
+
+
 def test_a_socket_left_by_a_killed_daemon_is_replaced(ledger):
     ledger.kill()
     assert ledger.socket.is_socket()
