@@ -258,6 +258,13 @@ extension Configuration {
     ]
 
     private static let otherKeys: [ConfigurationKey] = [
-        .level("log-level", \.logLevel, example: "debug", "Least urgent messages that are logged.")
+        .level("log-level", \.logLevel, example: "debug", "Least urgent messages that are logged."),
+        .flag(
+            "traceable",
+            \.isTraceable,
+            example: "yes",
+            "Whether debuggers of the daemon's own user may attach to it, and a crash may leave a core dump. Both could "
+                + "read the ledger's keys."
+        ),
     ]
 }

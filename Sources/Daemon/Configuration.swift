@@ -19,6 +19,8 @@ public struct Configuration: Sendable {
     /// Directory below which backups may be written; nil where none may.
     public internal(set) var backupRoot: String?
     public internal(set) var logLevel = Logger.Level.info
+    /// Whether debuggers and core dumps may read the process.
+    public internal(set) var isTraceable = false
     public internal(set) var ledgerSettings = LedgerSettings()
     public internal(set) var varlinkLimits = VarlinkLimits()
     /// Events one Append call may carry.

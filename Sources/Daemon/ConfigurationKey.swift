@@ -111,6 +111,25 @@ extension ConfigurationKey {
         }
     }
 
+    static func flag(
+        _ name: String,
+        _ field: any WritableKeyPath<Configuration, Bool> & Sendable,
+        example: String,
+        _ explanation: String
+    ) -> ConfigurationKey {
+        ConfigurationKey(
+            name: name,
+            unit: "yes or no",
+            defaultValue: Configuration(environment: [:])[keyPath: field] ? "yes" : "no",
+            example: example,
+            explanation: explanation
+        ) { text, configuration throws(BrokenRule) in
+            let isYes = text.utf8.elementsEqual("yes".utf8)
+            guard isYes || text.utf8.elementsEqual("no".utf8) else { throw BrokenRule("must be yes or no") }
+            configuration[keyPath: field] = isYes
+        }
+    }
+
     static func level(
         _ name: String,
         _ field: any WritableKeyPath<Configuration, Logger.Level> & Sendable,

@@ -162,6 +162,10 @@ struct BatchBuilder {
     ) throws -> LedgerError? {
         let submission = call.submissions[position]
         let index = draft.size
+        guard submission.earliestIndex <= index else {
+            let field = submission.type.fieldCitingBeyond(index, in: submission.body) ?? ""
+            return .invalidEvent(event: position, field: "body.\(field)", rule: "must cite only what comes before it")
+        }
         guard let time = draft.nextTime(now) else { return .clockUnconfirmed(reason: "no later time can be written") }
         memory.staging.numbers.removeAll(keepingCapacity: true)
         for stream in submission.streams {

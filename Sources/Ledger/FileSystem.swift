@@ -1,4 +1,5 @@
 import Glibc
+import OpenSSL
 
 /// A failed system call on a path.
 public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -80,6 +81,11 @@ enum FileSystem {
 
     /// Writes a new file durably; one that exists is refused.
     static func create(_ path: String, _ bytes: [UInt8], mode: mode_t) throws {
+        try bytes.withUnsafeBytes { try create(path, $0, mode: mode) }
+    }
+
+    /// The same.
+    static func create(_ path: String, _ bytes: UnsafeRawBufferPointer, mode: mode_t) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SystemError("creating \(path)") }
         defer { close(descriptor) }
@@ -89,11 +95,19 @@ enum FileSystem {
     }
 
     static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int, name: String) throws {
+        try bytes.withUnsafeBytes { try write($0, to: descriptor, at: offset, name: name) }
+    }
+
+    /// The same.
+    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, name: String) throws {
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                pwrite(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
-            }
+            let count = pwrite(
+                descriptor,
+                bytes.baseAddress.map { $0 + done },
+                bytes.count - done,
+                off_t(offset + done)
+            )
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw SystemError("writing \(name)") }
             done += count
@@ -108,21 +122,49 @@ enum FileSystem {
         return try read(descriptor, at: 0, count: limit, name: path)
     }
 
+    /// Reads a whole small file that holds secrets.
+    static func readSecret(_ path: String, limit: Int) throws -> SecretBytes {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("opening \(path)") }
+        defer { close(descriptor) }
+        var count = 0
+        let room = try SecretBytes(count: limit) { count = try read(descriptor, at: 0, into: $0, name: path) }
+        return room.withUnsafeBytes { room in
+            SecretBytes(count: count) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: room[..<count])) }
+        }
+    }
+
     /// Reads up to `count` bytes; fewer where the file ends.
     static func read(_ descriptor: Int32, at offset: Int, count: Int, name: String) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
+        let done = try bytes.withUnsafeMutableBytes { try read(descriptor, at: offset, into: $0, name: name) }
+        bytes.removeLast(count - done)
+        return bytes
+    }
+
+    /// Fills a buffer, or what there is of the file.
+    ///
+    /// - Returns: how many bytes.
+    private static func read(
+        _ descriptor: Int32,
+        at offset: Int,
+        into buffer: UnsafeMutableRawBufferPointer,
+        name: String
+    ) throws -> Int {
         var done = 0
-        while done < count {
-            let got = bytes.withUnsafeMutableBytes {
-                pread(descriptor, $0.baseAddress.map { $0 + done }, count - done, off_t(offset + done))
-            }
+        while done < buffer.count {
+            let got = pread(
+                descriptor,
+                buffer.baseAddress.map { $0 + done },
+                buffer.count - done,
+                off_t(offset + done)
+            )
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw SystemError("reading \(name)") }
             if got == 0 { break }
             done += got
         }
-        bytes.removeLast(count - done)
-        return bytes
+        return done
     }
 }
 

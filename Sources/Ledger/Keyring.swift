@@ -1,28 +1,31 @@
 import Glibc
 import Merkle
-import OpenSSL
+public import OpenSSL
 
 /// The daemon's secrets: the key that signs checkpoints, the key that wraps the scopes' data keys, and the key under
 /// which the look-up index hashes document digests.
 ///
 /// The file is text, mode 0600: a first line `evidenced keyring v1`, then `NAME BASE64` for each key of 32 bytes.
 public struct Keyring: Sendable {
-    public let checkpointSeed: [UInt8]
-    public let claimsKey: [UInt8]
-    public let indexKey: [UInt8]
+    public let checkpointSeed: SecretBytes
+    public let claimsKey: SecretBytes
+    public let indexKey: SecretBytes
 
     private static let header = "evidenced keyring v1"
     private static let maximumBytes = 4_096
     private static let names = ["checkpoint-ed25519", "claims-aes256", "index-hmac"]
+    private static let keyBytes = 32
+    /// A key as text.
+    private static let textBytes = 44
 
     /// Fresh random keys.
     public init() throws {
-        checkpointSeed = try SecureRandom.bytes(32)
-        claimsKey = try SecureRandom.bytes(32)
-        indexKey = try SecureRandom.bytes(32)
+        checkpointSeed = try SecretBytes.random(Keyring.keyBytes)
+        claimsKey = try SecretBytes.random(Keyring.keyBytes)
+        indexKey = try SecretBytes.random(Keyring.keyBytes)
     }
 
-    private init(checkpointSeed: [UInt8], claimsKey: [UInt8], indexKey: [UInt8]) {
+    private init(checkpointSeed: SecretBytes, claimsKey: SecretBytes, indexKey: SecretBytes) {
         self.checkpointSeed = checkpointSeed
         self.claimsKey = claimsKey
         self.indexKey = indexKey
@@ -30,7 +33,7 @@ public struct Keyring: Sendable {
 
     /// The same keyring with a fresh checkpoint key, for a new incarnation.
     public func withFreshCheckpointKey() throws -> Keyring {
-        Keyring(checkpointSeed: try SecureRandom.bytes(32), claimsKey: claimsKey, indexKey: indexKey)
+        Keyring(checkpointSeed: try SecretBytes.random(Keyring.keyBytes), claimsKey: claimsKey, indexKey: indexKey)
     }
 
     /// Reads a keyring file; one that others may read is refused.
@@ -54,36 +57,60 @@ public struct Keyring: Sendable {
                 advice: "Run: chmod 600 \(path)"
             )
         }
-        guard let keyring = Keyring(try FileSystem.read(path, limit: maximumBytes + 1)) else { throw malformed(path) }
+        let file = try FileSystem.readSecret(path, limit: maximumBytes + 1)
+        guard let keyring = file.withUnsafeBytes({ Keyring($0) }) else { throw malformed(path) }
         return keyring
     }
 
     /// Reads the bytes of a keyring file; nil where they are none.
-    init?(_ bytes: [UInt8]) {
-        guard bytes.count <= Keyring.maximumBytes, let text = String(validating: bytes, as: UTF8.self) else {
-            return nil
-        }
-        let lines = text.split(separator: "\n")
-        guard lines.first.map(String.init) == Keyring.header else { return nil }
-        var keys: [String: [UInt8]] = [:]
+    ///
+    /// What it reads it copies nowhere but into the keys: a text in Swift's memory could not be wiped.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count <= Keyring.maximumBytes else { return nil }
+        let lines = bytes.split(separator: UInt8(ascii: "\n"))
+        guard let first = lines.first, first.elementsEqual(Keyring.header.utf8) else { return nil }
+        var keys: [SecretBytes?] = Keyring.names.map { _ in nil }
         for line in lines.dropFirst() {
-            let parts = line.split(separator: " ")
-            guard parts.count == 2, Keyring.names.contains(String(parts[0])), let key = Base64.decode(parts[1]),
-                key.count == 32, keys.updateValue(key, forKey: String(parts[0])) == nil
+            let parts = line.split(separator: UInt8(ascii: " "))
+            guard parts.count == 2,
+                let name = Keyring.names.firstIndex(where: { parts[0].elementsEqual($0.utf8) }), keys[name] == nil,
+                let key = Keyring.key(UnsafeRawBufferPointer(rebasing: parts[1]))
             else { return nil }
+            keys[name] = key
         }
-        let found = Keyring.names.compactMap { keys[$0] }
-        guard found.count == Keyring.names.count else { return nil }
-        self.init(checkpointSeed: found[0], claimsKey: found[1], indexKey: found[2])
+        guard let seed = keys[0], let claims = keys[1], let index = keys[2] else { return nil }
+        self.init(checkpointSeed: seed, claimsKey: claims, indexKey: index)
+    }
+
+    /// The key a text is the base64 of.
+    private static func key(_ text: UnsafeRawBufferPointer) -> SecretBytes? {
+        guard text.count == textBytes else { return nil }
+        var isRead = false
+        let key = SecretBytes(count: keyBytes) { isRead = Base64.decode(text, into: $0) }
+        return isRead ? key : nil
     }
 
     /// The bytes of the file.
-    var encoded: [UInt8] {
-        var text = Keyring.header + "\n"
-        for (name, key) in zip(Keyring.names, [checkpointSeed, claimsKey, indexKey]) {
-            text += "\(name) \(Base64.encode(key))\n"
+    var encoded: SecretBytes {
+        let keys = zip(Keyring.names, [checkpointSeed, claimsKey, indexKey])
+        let count = keys.reduce(Keyring.header.utf8.count + 1) { $0 + $1.0.utf8.count + Keyring.textBytes + 2 }
+        return SecretBytes(count: count) { text in
+            var end = 0
+            func write(_ bytes: some Sequence<UInt8>) {
+                for byte in bytes {
+                    text[end] = byte
+                    end += 1
+                }
+            }
+            write(Keyring.header.utf8)
+            for (name, key) in keys {
+                write("\n\(name) ".utf8)
+                let encoded = UnsafeMutableRawBufferPointer(rebasing: text[end..<end + Keyring.textBytes])
+                key.withUnsafeBytes { Base64.encode($0, into: encoded) }
+                end += Keyring.textBytes
+            }
+            write("\n".utf8)
         }
-        return Array(text.utf8)
     }
 
     /// Creates a keyring file with fresh keys; one that exists is never touched.
@@ -96,7 +123,7 @@ public struct Keyring: Sendable {
 
     /// Writes a new keyring file.
     public func save(path: String) throws {
-        try FileSystem.create(path, encoded, mode: 0o600)
+        try encoded.withUnsafeBytes { try FileSystem.create(path, $0, mode: 0o600) }
     }
 
     /// Writes this keyring beside the one at `path`, durably, so that its key outlives a crash before it is adopted.

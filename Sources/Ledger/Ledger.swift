@@ -14,9 +14,9 @@ public final class Ledger: Sendable {
     let index: LookupIndex
     let identity: LedgerIdentity
     let settings: LedgerSettings
-    private let claimsKey: [UInt8]
+    private let claimsKey: SecretBytes
     private let queue: AppendQueue
-    private let salts = SaltSupplies()
+    private let commitments = CommitmentHashers()
     private let clock: LedgerClock
     private let clockStanding = ClockStanding()
     let nodes = NodeCache()
@@ -146,7 +146,7 @@ public final class Ledger: Sendable {
             PendingAppend(
                 submitter: submitter,
                 submissions: submissions,
-                claims: salts.prepare(submissions),
+                claims: commitments.prepare(submissions),
                 bytes: bytes,
                 complete: complete
             )

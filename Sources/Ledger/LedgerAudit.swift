@@ -229,7 +229,7 @@ struct Audited {
     /// The stored identity; nil where there is none to be read.
     let identity: LedgerIdentity?
     /// Opens sealed claims; without it they are only counted.
-    let claimsKey: [UInt8]?
+    let claimsKey: SecretBytes?
     let lookups: LookupAudit?
     /// Whether the rows of sealed claims are not compared.
     var leavesOutClaims = false

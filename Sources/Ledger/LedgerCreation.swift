@@ -45,6 +45,18 @@ public enum LedgerCreation {
         return signer.vkey
     }
 
+    /// A wrong time would stay for good in a recovery as in any entry.
+    static func requireBelievableClock(newest: LedgerTime) throws {
+        let reading = LedgerClock().reading
+        var policy = ClockPolicy(limits: LedgerSettings().clockLimits, newest: newest)
+        guard case .held(let hold) = policy.judge(reading), !reading.isSynchronized else { return }
+        throw StartupRefusal(
+            .badClock,
+            "\(hold), and nothing says that it is synchronised",
+            advice: "Compare it with another one (date --utc); where it is right, give --confirm-clock"
+        )
+    }
+
     private static let noTime = StartupRefusal(
         .badClock,
         "the clock or the newest entry is past the year 9999, the last whose times can be written",

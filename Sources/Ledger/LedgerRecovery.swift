@@ -15,6 +15,7 @@ extension LedgerCreation {
     ///   - old: the keyring with the key in force, which signs that the new key follows it (`ledger-format.md` section
     ///     6, "Succession"); not used, and may be nil, where the reason is that the key was lost.
     ///   - keyring: the keyring with the new checkpoint key.
+    ///   - isClockConfirmed: the operator vouches for the clock, which may be far after the newest entry then.
     ///   - progress: pages, then entries, done and in all.
     /// - Throws: `StartupRefusal`: `.keyMismatch` where the new keyring has the key in force; `.notInForce` where the old
     ///   one has not; `.badKeyring` where the new keyring is not the one the claims were sealed under. The latter two not
@@ -27,6 +28,7 @@ extension LedgerCreation {
         old oldKeyring: Keyring?,
         keyring: Keyring,
         reason: Recovery.Reason,
+        isClockConfirmed: Bool = false,
         progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws -> (ended: Int64, incarnation: Int64, vkey: String) {
         // Holding the store, and the old lock where there is an intact one, keeps a running daemon safe from this.
@@ -65,6 +67,7 @@ extension LedgerCreation {
             )
         }
         let taken = try TakenOver(environment, schema, lock: lock?.record, reason: reason, progress: progress)
+        if !isClockConfirmed { try requireBelievableClock(newest: taken.state.time) }
         var body: [JSONMember] = [
             JSONMember(name: "incarnation", value: .int(incarnation)),
             JSONMember(name: "origin", value: .string(origin)),
@@ -249,7 +252,7 @@ private struct TakenOver {
 extension StoreSchema {
     /// Whether the claims key is the one data keys were wrapped under: it opens one of the first, of which some may be
     /// damaged. True where there are none.
-    fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: [UInt8]) throws -> Bool {
+    fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: SecretBytes) throws -> Bool {
         var claims = try SealedClaims(claimsKey: claimsKey)
         return try transaction.cursor(scopes) { cursor in
             var tried = 0

@@ -30,8 +30,8 @@ final class LookupAudit: Sendable {
 
     /// Nil where the index is of another ledger, an earlier incarnation or another version: the daemon makes it anew at
     /// its start.
-    init?(directory: String, key: [UInt8]?, identity: LedgerIdentity) throws {
-        index = try LookupIndex(readOnly: directory, key: key ?? [UInt8](repeating: 0, count: 32))
+    init?(directory: String, key: SecretBytes?, identity: LedgerIdentity) throws {
+        index = try LookupIndex(readOnly: directory, key: key ?? SecretBytes(count: 32) { _ in })
         isKeyed = key != nil
         totals = try index.totals()
         indexed = totals.indexed

@@ -29,7 +29,7 @@ final class LookupIndex: Sendable {
     /// layout, is emptied.
     ///
     /// - Parameter ledger: names the ledger; anything that changes when its history may have.
-    convenience init(directory: String, mapBytes: Int, readers: Int, key: [UInt8], ledger: [UInt8]) throws {
+    convenience init(directory: String, mapBytes: Int, readers: Int, key: SecretBytes, ledger: [UInt8]) throws {
         try FileSystem.makeDirectory(directory)
         let environment = try Environment(
             directory: directory,
@@ -54,7 +54,7 @@ final class LookupIndex: Sendable {
     }
 
     /// Opens an index to compare it, beside the daemon that keeps it.
-    convenience init(readOnly directory: String, key: [UInt8]) throws {
+    convenience init(readOnly directory: String, key: SecretBytes) throws {
         let environment = try Environment(
             directory: directory,
             mapBytes: 1 << 20,
@@ -67,7 +67,7 @@ final class LookupIndex: Sendable {
     }
 
     /// - Parameter databases: those of `names`.
-    private init(_ environment: Environment, _ databases: [Database], _ key: [UInt8]) {
+    private init(_ environment: Environment, _ databases: [Database], _ key: SecretBytes) {
         self.environment = environment
         requests = databases[0]
         documents = databases[1]

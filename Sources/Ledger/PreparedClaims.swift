@@ -17,8 +17,11 @@ struct PreparedClaims: Sendable {
     /// Of each event.
     private(set) var documents: [DocumentDigests] = []
 
-    init(_ submissions: [Submission], _ supply: SaltSupply) throws {
+    init(_ submissions: [Submission], _ hasher: CommitmentHasher) throws {
         documents.reserveCapacity(submissions.count)
+        // Drawn together, for each draw is a call of the kernel's; none is left over for a later call.
+        let count = submissions.reduce(0) { $0 + $1.claims.reduce(0) { $0 + $1.claims.members.count } }
+        var salts = try SecureRandom.bytes(count * FormatLimits.saltBytes)[...]
         for submission in submissions {
             var digests = DocumentDigests()
             for scope in submission.claims {
@@ -29,13 +32,14 @@ struct PreparedClaims: Sendable {
                     let name = bytes.extracting(claim.name)
                     let value = bytes.extracting(claim.value)
                     let salt = plaintext.count
-                    try supply.random.append(FormatLimits.saltBytes, to: &plaintext)
+                    plaintext.append(contentsOf: salts.prefix(FormatLimits.saltBytes))
+                    salts.removeFirst(FormatLimits.saltBytes)
                     plaintext.append(UInt8(claim.value.count >> 8))
                     plaintext.append(UInt8(claim.value.count & 255))
                     plaintext.append(contentsOf: text.bytes[claim.value])
                     let end = salt + FormatLimits.saltBytes
                     commitments.append(
-                        supply.commitment(salt: plaintext.span.extracting(salt..<end), name: name, value: value)
+                        hasher.commitment(salt: plaintext.span.extracting(salt..<end), name: name, value: value)
                     )
                     digests.note(name, value)
                 }
@@ -46,10 +50,9 @@ struct PreparedClaims: Sendable {
     }
 }
 
-/// Random salts and the hasher of commitments. Not for use by two threads at once.
-final class SaltSupply: @unchecked Sendable {
+/// Hashes commitments. Not for use by two threads at once.
+final class CommitmentHasher: @unchecked Sendable {
     // Sendable: it is lent by a pool to one thread at a time.
-    let random = RandomSupply()
     private let hasher = SHA256Hasher()
     private var preimage: [UInt8] = []
 
@@ -60,13 +63,13 @@ final class SaltSupply: @unchecked Sendable {
     }
 }
 
-/// Lends a supply to each thread that prepares claims.
-final class SaltSupplies: Sendable {
-    private let idle = Mutex<[SaltSupply]>([])
+/// Lends a hasher to each thread that prepares claims.
+final class CommitmentHashers: Sendable {
+    private let idle = Mutex<[CommitmentHasher]>([])
 
     func prepare(_ submissions: [Submission]) throws -> PreparedClaims {
-        let supply = idle.withLock { $0.popLast() } ?? SaltSupply()
-        defer { idle.withLock { $0.append(supply) } }
-        return try PreparedClaims(submissions, supply)
+        let hasher = idle.withLock { $0.popLast() } ?? CommitmentHasher()
+        defer { idle.withLock { $0.append(hasher) } }
+        return try PreparedClaims(submissions, hasher)
     }
 }

@@ -23,11 +23,11 @@ struct SealedClaims {
     private var fresh: [StreamID: (key: CipherKey, wrapped: [UInt8])] = [:]
     private static let cachedScopes = 4_096
 
-    init(claimsKey: [UInt8]) throws {
+    init(claimsKey: SecretBytes) throws {
         self.claimsKey = try CipherKey(claimsKey)
         random = RandomSupply()
-        cipher = try AuthenticatedCipher(random: random)
-        wrapping = try AuthenticatedCipher(random: random)
+        cipher = try AuthenticatedCipher()
+        wrapping = try AuthenticatedCipher()
     }
 
     /// Seals claims of one scope for the entry at `index` and appends the message.
@@ -62,7 +62,7 @@ struct SealedClaims {
 
     /// Makes the data key of a scope; `writeFreshKeys` stores it.
     private mutating func freshKey(of scope: StreamID) throws -> CipherKey {
-        let key = try CipherKey(random.bytes(AuthenticatedCipher.keyBytes))
+        let key = try CipherKey(random.secret(AuthenticatedCipher.keyBytes))
         SealedClaims.keyContext(scope, in: &context)
         var wrapped: [UInt8] = []
         wrapped.reserveCapacity(AuthenticatedCipher.keyBytes + AuthenticatedCipher.overhead)
@@ -81,6 +81,7 @@ struct SealedClaims {
         }
         for (scope, made) in fresh { remember(made.key, for: scope) }
         fresh.removeAll(keepingCapacity: true)
+        random.discard()
     }
 
     /// The claims of one scope of the entry at `index`, checked against its commitments.
@@ -193,9 +194,7 @@ struct SealedClaims {
 
     private mutating func unwrap(_ wrapped: UnsafeRawBufferPointer, _ scope: StreamID) throws -> CipherKey {
         SealedClaims.keyContext(scope, in: &context)
-        var bytes: [UInt8] = []
-        try wrapping.open(wrapped, key: claimsKey, context: context.span, to: &bytes)
-        return try CipherKey(bytes)
+        return try wrapping.openKey(wrapped, key: claimsKey, context: context.span)
     }
 
     /// Empties a buffer and hands over its room.
@@ -215,6 +214,7 @@ struct SealedClaims {
     mutating func forgetKeys() {
         keys.removeAll(keepingCapacity: true)
         fresh.removeAll(keepingCapacity: true)
+        random.discard()
     }
 
     /// What there is of the data key of a scope.

@@ -24,7 +24,7 @@ struct CheckpointSigner: NoteSigner {
     /// The 32 bytes of the public key.
     var publicKey: [UInt8] { key.publicKey }
 
-    init(seed: [UInt8], origin: String) throws {
+    init(seed: SecretBytes, origin: String) throws {
         key = try Ed25519PrivateKey(seed: seed)
         let verification = try VerificationKey(
             name: origin,

@@ -45,7 +45,7 @@ enum SystemEvents {
         return PendingAppend(
             submitter: submitter,
             submissions: submissions,
-            claims: try PreparedClaims(submissions, SaltSupply()),
+            claims: try PreparedClaims(submissions, CommitmentHasher()),
             bytes: 512,
             complete: complete
         )

@@ -23,6 +23,8 @@ public struct Submission: Equatable, Sendable {
     public let body: JSONObjectText
     /// In scope order.
     public let claims: [Scope]
+    /// The smallest index the event's entry may have: the body cites nothing that comes after it.
+    public let earliestIndex: UInt64
 
     /// Checks an event against its type and the format's limits.
     ///
@@ -63,6 +65,7 @@ public struct Submission: Equatable, Sendable {
         self.streams = sorted
         self.body = body
         self.claims = Submission.sorted(claims) { $0.scope < $1.scope }
+        earliestIndex = type.earliestIndex(of: body)
     }
 
     /// Most lists have one element or are in order already.

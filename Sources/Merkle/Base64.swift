@@ -19,27 +19,56 @@ public enum Base64 {
     /// Appends the base64 of `bytes`.
     public static func append(_ bytes: UnsafeRawBufferPointer, to text: inout [UInt8]) {
         let start = text.count
-        text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: (bytes.count + 2) / 3 * 4))
+        text.append(contentsOf: repeatElement(0, count: (bytes.count + 2) / 3 * 4))
+        text.withUnsafeMutableBytes { encode(bytes, into: UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
+    }
+
+    /// Writes the base64 of `bytes` into a buffer of its length: four characters for each three bytes begun.
+    public static func encode(_ bytes: UnsafeRawBufferPointer, into text: UnsafeMutableRawBufferPointer) {
+        precondition(text.count == (bytes.count + 2) / 3 * 4)
         let alphabet = alphabet.utf8Start
-        text.withUnsafeMutableBufferPointer { text in
-            var written = start
-            var position = 0
-            while position + 3 <= bytes.count {
-                let group = Int(bytes[position]) << 16 | Int(bytes[position + 1]) << 8 | Int(bytes[position + 2])
-                text[written] = alphabet[group >> 18]
-                text[written + 1] = alphabet[group >> 12 & 63]
-                text[written + 2] = alphabet[group >> 6 & 63]
-                text[written + 3] = alphabet[group & 63]
-                position += 3
-                written += 4
-            }
-            guard position < bytes.count else { return }
-            let second = position + 1 < bytes.count ? Int(bytes[position + 1]) : 0
-            let group = Int(bytes[position]) << 16 | second << 8
+        var written = 0
+        var position = 0
+        while position + 3 <= bytes.count {
+            let group = Int(bytes[position]) << 16 | Int(bytes[position + 1]) << 8 | Int(bytes[position + 2])
             text[written] = alphabet[group >> 18]
             text[written + 1] = alphabet[group >> 12 & 63]
-            if position + 1 < bytes.count { text[written + 2] = alphabet[group >> 6 & 63] }
+            text[written + 2] = alphabet[group >> 6 & 63]
+            text[written + 3] = alphabet[group & 63]
+            position += 3
+            written += 4
         }
+        guard position < bytes.count else { return }
+        let second = position + 1 < bytes.count ? Int(bytes[position + 1]) : 0
+        let group = Int(bytes[position]) << 16 | second << 8
+        text[written] = alphabet[group >> 18]
+        text[written + 1] = alphabet[group >> 12 & 63]
+        text[written + 2] = position + 1 < bytes.count ? alphabet[group >> 6 & 63] : UInt8(ascii: "=")
+        text[written + 3] = UInt8(ascii: "=")
+    }
+
+    /// Decodes into a buffer of exactly the length of what the text stands for; false where it stands for nothing of that
+    /// length. No byte is copied elsewhere.
+    public static func decode(_ text: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Bool {
+        let characters = (bytes.count * 4 + 2) / 3
+        guard text.count == (bytes.count + 2) / 3 * 4,
+            text[characters...].allSatisfy({ $0 == UInt8(ascii: "=") })
+        else { return false }
+        var group: UInt32 = 0
+        var bits = 0
+        var written = 0
+        for position in 0..<characters {
+            let value = values[Int(text[position])]
+            guard value < 64 else { return false }
+            group = group << 6 | UInt32(value)
+            bits += 6
+            guard bits >= 8 else { continue }
+            bits -= 8
+            bytes[written] = UInt8(truncatingIfNeeded: group >> bits)
+            written += 1
+        }
+        // Bits beyond the last byte are zero.
+        return group & (1 << bits - 1) == 0
     }
 
     /// The bytes, or nil where the text is not exactly what `encode` gives: no line breaks, full padding, and no bits
@@ -51,30 +80,10 @@ public enum Base64 {
         while padding < 2, padding < characters.count, characters[characters.count - 1 - padding] == UInt8(ascii: "=") {
             padding += 1
         }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(characters.count / 4 * 3)
-        var group: UInt32 = 0
-        for (position, character) in characters.dropLast(padding).enumerated() {
-            let value = values[Int(character)]
-            guard value < 64 else { return nil }
-            group = group << 6 | UInt32(value)
-            if position % 4 == 3 {
-                bytes.append(UInt8(truncatingIfNeeded: group >> 16))
-                bytes.append(UInt8(truncatingIfNeeded: group >> 8))
-                bytes.append(UInt8(truncatingIfNeeded: group))
-                group = 0
-            }
+        var bytes = [UInt8](repeating: 0, count: characters.count / 4 * 3 - padding)
+        let isRead = characters.withUnsafeBytes { characters in
+            bytes.withUnsafeMutableBytes { decode(characters, into: $0) }
         }
-        switch padding {
-        case 1:
-            guard group & 3 == 0 else { return nil }
-            bytes.append(UInt8(truncatingIfNeeded: group >> 10))
-            bytes.append(UInt8(truncatingIfNeeded: group >> 2))
-        case 2:
-            guard group & 15 == 0 else { return nil }
-            bytes.append(UInt8(truncatingIfNeeded: group >> 4))
-        default: break
-        }
-        return bytes
+        return isRead ? bytes : nil
     }
 }

@@ -8,8 +8,12 @@ public final class Ed25519PrivateKey: @unchecked Sendable {
     public let publicKey: [UInt8]
 
     /// - Parameter seed: the 32-byte private key of RFC 8032.
-    public init(seed: [UInt8]) throws {
-        guard seed.count == 32, let key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nil, seed, seed.count) else {
+    public init(seed: SecretBytes) throws {
+        let key = seed.withUnsafeBytes { seed in
+            let bytes = seed.assumingMemoryBound(to: UInt8.self).baseAddress
+            return seed.count == 32 ? EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nil, bytes, seed.count) : nil
+        }
+        guard let key else {
             throw OpenSSLError("reading an Ed25519 private key")
         }
         self.key = key

@@ -12,6 +12,23 @@ enum Algorithm {
         EVP_CIPHER_fetch(nil, "AES-256-GCM", nil),
         "fetching AES-256-GCM"
     )
+
+    /// A context for HMAC-SHA-256, not keyed yet.
+    static func keyedSHA256() -> OpaquePointer {
+        let context = required(EVP_MAC_CTX_new(hmac), "allocating a MAC context")
+        var name = Array("SHA256".utf8CString)
+        // A parameter points to its own name and to its value: both must live until the context has read them.
+        let isSet = OSSL_MAC_PARAM_DIGEST.withCString { parameter in
+            name.withUnsafeMutableBufferPointer { name in
+                var parameters = [
+                    OSSL_PARAM_construct_utf8_string(parameter, name.baseAddress, 0), OSSL_PARAM_construct_end(),
+                ]
+                return EVP_MAC_CTX_set_params(context, &parameters)
+            }
+        }
+        guard isSet == 1 else { fatalError(OpenSSLError("setting HMAC up").description) }
+        return context
+    }
 }
 
 /// A running digest over bytes given in pieces. Its context is reused by every `finish`.
@@ -99,18 +116,11 @@ public final class KeyedHash: Sendable {
     // The context, keyed once; guarded because hashing changes it.
     private let context: Mutex<UInt>
 
-    /// - Parameter key: 32 bytes.
-    public init(key: [UInt8]) {
-        let context = required(EVP_MAC_CTX_new(Algorithm.hmac), "allocating a MAC context")
-        var name = Array("SHA256".utf8CString)
-        // A parameter points to its own name and to its value: both must live until the context has read them.
-        let started = OSSL_MAC_PARAM_DIGEST.withCString { parameter in
-            name.withUnsafeMutableBufferPointer { name in
-                var parameters = [
-                    OSSL_PARAM_construct_utf8_string(parameter, name.baseAddress, 0), OSSL_PARAM_construct_end(),
-                ]
-                return EVP_MAC_init(context, key, key.count, &parameters)
-            }
+    /// - Parameter key: of any length; here always 32 bytes.
+    public init(key: SecretBytes) {
+        let context = Algorithm.keyedSHA256()
+        let started = key.withUnsafeBytes { key in
+            EVP_MAC_init(context, key.assumingMemoryBound(to: UInt8.self).baseAddress, key.count, nil)
         }
         guard started == 1 else { fatalError(OpenSSLError("keying HMAC").description) }
         self.context = Mutex(UInt(bitPattern: context))

@@ -76,8 +76,9 @@ struct LocalOptions: ParsableArguments {
     )
     var keyring: String?
 
-    /// The files to work on: the configured ones, but for those named on the command line.
+    /// The files to work on: the configured ones, but for those named on the command line. From then on keys may be read.
     func resolve() throws -> (locations: LedgerLocations, keyring: String) {
+        for line in SecretMemory.prepare() { Terminal.remark(line) }
         let environment = ["CREDENTIALS_DIRECTORY"].reduce(into: [String: String]()) { values, name in
             values[name] = Environment.value(name)
         }

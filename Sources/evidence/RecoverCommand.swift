@@ -45,6 +45,9 @@ struct RecoverCommand: ParsableCommand {
     @Option(help: ArgumentHelp("What happened.", valueName: "code"))
     var reason: Recovery.Reason
 
+    @Flag(help: "The clock is right, though it is long after the newest entry and nothing synchronises it.")
+    var confirmClock = false
+
     @OptionGroup var local: LocalOptions
     @OptionGroup var output: OutputOptions
 
@@ -67,7 +70,8 @@ struct RecoverCommand: ParsableCommand {
                 at: locations,
                 old: old,
                 keyring: next,
-                reason: reason
+                reason: reason,
+                isClockConfirmed: confirmClock
             ) { done, total in bar.update(done: done, total: total) }
         } catch let refusal as StartupRefusal {
             // What was staged was made of a keyring that is not this ledger's.

@@ -28,6 +28,7 @@ struct DaemonProcess {
         let environment = environment
         LoggingSystem.bootstrap { _ in JournalLogHandler(level: level, environment: environment) }
         let logger = Logger(label: "evidenced")
+        for line in SecretMemory.prepare(isTraceable: configuration.isTraceable) { logger.warning("\(line)") }
         var signals = blockSignals()
         let limits = limits(logger)
         umask(0o077)

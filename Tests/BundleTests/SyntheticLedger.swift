@@ -184,7 +184,7 @@ struct LedgerKey: NoteSigner {
 
     init(name: String, seed: String) throws {
         let hasher = SHA256Hasher()
-        privateKey = try Ed25519PrivateKey(seed: Hex.decode(seed) ?? [])
+        privateKey = try Ed25519PrivateKey(seed: SecretBytes(copying: Hex.decode(seed) ?? []))
         verification = try VerificationKey(name: name, publicKey: privateKey.publicKey) { hasher.hash($0) }
     }
 

@@ -257,6 +257,20 @@ def test_no_ledger_is_created_beyond_the_last_year(make_ledger, shim):
     ledger.init()
 
 
+def test_a_recovery_takes_no_time_that_is_not_confirmed(clocked):
+    ledger, clock = clocked()
+    start(ledger, clock)
+    assert ledger.stop() == 0
+    ledger.lock.unlink()
+    clock.set(10 * YEAR)
+    refused = ledger.admin("recover", "--reason", "lock-lost", env=clock.environment, status=1)
+    assert "after the newest entry" in refused.stderr and "--confirm-clock" in refused.stderr
+    ledger.admin("recover", "--reason", "lock-lost", "--confirm-clock", env=clock.environment)
+    start(ledger, clock)
+    assert clock.is_near(append(ledger)["time"], 10 * YEAR)
+    assert ledger.stop() == 0 and ledger.audit()["clean"]
+
+
 def test_clocks_before_the_epoch_are_behind_and_no_more(clocked):
     ledger, clock = clocked()
     clock.set(-time.time_ns() // 1_000 - DAY)

@@ -91,6 +91,10 @@ TABLE = [
     ("word: too long", events.access("x" * 65), "body.operation"),
     ("digest: short", consent(text_sha256="ab"), "body.text_sha256"),
     ("digest: capitals", consent(text_sha256="A" * 64), "body.text_sha256"),
+    ("index: a phone number", closure(request=13800000001), "body.request"),
+    ("indexes: a phone number",
+     events.event("contract.completed", ["contract/" + "1" * 32], {"signatures": [0, 13800000001]},
+                  {"contract/" + "1" * 32: {"sha256": "0" * 64}}), "body.signatures"),
     ("index: negative", closure(request=-1), "body.request"), ("index: a string", closure(request="1"), "body.request"),
     ("id: a UUID", identified(vendor=events.new_request()), "body.vendor"),
     ("time: no fraction", identified(expires="2036-01-01T00:00:00Z"), "body.expires"),
@@ -191,6 +195,23 @@ def test_an_event_just_within_the_rules_is_recorded(shared, event):
         verifier.verify_opening(opening, entry)
         assert event["claims"][opening["scope"]][opening["name"]] == opening["value"]
     assert len(opened) == sum(map(len, (event.get("claims") or {}).values()))
+
+
+def test_an_event_cites_only_what_comes_before_it(shared):
+    size = shared.size
+    answer = refusal(shared, "Append", {"events": [closure(request=size)]}, "InvalidEvent")
+    assert (answer["event"], answer["field"]) == (0, "body.request")
+    assert shared.size == size
+    first, second = events.closure("1" * 32), closure(request=size) | {"request": events.new_request()}
+    assert [receipt["index"] for receipt in shared.append(first, second)["receipts"]] == [size, size + 1]
+    # What speaks of a tree may speak of the one of all entries before it.
+    stream = "issuance/" + "1" * 32
+    generated = events.event("issuance.generated", [stream], {"requested": 0, "checkpoint_size": size + 3},
+                             {stream: {"bundle_sha256": "0" * 64}})
+    answer = refusal(shared, "Append", {"events": [generated]}, "InvalidEvent")
+    assert answer["field"] == "body.checkpoint_size"
+    generated["body"]["checkpoint_size"] = size + 2
+    assert shared.append(generated)["receipts"][0]["index"] == size + 2
 
 
 @pytest.mark.parametrize("type", ["ledger.created", "system.started", "system.recovered", "anchor.checkpoint"])

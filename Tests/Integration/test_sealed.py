@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import re
 from pathlib import Path
@@ -22,6 +23,11 @@ def keyring(path) -> dict[str, bytes]:
 
 def opened(sealed: bytes, key: bytes, context: str) -> bytes:
     return AESGCM(key).decrypt(sealed[:12], sealed[12:], context.encode())
+
+
+def sealed_message(key: bytes, context: str, plaintext: bytes) -> bytes:
+    digest = hmac.digest(key, b"evidenced/nonce/v1\n" + context.encode() + b"\n" + plaintext, "sha256")
+    return digest[:12] + AESGCM(key).encrypt(digest[:12], plaintext, context.encode())
 
 
 def records(plaintext: bytes) -> list[tuple[bytes, bytes]]:
@@ -60,7 +66,10 @@ def test_claims_at_rest_are_what_the_format_says(make_ledger):
         [(scope, commitments)] = entries[index]["claims"].items()
         assert len(scopes[stream_key(scope)]) == 60
         data_key = opened(scopes[stream_key(scope)], claims_key, f"evidenced/scope-key/v1\n{scope}")
+        assert scopes[stream_key(scope)] == sealed_message(claims_key, f"evidenced/scope-key/v1\n{scope}", data_key)
         plaintext = opened(sealed[number(index) + b"\0"], data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}")
+        assert sealed[number(index) + b"\0"] == sealed_message(
+            data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}", plaintext)
         claims = records(plaintext)
         assert len(claims) == len(commitments) == len(openings)
         for (name, expected), (salt, value), opening in zip(commitments.items(), claims, openings):
@@ -85,12 +94,11 @@ def test_the_known_answer_is_right():
     plaintext = b"".join(salt + len(value).to_bytes(2) + value for salt, value in claims)
     data_key, claims_key = bytes(range(0x40, 0x60)), bytes(range(0x60, 0x80))
     scope = "object/019b76da4c0c00000000000000000002"
-    nonce, other = bytes(range(0xA0, 0xAC)), bytes(range(0xB0, 0xBC))
-    sealed = AESGCM(data_key).encrypt(nonce, plaintext, f"evidenced/sealed-claims/v1\n{scope}\n1".encode())
-    wrapped = AESGCM(claims_key).encrypt(other, data_key, f"evidenced/scope-key/v1\n{scope}".encode())
+    sealed = sealed_message(data_key, f"evidenced/sealed-claims/v1\n{scope}\n1", plaintext)
+    wrapped = sealed_message(claims_key, f"evidenced/scope-key/v1\n{scope}", data_key)
     assert stated("plaintext, 136 bytes:") == plaintext
-    assert stated("sealed, 164 bytes (nonce a0 to ab):") == nonce + sealed
-    assert stated("wrapped data key, 60 bytes (nonce b0 to bb):") == other + wrapped
+    assert stated("sealed, 164 bytes:") == sealed
+    assert stated("wrapped data key, 60 bytes:") == wrapped
     entry1 = re.search(r"^printf '%s' '(.*)' > entry1$", text, re.MULTILINE)[1]
     [commitments] = json.loads(entry1)["claims"].values()
     for (name, expected), (salt, value) in zip(commitments.items(), claims, strict=True):

@@ -11,7 +11,7 @@ struct TestKey: NoteSigner, NoteVerifier {
     let verificationKey: VerificationKey
 
     init(name: String, seed: String = TestKey.rfc8032Seed) throws {
-        privateKey = try Ed25519PrivateKey(seed: Hex.decode(seed) ?? [])
+        privateKey = try Ed25519PrivateKey(seed: SecretBytes(copying: Hex.decode(seed) ?? []))
         verificationKey = try VerificationKey(
             name: name,
             publicKey: privateKey.publicKey,

@@ -133,7 +133,7 @@ struct WorkedExampleTests {
         let example = try WorkedExample()
         let last = try #require(try example.run().last)
         let digest = SHA256Hasher().hash(try example.file("document")).hex
-        let key = KeyedHash(key: Array(0x80...0x9F)).hash(Array("evidenced/document/v1\n\(digest)".utf8))
+        let key = KeyedHash(key: SecretBytes(copying: 0x80...0x9F)).hash(Array("evidenced/document/v1\n\(digest)".utf8))
         #expect(last.output.hasSuffix("\n" + Hex.encode(Array(key.bytes.prefix(16))) + "\n"))
     }
 }

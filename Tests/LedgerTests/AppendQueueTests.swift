@@ -10,7 +10,7 @@ import Testing
         return PendingAppend(
             submitter: submitter,
             submissions: submissions,
-            claims: try PreparedClaims(submissions, SaltSupply()),
+            claims: try PreparedClaims(submissions, CommitmentHasher()),
             bytes: bytes,
             complete: { _ in }
         )

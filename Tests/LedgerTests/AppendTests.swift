@@ -153,7 +153,7 @@ import Testing
             return PendingAppend(
                 submitter: "shop",
                 submissions: submissions,
-                claims: try PreparedClaims(submissions, SaltSupply()),
+                claims: try PreparedClaims(submissions, CommitmentHasher()),
                 bytes: bytes,
                 complete: { _ in }
             )

@@ -13,7 +13,10 @@ import Testing
     private let root: Digest
 
     init() throws {
-        signer = try CheckpointSigner(seed: [UInt8](repeating: 7, count: 32), origin: "test.example/ledger")
+        signer = try CheckpointSigner(
+            seed: SecretBytes(copying: [UInt8](repeating: 7, count: 32)),
+            origin: "test.example/ledger"
+        )
         let row: JSONValue = .members([
             "checkpoint_key": .string(signer.vkey), "incarnation": .int(3), "origin": .string(signer.name),
             "stream": .string("ledger/\(String(repeating: "0", count: 32))"),

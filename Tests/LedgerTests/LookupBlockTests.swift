@@ -39,7 +39,7 @@ import Testing
     /// Every row of a block, by what `ledger-format.md` section 9 says of it.
     @Test func rowsHoldEveryEntryOfTheBlock() throws {
         let records = SyntheticRecords(2 * Int(LookupBlock.entries), seed: 1).blocks[1]
-        let hash = KeyedHash(key: [UInt8](repeating: 7, count: 32))
+        let hash = KeyedHash(key: SecretBytes(copying: [UInt8](repeating: 7, count: 32)))
         let block = LookupBlock(records, hash: hash)
         #expect(block.number == 1)
 

@@ -13,7 +13,7 @@ import Testing
             // Small, so that it has to grow.
             mapBytes: 1 << 18,
             readers: 8,
-            key: [UInt8](repeating: 7, count: 32),
+            key: SecretBytes(copying: [UInt8](repeating: 7, count: 32)),
             ledger: ledger
         )
     }

@@ -30,8 +30,8 @@ import Testing
                 return try #require(Hex.decode(hex.map { $0.dropFirst(8) }.joined()))
             }
             plaintext = try bytes("plaintext, 136 bytes:")
-            sealed = try bytes("sealed, 164 bytes (nonce a0 to ab):")
-            wrapped = try bytes("wrapped data key, 60 bytes (nonce b0 to bb):")
+            sealed = try bytes("sealed, 164 bytes:")
+            wrapped = try bytes("wrapped data key, 60 bytes:")
             let written = try #require(lines.first { $0.hasPrefix("printf") && $0.hasSuffix("> entry1") })
             let text = try #require(written.split(separator: "'").first { $0.hasPrefix("{") })
             entry = try Entry(Array(text.utf8))
@@ -45,7 +45,7 @@ import Testing
         let cipher = try AuthenticatedCipher()
         func open(_ sealed: [UInt8], _ key: ClosedRange<UInt8>, _ context: String) throws -> [UInt8] {
             var opened: [UInt8] = []
-            let key = try CipherKey(Array(key))
+            let key = try CipherKey(SecretBytes(copying: key))
             try sealed.withUnsafeBytes { try cipher.open($0, key: key, context: context.utf8.span, to: &opened) }
             return opened
         }
@@ -53,6 +53,16 @@ import Testing
         #expect(key == Array(0x40...0x5F))
         let plaintext = try open(known.sealed, 0x40...0x5F, "evidenced/sealed-claims/v1\n\(known.scope)\n1")
         #expect(plaintext == known.plaintext)
+        // And is what is sealed here too.
+        func seal(_ plaintext: [UInt8], _ key: ClosedRange<UInt8>, _ context: String) throws -> [UInt8] {
+            var sealed: [UInt8] = []
+            let key = try CipherKey(SecretBytes(copying: key))
+            try cipher.seal(plaintext.span, key: key, context: context.utf8.span, to: &sealed)
+            return sealed
+        }
+        let sealed = try seal(known.plaintext, 0x40...0x5F, "evidenced/sealed-claims/v1\n\(known.scope)\n1")
+        #expect(sealed == known.sealed)
+        #expect(try seal(key, 0x60...0x7F, "evidenced/scope-key/v1\n\(known.scope)") == known.wrapped)
     }
 
     /// Claims someone else sealed, in a store someone else wrote, are read.
@@ -66,7 +76,7 @@ import Testing
             }
         }
         func openings() throws -> [Opening] {
-            var claims = try SealedClaims(claimsKey: Array(0x60...0x7F))
+            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F))
             return try fixture.read { try claims.openings(of: known.entry, $0, $1) }
         }
         try store(known.sealed, known.wrapped)
@@ -93,7 +103,7 @@ import Testing
         let known = try KnownAnswer()
         let fixture = try LedgerFixture()
         let cipher = try AuthenticatedCipher()
-        let key = try CipherKey(Array(0x40...0x5F))
+        let key = try CipherKey(SecretBytes(copying: 0x40...0x5F))
         let first = 34 + 66
         var longer = known.plaintext
         longer[33] = 67
@@ -116,7 +126,7 @@ import Testing
                 try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
                 try transaction.set(schema.scopes, StoreKey.stream(known.scope), known.wrapped)
             }
-            var claims = try SealedClaims(claimsKey: Array(0x60...0x7F))
+            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F))
             #expect(throws: StoreDamage.self, "\(Hex.encode(plaintext))") {
                 try fixture.read { try claims.openings(of: known.entry, $0, $1) }
             }
@@ -144,7 +154,7 @@ import Testing
             return opened
         }
         let claimsKey = try CipherKey(fixture.keyring.claimsKey)
-        let key = try CipherKey(open(wrapped, claimsKey, "evidenced/scope-key/v1\n\(object)"))
+        let key = try CipherKey(SecretBytes(copying: open(wrapped, claimsKey, "evidenced/scope-key/v1\n\(object)")))
         var rest = try open(sealed, key, "evidenced/sealed-claims/v1\n\(object)\n\(index)")[...]
         let values = [#""合同\"\n""#, "\"" + String(repeating: "ab", count: 32) + "\""]
         #expect(entry.claims[0].claims.map(\.name) == ["file_name", "sha256"])

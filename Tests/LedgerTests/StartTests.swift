@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import JSON
 import LMDB
@@ -107,11 +108,28 @@ import Testing
 
     @Test func aKeyringIsReadAsItIsWritten() throws {
         let fixture = try LedgerFixture()
-        let bytes = fixture.keyring.encoded
-        #expect(Keyring(bytes)?.encoded == bytes)
-        #expect(Keyring(bytes + [0x0A])?.encoded == bytes)
-        #expect(Keyring(bytes + bytes) == nil)
-        #expect(Keyring(bytes + [0xFF]) == nil)
+        let bytes = fixture.keyring.encoded.withUnsafeBytes { Array($0) }
+        func read(_ bytes: [UInt8]) -> [UInt8]? {
+            bytes.withUnsafeBytes { Keyring($0) }.map { $0.encoded.withUnsafeBytes { Array($0) } }
+        }
+        // As the format has it, written with other means.
+        var text = "evidenced keyring v1\n"
+        for (name, key) in [
+            ("checkpoint-ed25519", fixture.keyring.checkpointSeed), ("claims-aes256", fixture.keyring.claimsKey),
+            ("index-hmac", fixture.keyring.indexKey),
+        ] {
+            text += "\(name) \(key.withUnsafeBytes { Data($0).base64EncodedString() })\n"
+        }
+        #expect(bytes == Array(text.utf8))
+        #expect(read(bytes) == bytes)
+        #expect(read(bytes + [0x0A]) == bytes)
+        for wrong in [bytes + bytes, bytes + [0xFF], bytes + [0], Array(bytes.dropLast(2)), [], [0]] {
+            #expect(read(wrong) == nil)
+        }
+        // Bits beyond the last byte, an unknown name, a key too short.
+        for (old, new) in [("=\n", "-\n"), ("index-hmac ", "index-hmad "), ("index-hmac ", "index-hmac A")] {
+            #expect(read(Array(text.replacing(old, with: new, maxReplacements: 1).utf8)) == nil)
+        }
         // Nobody looks at what stands beyond the limit, so nothing may.
         let path = fixture.directory + "/long.keyring"
         let long = bytes + [UInt8](repeating: 0x0A, count: 4_096 - bytes.count) + Array("more\n".utf8)

@@ -45,7 +45,7 @@ struct AuthenticatedCipherTests {
 
     @Test("opens what the specification sealed", arguments: vectors)
     func specification(vector: Vector) throws {
-        let key = try CipherKey(#require(Hex.decode(vector.key)))
+        let key = try CipherKey(SecretBytes(copying: #require(Hex.decode(vector.key))))
         let sealed = try #require(Hex.decode(vector.nonce + vector.ciphertext + vector.tag))
         let context = try #require(Hex.decode(vector.context))
         #expect(try Hex.encode(AuthenticatedCipher().opened(sealed, key, context)) == vector.plaintext)
@@ -54,21 +54,19 @@ struct AuthenticatedCipherTests {
     @Test("opens what it sealed", arguments: [0, 1, 15, 16, 17, 1_000, 100_000])
     func roundTrip(count: Int) throws {
         let cipher = try AuthenticatedCipher()
-        let key = try CipherKey(SecureRandom.bytes(32))
+        let key = try CipherKey(SecretBytes.random(32))
         let plaintext = try SecureRandom.bytes(count)
         for context in [[], Array("context".utf8)] {
             let sealed = try cipher.sealed(plaintext, key, context)
             #expect(sealed.count == count + AuthenticatedCipher.overhead)
             #expect(try cipher.opened(sealed, key, context) == plaintext)
-            // Another nonce each time.
-            #expect(try cipher.sealed(plaintext, key, context).prefix(12) != sealed.prefix(12))
         }
     }
 
     @Test("refuses what was changed in any bit, cut, bound to another context or sealed under another key")
     func refusals() throws {
         let cipher = try AuthenticatedCipher()
-        let key = try CipherKey(SecureRandom.bytes(32))
+        let key = try CipherKey(SecretBytes.random(32))
         let context = Array("context".utf8)
         let sealed = try cipher.sealed(Array("a plaintext".utf8), key, context)
         for bit in 0..<(sealed.count * 8) {
@@ -83,7 +81,7 @@ struct AuthenticatedCipherTests {
             #expect(throws: OpenSSLError.self) { try cipher.opened(sealed, key, other) }
         }
         #expect(throws: OpenSSLError.self) {
-            try cipher.opened(sealed, CipherKey(SecureRandom.bytes(32)), context)
+            try cipher.opened(sealed, CipherKey(SecretBytes.random(32)), context)
         }
         // A refusal spoils nothing for what comes after.
         #expect(try cipher.opened(sealed, key, context) == Array("a plaintext".utf8))
@@ -93,7 +91,7 @@ struct AuthenticatedCipherTests {
     @Test("seals and opens under keys that change from message to message")
     func changingKeys() throws {
         let cipher = try AuthenticatedCipher()
-        let keys = try (0..<3).map { _ in try CipherKey(SecureRandom.bytes(32)) }
+        let keys = try (0..<3).map { _ in try CipherKey(SecretBytes.random(32)) }
         let order = [0, 0, 1, 0, 1, 1, 2, 0, 2, 2, 1]
         let sealed = try order.map { try cipher.sealed([UInt8($0)], keys[$0], []) }
         for (position, owner) in order.enumerated() {
@@ -108,10 +106,10 @@ struct AuthenticatedCipherTests {
     func wrappedKeys() throws {
         let cipher = try AuthenticatedCipher()
         let bytes = try SecureRandom.bytes(32)
-        let key = try CipherKey(SecureRandom.bytes(32))
+        let key = try CipherKey(SecretBytes.random(32))
         let context = Array("key".utf8)
         var sealed: [UInt8] = []
-        try cipher.seal(CipherKey(bytes), key: key, context: context.span, to: &sealed)
+        try cipher.seal(CipherKey(SecretBytes(copying: bytes)), key: key, context: context.span, to: &sealed)
         #expect(sealed.count == 60)
         #expect(try cipher.opened(sealed, key, context) == bytes)
     }
@@ -119,7 +117,7 @@ struct AuthenticatedCipherTests {
     @Test("appends what it seals, and puts what it opens in place of what there was")
     func buffers() throws {
         let cipher = try AuthenticatedCipher()
-        let key = try CipherKey(SecureRandom.bytes(32))
+        let key = try CipherKey(SecretBytes.random(32))
         let texts: [[UInt8]] = [[1, 2, 3], [4], []]
         let context = texts[2]
         var sealed = Array("head".utf8)
@@ -138,8 +136,10 @@ struct AuthenticatedCipherTests {
 
     @Test("takes keys of 32 bytes only")
     func keys() {
-        for count in [0, 16, 24, 31, 33] {
-            #expect(throws: OpenSSLError.self) { try CipherKey([UInt8](repeating: 1, count: count)) }
+        for count in [1, 16, 24, 31, 33] {
+            #expect(throws: OpenSSLError.self) {
+                try CipherKey(SecretBytes(copying: [UInt8](repeating: 1, count: count)))
+            }
         }
     }
 
@@ -149,21 +149,38 @@ struct AuthenticatedCipherTests {
         #expect(try Set((0..<1_000).map { _ in try SecureRandom.bytes(16) }).count == 1_000)
     }
 
-    @Test("random bytes drawn in blocks come in the number asked for and never twice")
+    @Test("random secrets drawn in blocks come in the number asked for and never twice")
     func supply() throws {
         let supply = RandomSupply()
-        // Several blocks, with draws that do not fit into what is left of one.
-        let draws = try (0..<5_000).map { _ in try supply.bytes(12) } + (0..<300).map { _ in try supply.bytes(32) }
-        #expect(draws.map(\.count) == Array(repeating: 12, count: 5_000) + Array(repeating: 32, count: 300))
-        #expect(Set(draws.map { $0.prefix(12) }).count == draws.count)
-        #expect(!draws.contains { $0.allSatisfy { $0 == 0 } })
-        for count in [0, 1, 4_095, 4_096, 4_096] { #expect(try supply.bytes(count).count == count) }
-        var bytes: [UInt8] = [7]
-        try supply.append(16, to: &bytes)
-        #expect(bytes.count == 17 && bytes[0] == 7)
-        // Bits are as often set as not; eleven deviations of 508,800 coins.
-        let set = draws.reduce(0) { $0 + $1.prefix(12).reduce(0) { $0 + $1.nonzeroBitCount } }
-        #expect(abs(Double(set) / Double(draws.count * 96) - 0.5) < 0.008)
+        var seen: Set<[UInt8]> = []
+        // Several blocks, with draws that do not fit into what is left of one, and some thrown away.
+        for draw in 0..<2_000 {
+            let count = draw % 3 == 0 ? 12 : 32
+            let drawn = try supply.secret(count).withUnsafeBytes { Array($0) }
+            #expect(drawn.count == count && !drawn.allSatisfy { $0 == 0 })
+            #expect(seen.insert(Array(drawn.prefix(12))).inserted)
+            if draw % 7 == 0 { supply.discard() }
+        }
+        #expect(try supply.secret(256).count == 256)
+    }
+
+    @Test("seals the same again to the same bytes, and anything else under another nonce")
+    func nonces() throws {
+        let cipher = try AuthenticatedCipher()
+        let key = try CipherKey(SecretBytes.random(32))
+        let text = Array("a plaintext".utf8)
+        let sealed = try cipher.sealed(text, key, [1])
+        #expect(try AuthenticatedCipher().sealed(text, key, [1]) == sealed)
+        var nonces: Set<[UInt8]> = [Array(sealed.prefix(12))]
+        for position in text.indices {
+            var other = text
+            other[position] ^= 1
+            nonces.insert(Array(try cipher.sealed(other, key, [1]).prefix(12)))
+        }
+        nonces.insert(Array(try cipher.sealed(text, key, [2]).prefix(12)))
+        nonces.insert(Array(try cipher.sealed(text, CipherKey(SecretBytes.random(32)), [1]).prefix(12)))
+        nonces.insert(Array(try cipher.sealed(text + [0], key, [1]).prefix(12)))
+        #expect(nonces.count == text.count + 4)
     }
 }
 

@@ -40,7 +40,7 @@ struct Ed25519Tests {
 
     @Test("signs and verifies as RFC 8032 says", arguments: vectors)
     func rfc8032(vector: Vector) throws {
-        let key = try Ed25519PrivateKey(seed: #require(Hex.decode(vector.seed)))
+        let key = try Ed25519PrivateKey(seed: SecretBytes(copying: #require(Hex.decode(vector.seed))))
         let message = try #require(Hex.decode(vector.message))
         let signature = try key.sign(message)
         #expect(Hex.encode(key.publicKey) == vector.publicKey)
@@ -50,7 +50,7 @@ struct Ed25519Tests {
 
     @Test("refuses a signature changed in any bit, cut, grown, over another message or of another key")
     func forgeries() throws {
-        let key = try Ed25519PrivateKey(seed: #require(Hex.decode(Ed25519Tests.vectors[0].seed)))
+        let key = try Ed25519PrivateKey(seed: SecretBytes(copying: #require(Hex.decode(Ed25519Tests.vectors[0].seed))))
         let publicKey = try Ed25519PublicKey(key.publicKey)
         let message = Array("message".utf8)
         let signature = try key.sign(message)
@@ -64,21 +64,25 @@ struct Ed25519Tests {
         #expect(!publicKey.isValid(signature: signature + [0], over: message))
         #expect(!publicKey.isValid(signature: signature, over: message + [0]))
         #expect(!publicKey.isValid(signature: signature, over: []))
-        let other = try Ed25519PrivateKey(seed: #require(Hex.decode(Ed25519Tests.vectors[1].seed)))
+        let other = try Ed25519PrivateKey(
+            seed: SecretBytes(copying: #require(Hex.decode(Ed25519Tests.vectors[1].seed)))
+        )
         #expect(try !Ed25519PublicKey(other.publicKey).isValid(signature: signature, over: message))
     }
 
     @Test("refuses keys of another length")
     func lengths() {
         for count in [0, 1, 31, 33, 64] {
-            #expect(throws: OpenSSLError.self) { try Ed25519PrivateKey(seed: [UInt8](repeating: 1, count: count)) }
+            #expect(throws: OpenSSLError.self) {
+                try Ed25519PrivateKey(seed: SecretBytes(copying: [UInt8](repeating: 1, count: count)))
+            }
             #expect(throws: OpenSSLError.self) { try Ed25519PublicKey([UInt8](repeating: 1, count: count)) }
         }
     }
 
     @Test("signs and verifies on many threads with one key")
     func threads() throws {
-        let key = try Ed25519PrivateKey(seed: #require(Hex.decode(Ed25519Tests.vectors[0].seed)))
+        let key = try Ed25519PrivateKey(seed: SecretBytes(copying: #require(Hex.decode(Ed25519Tests.vectors[0].seed))))
         let publicKey = try Ed25519PublicKey(key.publicKey)
         let valid = Mutex(0)
         DispatchQueue.concurrentPerform(iterations: 400) { iteration in

@@ -17,6 +17,10 @@ int evidenced_peer_credentials(int descriptor, struct evidenced_peer *peer);
 /// Whether the kernel holds its clock for synchronised (adjtimex). 1 or 0.
 int evidenced_clock_is_synchronized(void);
 
+/// Closes the process to debuggers of its own user and to core dumps (PR_SET_DUMPABLE, RLIMIT_CORE) until it crashes: a
+/// handler of the crash, where one is set by then, may read the process again. Returns 0, or the errno.
+int evidenced_close_to_tracing(void);
+
 /// Whether the standard descriptor 0, 1 or 2 was closed when the process started. 1 or 0.
 /// A program that links this has /dev/null there by then, before anything else runs, and fails with status 71 where
 /// that can't be opened; reading from 0 and writing to 1 and 2 fail with EBADF, as they would without.

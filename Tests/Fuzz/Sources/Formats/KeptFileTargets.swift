@@ -30,9 +30,9 @@ private func slot(_ text: ArraySlice<UInt8>) -> [UInt8] {
 }
 
 @Sendable func fuzzKeyring(_ bytes: [UInt8]) {
-    guard let keyring = Keyring(bytes) else { return }
+    guard let keyring = bytes.withUnsafeBytes({ Keyring($0) }) else { return }
     for key in [keyring.checkpointSeed, keyring.claimsKey, keyring.indexKey] { check(key.count == 32) }
-    let again = Keyring(keyring.encoded)
+    let again = keyring.encoded.withUnsafeBytes { Keyring($0) }
     check(
         again?.checkpointSeed == keyring.checkpointSeed && again?.claimsKey == keyring.claimsKey
             && again?.indexKey == keyring.indexKey,
