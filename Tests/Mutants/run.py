@@ -59,7 +59,7 @@ def read(path: Path) -> Mutant:
         key, _, value = line.partition(": ")
         if key == "Rule" and value and rule is None:
             rule = value
-        elif key == "Kill" and (found := re.fullmatch(r"(swift|pytest) (\S+)", value)):
+        elif key == "Kill" and (found := re.fullmatch(r"(swift|pytest) (\S.*)", value)):
             kills.append((found[1], found[2]))
         else:
             raise NotRun(f"{path.name}: not a header line: {line}")
