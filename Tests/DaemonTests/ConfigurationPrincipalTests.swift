@@ -80,7 +80,9 @@ import Varlink
         while fgets(&line, Int32(line.count), file) != nil {
             let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             let fields = text.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.count > 2, let id = UInt32(fields[2]), seen.insert(id).inserted else { continue }
+            guard fields.count > 2, let id = UInt32(fields[2]), seen.insert(id).inserted,
+                id != AccessPolicy.unmapped
+            else { continue }
             let policy = try Self.access("principal.a = \(kind):\(fields[0])\nrole.a = reader")
             let principal = try #require(policy.principals.first)
             #expect(kind == "user" ? principal.uids == [id] : principal.gids == [id])
