@@ -183,11 +183,11 @@ def test_a_lock_that_nobody_signed_is_refused(stopped):
     ledger.start()
 
 
-@pytest.mark.parametrize("what", ["lock removed", "lock replaced", "store removed", "store replaced"])
+@pytest.mark.parametrize("what", ["lock-removed", "lock-replaced", "store-removed", "store-replaced"])
 def test_a_daemon_whose_files_are_elsewhere_acknowledges_nothing(make_ledger, tmp_path, what):
     ledger = make_ledger().init().start()
     ledger.append(events.closure())
-    name, _, how = what.partition(" ")
+    name, _, how = what.partition("-")
     path = ledger.lock if name == "lock" else ledger.store / "data.mdb"
     kept = path.with_name("kept")
     os.link(path, kept)
