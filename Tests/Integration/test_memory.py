@@ -11,7 +11,8 @@ import pytest
 
 import events
 
-NOBODY = 65534
+#: A user who has nothing else; that it has no name is no matter.
+SOMEBODY = 60_999
 #: Flags of a mapping (proc_pid_smaps(5)): locked, and left out of core dumps.
 PROTECTED = {"lo", "dd"}
 
@@ -70,32 +71,32 @@ def test_little_locked_memory_is_said_and_does_for_a_ledger(make_ledger):
     wrapper = [prlimit, "--memlock=65536"]
     if os.geteuid() == 0:
         # Root may lock what it likes.
-        wrapper = as_nobody(ledger) + wrapper
+        wrapper = as_somebody(ledger) + wrapper
     ledger.start(wrapper=wrapper)
     ledger.append(events.deposit(b"x"))
     assert "keys may be swapped out" in ledger.log_text()
     assert ledger.stop() == 0
 
 
-def as_nobody(ledger) -> list:
+def as_somebody(ledger) -> list:
     """Gives a stopped ledger to another user; what its daemon is started with."""
     for path in [ledger.root, *ledger.root.rglob("*")]:
-        os.chown(path, NOBODY, NOBODY)
+        os.chown(path, SOMEBODY, SOMEBODY)
     for parent in ledger.root.parents:
         if parent.stat().st_mode & 0o001 == 0:
             parent.chmod(parent.stat().st_mode | 0o001)
     setpriv = shutil.which("setpriv")
     assert setpriv
-    return [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return [setpriv, f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups"]
 
 
 @pytest.fixture
 def guarded(make_ledger):
     """A ledger that is closed to tracing, whoever runs the tests, and what to start it with."""
     ledger = make_ledger(traceable=None)
-    ledger.configure(**{"principal.nobody": f"uid:{NOBODY}", "role.nobody": "submitter"}) if os.geteuid() == 0 else None
+    ledger.configure(**{"principal.somebody": f"uid:{SOMEBODY}", "role.somebody": "submitter"}) if os.geteuid() == 0 else None
     ledger.init()
-    return ledger, as_nobody(ledger) if os.geteuid() == 0 else []
+    return ledger, as_somebody(ledger) if os.geteuid() == 0 else []
 
 
 def test_nobody_of_its_own_user_may_look(guarded):
@@ -108,7 +109,7 @@ def test_nobody_of_its_own_user_may_look(guarded):
     assert ledger.stop() == 0
     ledger.configure(traceable="yes")
     ledger.start(wrapper=wrapper)
-    assert Path(f"/proc/{ledger.pid}/mem").stat().st_uid == (NOBODY if wrapper else os.geteuid())
+    assert Path(f"/proc/{ledger.pid}/mem").stat().st_uid == (SOMEBODY if wrapper else os.geteuid())
 
 
 @pytest.mark.parametrize("sent", [signal.SIGSEGV, signal.SIGABRT])
