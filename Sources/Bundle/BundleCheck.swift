@@ -39,19 +39,20 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
         case .manifest: Words("the manifest is complete and canonical", "清单完整且为规范形式")
         case .members: Words("the members are exactly those the manifest states", "文件与清单所列完全一致")
         case .page: Words("the page shows the members as they are", "网页所含数据与各文件一致")
-        case .instructions: Words("the instructions are those of the program that made the bundle", "核验说明与生成程序所附一致")
-        case .entries: Words("each entry keeps the ledger's format", "每个条目符合账本格式")
-        case .inclusion: Words("each entry is in the tree the checkpoint signs", "每个条目都在检查点签名的树中")
-        case .chain: Words("entries that follow one another are chained", "相邻条目前后相链")
-        case .times: Words("the times of the entries ascend", "条目时间依次递增")
-        case .identity: Words("the ledger's first entry and recoveries establish its keys", "首条目及恢复条目确立账本密钥")
+        case .instructions: Words("the instructions are those of the program that made the bundle", "核验说明与制作软件所附一致")
+        case .entries: Words("each entry keeps the ledger's format", "每项记录符合账本格式")
+        case .inclusion: Words("each entry is in the tree the checkpoint signs", "每项记录都在检查点签名的树中")
+        case .chain: Words("entries that follow one another are chained", "相邻记录前后相链")
+        case .times: Words("the times of the entries ascend", "记录时间依次递增")
+        case .identity: Words("the ledger's first entry and recoveries establish its keys", "首项记录及恢复记录确立账本密钥")
         case .keys: Words("the key files hold the ledger's keys", "密钥文件与账本密钥一致")
-        case .signature: Words("the checkpoint is signed by the ledger's key", "检查点由账本密钥签名")
-        case .trust: Words("the ledger's key is the one you hold", "账本密钥与您持有的密钥一致")
-        case .succession: Words("the key that signs now is the one you hold", "现行签名密钥与您持有的密钥一致")
-        case .streams: Words("no entry of a complete stream is missing", "完整数据流没有缺少条目")
-        case .openings: Words("disclosed claims are what the entries commit to", "披露内容与条目中的承诺一致")
-        case .originals: Words("originals have the digests that were recorded", "原件摘要与记录一致")
+        case .signature: Words("the checkpoint is signed by the ledger's newest key", "检查点由账本最新密钥签名")
+        case .trust: Words("the ledger operator's key is the one you hold", "账本运营方的密钥与您持有的密钥一致")
+        case .succession:
+            Words("each key since the one you hold was signed by the one before", "自您持有的密钥起，各密钥均经前一密钥签名")
+        case .streams: Words("no entry of a complete stream is missing", "完整数据流没有缺少记录")
+        case .openings: Words("disclosed claims are what the entries commit to", "披露内容与记录中的加盐哈希值一致")
+        case .originals: Words("originals have the digests that were recorded", "原始文件摘要与记录一致")
         case .consistency: Words("the ledger only grew since its older checkpoints", "账本自旧检查点以来只增不改")
         }
     }
@@ -100,13 +101,33 @@ public struct BundleReport: Sendable {
     /// The most failures listed of one kind.
     public static let maximumFailures = 50
 
-    /// Whether nothing failed. Says nothing of who signed where `isKeyKnown` is false.
+    /// How the key that signed the checkpoint is known.
+    public internal(set) var signer = Signer.notShown
+
+    /// Whether nothing failed. Says nothing of whose ledger it is.
     public var hasPassed: Bool { checks.allSatisfy { $0.outcome != .failed } }
 
-    /// Whether the key that signed was compared with one from elsewhere, and was the same. The key of an earlier
-    /// incarnation is not it: anybody can append a succession to a public first entry.
-    public var isKeyKnown: Bool {
-        checks.contains { $0.kind == .trust && $0.outcome == .passed }
-            && !checks.contains { $0.kind == .succession && $0.outcome == .unchecked }
+    /// What the report comes to.
+    public var verdict: BundleVerdict {
+        !hasPassed ? .failed : signer == .notShown ? .notShown : .verified
     }
+}
+
+/// How the key that signed a bundle's checkpoint is known (`ledger-format.md` section 6, "Following origin and key").
+public enum Signer: String, Sendable {
+    /// It is the key given.
+    case given
+    /// It follows from the key given, each key signed by the one before.
+    case succeeded
+    /// Nothing shows it: no key was given, or one was lost between, and anybody can append the record of a loss.
+    case notShown = "not-shown"
+}
+
+/// What the checks of a bundle come to. Of the three, one only says that it is the operator's ledger.
+public enum BundleVerdict: String, Sendable {
+    /// Everything holds, and the key that signed is known.
+    case verified
+    /// Everything else holds, but nothing shows whose ledger it is.
+    case notShown = "not-shown"
+    case failed
 }

@@ -58,11 +58,14 @@ public enum BundlePage {
         return escaped(writer.bytes)
     }
 
-    /// The data a page holds; nil where the page has not exactly one element for it.
+    /// The data a page holds; nil where its beginning does not stand there exactly once, or the element is not a line of
+    /// its own.
     static func data(in page: [UInt8]) -> ArraySlice<UInt8>? {
         guard let start = page.firstRange(ofBytes: opening),
             let end = page.firstRange(ofBytes: closing, from: start.upperBound),
-            page.firstRange(ofBytes: opening, from: end.upperBound) == nil
+            page.firstRange(ofBytes: opening, from: start.upperBound) == nil,
+            start.lowerBound > 0, page[start.lowerBound - 1] == 0x0A,
+            end.upperBound < page.count, page[end.upperBound] == 0x0A
         else { return nil }
         return page[start.upperBound..<end.lowerBound]
     }

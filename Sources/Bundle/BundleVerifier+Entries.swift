@@ -17,19 +17,19 @@ extension BundleVerifier {
                 continue
             }
             if entry.index != index {
-                fail(.entries, name, Words("it says it is entry \(entry.index)", "条目自称编号为 \(entry.index)"))
+                fail(.entries, name, Words("it says it is entry \(entry.index)", "记录自称编号为 \(entry.index)"))
                 continue
             }
             if let contradiction = contradiction(entry) {
                 fail(.entries, name, Words("it \(contradiction)", "不符合其类型的规则（\(contradiction)）"))
             }
             if !requests.insert("\(entry.submitter) \(entry.request)").inserted {
-                fail(.entries, name, Words("an earlier entry has its submitter and request", "提交者与请求编号同前一条目重复"))
+                fail(.entries, name, Words("an earlier entry has its submitter and request", "提交者与请求编号同前一记录重复"))
             }
             entries.append(ReadEntry(entry: entry, leaf: hasher.leaf(bytes)))
         }
         entries.sort { $0.entry.index < $1.entry.index }
-        return Words(count: entries.count, "entry", "entries", "个条目")
+        return Words(count: entries.count, "entry", "entries", "项记录")
     }
 
     /// The first rule of section 6 an entry breaks.
@@ -85,7 +85,7 @@ extension BundleVerifier {
         }
         let proof = try TlogProof(parsing: text)
         guard proof.index == entry.entry.index else {
-            throw BundleFormatError("it is of entry \(proof.index)", "证明的是条目 \(proof.index)")
+            throw BundleFormatError("it is of entry \(proof.index)", "证明的是记录 \(proof.index)")
         }
         guard proof.note.utf8.elementsEqual(note.utf8) else {
             throw BundleFormatError("the note in it is not the checkpoint", "其中的检查点不是本包的检查点")
@@ -114,12 +114,12 @@ extension BundleVerifier {
                 fail(
                     .chain,
                     right.member,
-                    Words("its prev is not the leaf hash of entry \(index)", "prev 不是条目 \(index) 的叶哈希")
+                    Words("its prev is not the leaf hash of entry \(index)", "prev 不是记录 \(index) 的叶哈希")
                 )
             }
         }
         if let first = entries.first, first.entry.index == 0, first.entry.previous != .zero {
-            fail(.chain, first.member, Words("the first entry has a prev that is not zero", "首条目的 prev 不为零"))
+            fail(.chain, first.member, Words("the first entry has a prev that is not zero", "首项记录的 prev 不为零"))
         }
         return Words(count: links, "pair", "pairs", "对")
     }
@@ -127,12 +127,13 @@ extension BundleVerifier {
     mutating func checkTimes() -> Words? {
         for (left, right) in zip(entries, entries.dropFirst()) where right.entry.time <= left.entry.time {
             let index = left.entry.index
-            fail(.times, right.member, Words("its time is not after that of entry \(index)", "时间不晚于条目 \(index)"))
+            fail(.times, right.member, Words("its time is not after that of entry \(index)", "时间不晚于记录 \(index)"))
         }
         return nil
     }
 
-    /// A stream selected as a whole has its numbers 0 to n − 1, in the order of the indexes, and no others.
+    /// In every stream numbers ascend with the index and none is above it. A stream selected as a whole has its numbers 0
+    /// to n − 1 and no others.
     mutating func checkStreams() -> Words? {
         guard let manifest = report.manifest else {
             note(.streams, .unchecked, nil, Words("there is no manifest to go by", "没有可依据的清单"))
@@ -140,8 +141,23 @@ extension BundleVerifier {
         }
         var numbers: [StreamID: [Int64]] = [:]
         for row in manifest.streams { numbers[row.stream] = [] }
+        var newest: [StreamID: Int64] = [:]
         for entry in entries {
-            for membership in entry.entry.streams { numbers[membership.stream]?.append(membership.number) }
+            for membership in entry.entry.streams {
+                numbers[membership.stream]?.append(membership.number)
+                // What holds of every stream, told as a whole or not.
+                let before = newest.updateValue(membership.number, forKey: membership.stream) ?? -1
+                if membership.number <= before || membership.number > Int64(clamping: entry.entry.index) {
+                    fail(
+                        .streams,
+                        entry.member,
+                        Words(
+                            "it can't be number \(membership.number) of \(membership.stream)",
+                            "不可能是 \(membership.stream) 的第 \(membership.number) 号"
+                        )
+                    )
+                }
+            }
         }
         for row in manifest.streams {
             let found = numbers[row.stream] ?? []

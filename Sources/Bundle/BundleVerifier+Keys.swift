@@ -41,8 +41,12 @@ extension BundleVerifier {
             return nil
         }
         let established = incarnations.map { Manifest.KeyRow(incarnation: $0.number, vkey: $0.key.text) }
-        if manifest.keys != established {
-            fail(.keys, BundleMember.manifest.name, Words("it names other keys than the entries", "所列密钥与条目确立的不同"))
+        // By bytes: to a String, U+212A and K are the same.
+        let isSame = manifest.keys.elementsEqual(established) {
+            $0.incarnation == $1.incarnation && $0.vkey.utf8.elementsEqual($1.vkey.utf8)
+        }
+        if !isSame {
+            fail(.keys, BundleMember.manifest.name, Words("it names other keys than the entries", "所列密钥与记录确立的不同"))
         }
         for incarnation in incarnations {
             let files: [(BundleMember, String)] = [
@@ -87,42 +91,48 @@ extension BundleVerifier {
         }
         return Words(
             "\(checkpoint.origin), \(checkpoint.size) entries",
-            "\(checkpoint.origin)，共 \(checkpoint.size) 个条目"
+            "\(checkpoint.origin)，共 \(checkpoint.size) 项记录"
         )
     }
 
-    /// Compares the ledger's keys with one from elsewhere.
-    mutating func checkTrust(_ key: String?) {
+    /// Follows the keys from the one that was got elsewhere to the one that signed.
+    mutating func checkTrust(_ key: GivenKey?) {
         guard let key else {
             return note(
                 .trust,
                 .unchecked,
                 nil,
                 Words(
-                    "no key from elsewhere was given: who signed is not shown",
-                    "未提供另行取得的密钥：签名者身份未经核验"
+                    "no key from elsewhere was given: nothing shows whose ledger this is",
+                    "未提供另行取得的密钥：账本属于谁未经核验"
                 )
             )
         }
-        guard let first = incarnations.first, let last = incarnations.last else {
+        guard let last = incarnations.last else {
             return fail(.trust, nil, Words("the bundle establishes no key", "证据包未确立任何密钥"))
         }
-        func isGiven(_ incarnation: Incarnation) -> Bool { incarnation.key.text.utf8.elementsEqual(key.utf8) }
-        guard isGiven(first) || isGiven(last) else {
+        guard let position = incarnations.lastIndex(where: { key.isKey($0.key) }) else {
             return fail(.trust, nil, Words("the ledger's key is another one", "账本密钥与所提供的不同"))
         }
-        note(.trust, .passed, BundleMember.vkey(isGiven(last) ? last.number : first.number).name, nil)
-        if last.number != first.number, !isGiven(last) {
-            note(
-                .succession,
-                .unchecked,
-                BundleMember.vkey(last.number).name,
-                Words(
-                    "the ledger went on under a new key: have the operator or a witness confirm it",
-                    "账本已改用新密钥：请向运营方或见证人确认"
-                )
-            )
+        note(.trust, .passed, BundleMember.vkey(incarnations[position].number).name, nil)
+        let later = incarnations[(position + 1)...]
+        guard !later.isEmpty else {
+            report.signer = .given
+            return
         }
+        guard let lost = later.last(where: { !$0.isSucceeding }) else {
+            report.signer = .succeeded
+            return note(.succession, .passed, BundleMember.vkey(last.number).name, nil)
+        }
+        note(
+            .succession,
+            .unchecked,
+            BundleMember.entry(lost.index).name,
+            Words(
+                "entry \(lost.index) says that the key before it was lost: nothing shows who made the next one",
+                "记录 \(lost.index) 称前一密钥已丢失：无从证明其后的密钥由谁生成"
+            )
+        )
     }
 
     /// Each older note is signed by the key in force at its size, and its tree is the beginning of the checkpoint's.

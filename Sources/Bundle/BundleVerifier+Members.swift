@@ -57,13 +57,13 @@ extension BundleVerifier {
         }
         if page == BundlePage.html(data: Array(data)) { return nil }
         if isOwnProduct {
-            fail(.page, name, Words("around its data it is not the page its producer makes", "数据以外的部分与生成程序的网页不同"))
+            fail(.page, name, Words("around its data it is not the page its producer makes", "数据以外的部分与制作软件的网页不同"))
         } else {
             note(
                 .page,
                 .unchecked,
                 name,
-                Words("its data is right; the page around it is of another program", "数据一致；网页其余部分出自其他程序，未核验")
+                Words("its data is right; the page around it is of another program", "数据一致；网页其余部分出自其他软件，未核验")
             )
         }
         return nil
@@ -97,7 +97,7 @@ extension BundleVerifier {
         } else if isOwnProduct {
             fail(.instructions, name, Words("they are others", "内容不同"))
         } else {
-            note(.instructions, .unchecked, name, Words("they are of another program", "出自其他程序，未核验"))
+            note(.instructions, .unchecked, name, Words("they are of another program", "出自其他软件，未核验"))
         }
         return nil
     }

@@ -41,15 +41,15 @@ public struct BundleVerifier {
 
     /// Verifies the bundle at a path.
     ///
-    /// - Parameter key: a verification key of the ledger from elsewhere, in signed-note form; nil where there is none.
+    /// - Parameter key: the ledger operator's key from elsewhere, of any incarnation; nil where there is none.
     /// - Returns: all checks. A file that can't be read is a failed check.
-    public static func verify(path: String, key: String? = nil) -> BundleReport {
+    public static func verify(path: String, key: GivenKey? = nil) -> BundleReport {
         var verifier = BundleVerifier()
         verifier.run(path: path, key: key)
         return verifier.report
     }
 
-    private mutating func run(path: String, key: String?) {
+    private mutating func run(path: String, key: GivenKey?) {
         checkArchive(path)
         // An archive that can be read and holds no text is no bundle: the checks of what must be there say so.
         guard !texts.isEmpty || report.hasPassed else {

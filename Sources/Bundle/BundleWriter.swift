@@ -27,7 +27,7 @@ public enum BundleWriter {
         _ contents: BundleContents,
         to descriptor: Int32,
         name: String,
-        key: String? = nil
+        key: GivenKey? = nil
     ) throws -> BundleReport {
         try ZipWriter.write(try members(of: contents), to: descriptor, name: name)
         let report = BundleVerifier.verify(path: "/proc/self/fd/\(descriptor)", key: key)

@@ -20,11 +20,11 @@ public struct ConsistencyText: Equatable, Sendable {
     ///
     /// - Throws: `BundleFormatError`.
     public init(_ bytes: [UInt8]) throws {
-        guard let text = String(validating: bytes, as: UTF8.self), let end = text.firstRange(of: "\n\n") else {
+        guard String(validating: bytes, as: UTF8.self) != nil, let end = bytes.firstRange(ofBytes: [0x0A, 0x0A]) else {
             throw BundleFormatError("has no empty line before the note", "检查点之前没有空行")
         }
-        let lines = text[..<end.lowerBound].split(separator: "\n", omittingEmptySubsequences: false)
-        guard let first = lines.first, first.utf8.elementsEqual(ConsistencyText.header.utf8) else {
+        let lines = bytes[..<end.lowerBound].split(separator: 0x0A, omittingEmptySubsequences: false)
+        guard let first = lines.first, first.elementsEqual(ConsistencyText.header.utf8) else {
             throw BundleFormatError("does not begin with its fixed line", "首行不是规定的文字")
         }
         guard lines.count <= 1 + ConsistencyText.maximumHashes else {
@@ -32,13 +32,13 @@ public struct ConsistencyText: Equatable, Sendable {
         }
         var path: [Digest] = []
         for line in lines.dropFirst() {
-            guard let digest = Digest(base64: line) else {
+            guard let digest = Digest(base64: line.span) else {
                 throw BundleFormatError("has a line that is no hash", "有一行不是哈希值")
             }
             path.append(digest)
         }
         self.path = path
-        note = String(text[end.upperBound...])
+        note = String(decoding: bytes[end.upperBound...], as: UTF8.self)
     }
 
     public var encoded: String {

@@ -12,6 +12,8 @@ public struct Incarnation: Equatable, Sendable {
     public let key: VerificationKey
     /// Index of the entry that begins it.
     public let index: UInt64
+    /// Whether the key before signed that this one follows it; false of the first, and where that key was lost.
+    public let isSucceeding: Bool
     /// The ledger stream.
     let stream: StreamID
 
@@ -36,6 +38,7 @@ public struct Incarnation: Equatable, Sendable {
         self.origin = origin
         key = try Incarnation.key(body, origin: origin)
         index = 0
+        isSucceeding = false
         stream = membership.stream
     }
 
@@ -64,15 +67,17 @@ public struct Incarnation: Equatable, Sendable {
             throw BundleFormatError("has the key of the incarnation before", "沿用了上一实例的密钥")
         }
         guard body["size"]?.int == Int64(entry.index), body["root"]?.string == root.base64 else {
-            throw BundleFormatError("takes over another tree than that of the entries before it", "接续的不是之前条目的树")
+            throw BundleFormatError("takes over another tree than that of the entries before it", "接续的不是之前记录的树")
         }
-        guard try Recovery(entry).isSigned(by: previous.verifier) else {
+        let recovery = try Recovery(entry)
+        guard recovery.isSigned(by: previous.verifier) else {
             throw BundleFormatError("has a succession that the key before did not sign", "接续签名不是前一密钥所作")
         }
         self.number = number
         self.origin = origin
         self.key = key
         index = entry.index
+        isSucceeding = recovery.succession != nil
         stream = previous.stream
     }
 

@@ -26,7 +26,7 @@ extension Manifest {
         try parts.have([
             "checkpoint", "consistency", "entries", "format", "keys", "originals", "producer", "selection", "streams",
         ])
-        guard try parts.string("format") == Manifest.format else {
+        guard try parts.string("format").utf8.elementsEqual(Manifest.format.utf8) else {
             throw ManifestError(member: "format", rule: "is not \(Manifest.format)")
         }
         checkpoint = try Manifest.checkpoint(ManifestPart(parts.value("checkpoint"), "checkpoint"))
@@ -108,11 +108,13 @@ extension Manifest {
         try require(Manifest.isProducer(producer), "producer", "is not a name and a version")
     }
 
-    /// 1 to 64 of the letters, digits and signs of a token, with one slash between name and version.
+    /// 1 to 64 of the letters, digits and signs of a token, with one slash between name and version, neither of which is
+    /// empty.
     private static func isProducer(_ text: String) -> Bool {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        return parts.count == 2 && FieldRule.pattern(.word(32)).allows(.string(String(parts[0])))
-            && FieldRule.pattern(.version).allows(.string(String(parts[1])))
+        let parts = Array(text.utf8).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { String(decoding: $0, as: UTF8.self) }
+        return parts.count == 2 && FieldRule.pattern(.word(32)).allows(.string(parts[0]))
+            && FieldRule.pattern(.version).allows(.string(parts[1]))
     }
 }
 

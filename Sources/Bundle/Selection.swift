@@ -39,11 +39,17 @@ public struct Selection: Equatable, Sendable {
         let isValid =
             switch kind {
             case .stream: StreamID(value) != nil
-            case .index: UInt64(value).map { String($0) == value } ?? false
+            case .index: Selection.isIndex(value)
             case .file: value.isEmpty
             case .since, .until: LedgerTime(value) != nil
             }
         guard isValid else { return nil }
         self.init(kind: kind, value: value)
+    }
+
+    /// Decimal without leading zeros, at most 2^53 − 1.
+    private static func isIndex(_ text: String) -> Bool {
+        guard let index = UInt64(text), index < 1 << 53 else { return false }
+        return String(index).utf8.elementsEqual(text.utf8)
     }
 }

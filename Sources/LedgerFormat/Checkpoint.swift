@@ -6,17 +6,14 @@ public struct Checkpoint: Equatable, Sendable {
     /// Entries in the tree.
     public let size: UInt64
     public let root: Digest
-    /// Lines after the third. This ledger writes none; others' are kept.
-    public let extensions: [String]
 
     public init(origin: String, size: UInt64, root: Digest) {
         self.origin = origin
         self.size = size
         self.root = root
-        extensions = []
     }
 
-    /// Parses the text of a note.
+    /// Parses the text of a note: exactly three lines.
     public init(parsing text: String) throws(NoteError) {
         func refused(_ rule: String) -> NoteError { NoteError(.malformedCheckpoint, rule) }
         // By bytes: to a String, "\r\n" is one character, and a mark merges with what it stands behind.
@@ -24,19 +21,16 @@ public struct Checkpoint: Equatable, Sendable {
         guard bytes.last == 0x0A else { throw refused("does not end in a line feed") }
         let lines = bytes.dropLast().split(separator: 0x0A, omittingEmptySubsequences: false)
             .map { String(Substring($0)) }
-        guard lines.count >= 3 else { throw refused("has fewer than three lines") }
+        guard lines.count == 3 else { throw refused("has not three lines") }
         guard !lines[0].isEmpty else { throw refused("has an empty origin") }
         guard let size = UInt64(lines[1]), String(size).utf8.elementsEqual(lines[1].utf8) else {
             throw refused("has a tree size that is not a plain decimal number")
         }
         guard size > 0 else { throw refused("is of no entries") }
         guard let root = Digest(base64: lines[2]) else { throw refused("has a root that is not a base64 digest") }
-        let extensions = Array(lines[3...])
-        guard extensions.allSatisfy({ !$0.isEmpty }) else { throw refused("has an empty extension line") }
         origin = lines[0]
         self.size = size
         self.root = root
-        self.extensions = extensions
     }
 
     public static func == (left: Checkpoint, right: Checkpoint) -> Bool {
@@ -45,7 +39,7 @@ public struct Checkpoint: Equatable, Sendable {
 
     /// The text that is signed.
     public var text: String {
-        "\(origin)\n\(size)\n\(root.base64)\n" + extensions.map { $0 + "\n" }.joined()
+        "\(origin)\n\(size)\n\(root.base64)\n"
     }
 
     /// Whether an origin is one this ledger uses: a key name of at most 200 bytes.

@@ -129,7 +129,7 @@ struct BundleCommand: ParsableCommand {
     }
 
     func run() throws {
-        let trusted = try key.map(VerifyCommand.verificationKey)
+        let trusted = try key.map(KeyArgument.read)
         let target = try OutputFile(
             output,
             force: force,

@@ -6,42 +6,65 @@ import Paths
 
 /// The part of `evidence verify` that checks bundles.
 enum BundleVerification {
-    /// Whether a file is a bundle rather than a proof: by its first bytes, or, where it can't be one, by its name.
-    static func isBundle(_ path: FilePath) throws -> Bool {
-        try path.bytes.suffix(4).elementsEqual(".zip".utf8) || LocalFile.beginning(path, count: 2) == Array("PK".utf8)
-    }
-
     /// Verifies a bundle and prints every check.
     ///
-    /// - Throws: `ExitCode` where one failed.
-    static func run(path: FilePath, key: String?, chinese: Bool, json: Bool) throws {
-        // A file that isn't there is no bundle that failed.
-        _ = try LocalFile.size(path)
-        let report = BundleVerifier.verify(path: path.text ?? "", key: key)
+    /// - Throws: `ExitCode` where one failed, and another where nothing shows whose ledger it is.
+    static func run(_ material: Material, key: GivenKey?, chinese: Bool, json: Bool) throws {
+        let report = BundleVerifier.verify(path: material.path, key: key)
         if json { Terminal.print(json: self.json(report)) } else { print(report, chinese: chinese) }
-        if !report.hasPassed { throw ExitCode(ExitStatus.refused.rawValue) }
+        switch report.verdict {
+        case .verified: break
+        case .notShown: throw ExitCode(ExitStatus.notShown.rawValue)
+        case .failed: throw ExitCode(ExitStatus.refused.rawValue)
+        }
     }
 
     private static func print(_ report: BundleReport, chinese: Bool) {
         for check in report.checks { Swift.print(Terminal.printable(check.text(chinese: chinese))) }
-        Swift.print("\n" + Terminal.printable(conclusion(report).text(chinese: chinese)))
+        Swift.print("")
+        for line in conclusion(report) { Swift.print(Terminal.printable(line.text(chinese: chinese))) }
     }
 
-    private static func conclusion(_ report: BundleReport) -> Words {
+    private static func conclusion(_ report: BundleReport) -> [Words] {
         guard report.hasPassed, let manifest = report.manifest else {
-            return Words("NOT VERIFIED: do not rely on this bundle", "核验未通过：不应采信本证据包")
+            return [Words("FAILED: do not rely on this bundle", "核验未通过：不应采信本证据包")]
         }
         let (origin, count) = (manifest.checkpoint.origin, manifest.entries.count)
-        guard report.isKeyKnown else {
-            return Words(
-                "VERIFIED, but not who signed: \(count) entries of a ledger that calls itself \(origin); give --key",
-                "内容核验通过，但签名者身份未经核验：\(count) 个条目，账本自称 \(origin)；请用 --key 提供密钥"
-            )
+        switch report.signer {
+        case .given:
+            return [
+                Words(
+                    "VERIFIED: \(origin) recorded these \(count) entries, and nothing in them was changed",
+                    "核验通过：\(origin) 记录了这 \(count) 项记录，内容未被更改"
+                )
+            ]
+        case .succeeded:
+            return [
+                Words(
+                    "VERIFIED: \(origin) recorded these \(count) entries, and nothing in them was changed",
+                    "核验通过：\(origin) 记录了这 \(count) 项记录，内容未被更改"
+                ),
+                Words(
+                    "(Its present key follows from the one you gave, each key signed by the one before.)",
+                    "（其现行密钥由您提供的密钥起，均经前一密钥签名接续。）"
+                ),
+            ]
+        case .notShown:
+            return [
+                Words(
+                    "NOT CONFIRMED: all else holds, but not whether the ledger \(origin) is its operator's",
+                    "尚未确认：其余各项核验均成立，但账本 \(origin) 是否属于其所称的运营方尚未确认"
+                ),
+                Words(
+                    "Ask the ledger operator for its current verification key, by a way of its own; give it with --key.",
+                    "请通过独立途径向账本运营方索取其现行验证密钥，并用 --key 提供。"
+                ),
+                Words(
+                    "(This is about the operator of the ledger, not about who signed a contract.)",
+                    "（此处指账本运营方，与合同由谁签署无关。）"
+                ),
+            ]
         }
-        return Words(
-            "VERIFIED: \(origin) recorded these \(count) entries, and nothing in them was changed",
-            "核验通过：\(origin) 记录了这 \(count) 个条目，内容未被更改"
-        )
     }
 
     private static func json(_ report: BundleReport) -> JSONValue {
@@ -56,7 +79,8 @@ enum BundleVerification {
             ])
         }
         return .members([
-            "checks": .array(checks), "keyKnown": .bool(report.isKeyKnown), "passed": .bool(report.hasPassed),
+            "checks": .array(checks), "passed": .bool(report.verdict == .verified),
+            "signer": .string(report.signer.rawValue), "verdict": .string(report.verdict.rawValue),
         ])
     }
 }

@@ -9,6 +9,7 @@ import Zip
 /// How the program ends.
 enum ExitStatus: Int32 {
     case refused = 1
+    case notShown = 2
     case usage = 64
     case dataMismatch = 65
     case inputMissing = 66
@@ -23,6 +24,7 @@ enum ExitStatus: Int32 {
         EXIT STATUS
           0   done
           1   a check failed, nothing was found, or the ledger refused
+          2   all checks hold, but nothing shows whose ledger it is (verify)
           64  wrong usage or malformed input
           65  the ledger's files don't belong together, or one is damaged
           66  an input file is missing or can't be read

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bundle
 import JSON
 import LedgerFormat
 import Merkle
@@ -11,8 +12,8 @@ struct KeysCommand: ParsableCommand {
         abstract: "Print the key that verifies the ledger's checkpoints.",
         discussion: """
             Prints the verification key in the form C2SP tools take, NAME+ID+KEY; --pem prints the same public key \
-            as PEM for openssl. The daemon's word for it is as good as your trust in the daemon: keep the key once \
-            and compare.
+            as PEM for openssl, --fingerprint its SHA-256 to be compared with what a bundle's page shows. The \
+            daemon's word for it is as good as your trust in the daemon: keep the key once and compare.
 
             EXAMPLES
               evidence keys > ledger.vkey
@@ -23,11 +24,11 @@ struct KeysCommand: ParsableCommand {
             """
     )
 
-    /// What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 section 4).
-    private static let derPrefix: [UInt8] = [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00]
-
     @Flag(help: "Print the public key as PEM.")
     var pem = false
+
+    @Flag(help: "Print the SHA-256 of the public key (of its DER), as a bundle's page shows it.")
+    var fingerprint = false
 
     @OptionGroup var socket: SocketOptions
     @OptionGroup var output: OutputOptions
@@ -42,16 +43,18 @@ struct KeysCommand: ParsableCommand {
         } catch {
             throw Failure(.refused, "the daemon's verification key is malformed: \(error)")
         }
-        let text = KeysCommand.pem(key)
+        let text = PublicKeyText.pem(key.publicKey)
+        let digest = PublicKeyText.fingerprint(key.publicKey).hex
         if output.json {
-            Terminal.print(json: .members(["pem": .string(text), "vkey": .string(vkey)]))
+            Terminal.print(
+                json: .members(["fingerprint": .string(digest), "pem": .string(text), "vkey": .string(vkey)])
+            )
         } else {
-            print(pem ? text : vkey + "\n", terminator: "")
+            print(pem ? text : (fingerprint ? digest : vkey) + "\n", terminator: "")
         }
     }
 
-    static func pem(_ key: VerificationKey) -> String {
-        let base64 = Base64.encode(derPrefix + key.publicKey)
-        return "-----BEGIN PUBLIC KEY-----\n\(base64)\n-----END PUBLIC KEY-----\n"
+    func validate() throws {
+        if pem, fingerprint { throw ValidationError("--pem and --fingerprint don't go together.") }
     }
 }

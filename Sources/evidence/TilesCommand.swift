@@ -1,8 +1,10 @@
 import ArgumentParser
+import Bundle
 import JSON
 import Ledger
 import LedgerFormat
 import Merkle
+import OpenSSL
 import Paths
 import Varlink
 
@@ -49,12 +51,13 @@ struct TilesExportCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let trusted = try key.map(VerifyCommand.verificationKey)
+        let trusted = try key.map(KeyArgument.read)
         let connection = try socket.connect()
         let target = try TileDirectory(directory)
         let reply = try connection.call("GetCheckpoint")
         let vkey = try reply.text("vkey")
-        if let trusted, !trusted.utf8.elementsEqual(vkey.utf8) {
+        let hasher = SHA256Hasher()
+        if let trusted, try !trusted.isKey(VerificationKey(parsing: vkey) { hasher.hash($0) }) {
             throw Failure(.refused, "the ledger's key is another one: \(vkey)")
         }
         let newest = try PublishedCheckpoint(note: reply.text("checkpoint"), vkeys: [vkey])

@@ -1,3 +1,4 @@
+import Bundle
 import JSON
 import LedgerFormat
 import Merkle
@@ -14,14 +15,15 @@ struct Verification {
 
     private let entryBytes: [UInt8]
     private let proofBytes: [UInt8]
-    private let key: String
+    private let key: GivenKey
     private var hasher = SHA256Hasher()
     private var checks: [Check] = []
     private var entry: Entry?
     private var checkpoint: Checkpoint?
     private var digests: [(name: String, hex: String)] = []
 
-    init(entryBytes: [UInt8], proofBytes: [UInt8], key: String) {
+    /// - Parameter key: not a fingerprint, which checks no signature.
+    init(entryBytes: [UInt8], proofBytes: [UInt8], key: GivenKey) {
         self.entryBytes = entryBytes
         self.proofBytes = proofBytes
         self.key = key
@@ -76,19 +78,30 @@ struct Verification {
     private mutating func checkSignature(_ proof: TlogProof) {
         let what = "the checkpoint is signed by the key given"
         do {
-            let hasher = hasher
-            let key = try VerificationKey(parsing: key) { hasher.hash($0) }
             let note = try SignedNote(parsing: Array(proof.note.utf8))
-            try note.verify([KeyVerifier(key)])
             let checkpoint = try Checkpoint(parsing: note.text)
+            let key = try verificationKey(for: checkpoint)
+            try note.verify([KeyVerifier(key)])
             self.checkpoint = checkpoint
             record(what)
+            let isSame = checkpoint.origin.utf8.elementsEqual(key.name.utf8)
             record(
                 "the checkpoint is of the ledger the key is of",
-                checkpoint.origin == key.name ? nil : "it is of \(checkpoint.origin), the key of \(key.name)"
+                isSame ? nil : "it is of \(checkpoint.origin), the key of \(key.name)"
             )
         } catch {
             record(what, "\(error)")
+        }
+    }
+
+    /// The key given, with its own name, or, where it has none, with that of the ledger it is to check.
+    private func verificationKey(for checkpoint: Checkpoint) throws -> VerificationKey {
+        switch key {
+        case .named(let key): return key
+        case .bare(let publicKey):
+            let hasher = hasher
+            return try VerificationKey(name: checkpoint.origin, publicKey: publicKey) { hasher.hash($0) }
+        case .fingerprint: throw NoteError(.malformedKey, "a fingerprint checks no signature")
         }
     }
 

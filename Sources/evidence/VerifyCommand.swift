@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bundle
 import JSON
 import Paths
 
@@ -10,15 +11,18 @@ struct VerifyCommand: ParsableCommand {
         discussion: """
             Given a bundle (a ZIP archive evidence bundle made), checks everything in it: digests, entries, proofs, \
             signature, disclosed claims, originals, older checkpoints. Says of each check whether it passed and on \
-            which file it failed; exits with 1 if one failed. Without --key everything is checked but who signed.
+            which file it failed; exits with 1 if one failed. Without --key everything is checked but whose ledger it \
+            is; that is a verdict of its own, and exits with 2. So does a key that was lost, as the ledger says, and \
+            did not sign the one after it. It is the key of the ledger's operator, not of who signed a contract.
 
             Given a proof, checks that an entry is what the ledger signed: its hash, its path to the root, and the checkpoint's \
             signature under a key you trust. With --opening it also checks disclosed claims against their \
             commitments in the entry, and with --document that a file is the one whose digest was disclosed. Says \
             of each check whether it passed; exits with 1 if one failed. Needs no network and no daemon.
 
-            The key is a verification key NAME+ID+KEY as evidence init and evidence keys print it, or a file that \
-            holds one. Take it from somewhere you trust, not from whoever hands you the proof.
+            The key is a verification key NAME+ID+KEY as evidence init and evidence keys print it, a public key in \
+            PEM, or the SHA-256 fingerprint of one; or a file that holds one of them. Any key the ledger has had will \
+            do. Take it from somewhere you trust, not from whoever hands you the proof.
 
             The same by other tools: the leaf hash is SHA-256 of a zero byte and the entry; each inner node is \
             SHA-256 of a byte 1, the left and the right hash; the signature is Ed25519 over the checkpoint's text, \
@@ -27,6 +31,7 @@ struct VerifyCommand: ParsableCommand {
             EXAMPLES
               evidence verify case.zip --key ledger.vkey
               evidence verify case.zip --key ledger.vkey --chinese
+              curl -s https://example.com/case.zip | evidence verify - --key ledger.vkey
               evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey
               evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey \\
                 --opening openings.json --document contract.pdf
@@ -35,7 +40,10 @@ struct VerifyCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("A bundle, or a proof (a C2SP tlog-proof).", valueName: "file"), completion: .file())
+    @Argument(
+        help: ArgumentHelp("A bundle, or a proof (a C2SP tlog-proof); - for standard input.", valueName: "file"),
+        completion: .file()
+    )
     var proof: FilePath
 
     @Option(
@@ -46,7 +54,7 @@ struct VerifyCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The ledger's verification key, or a file that holds it. Needed for a proof.",
+            "The ledger operator's key, or a file that holds it. Needed for a proof.",
             valueName: "vkey"
         )
     )
@@ -73,20 +81,20 @@ struct VerifyCommand: ParsableCommand {
     }
 
     func run() throws {
-        guard try !BundleVerification.isBundle(proof) else {
+        let material = try Material(proof)
+        guard try !material.isBundle() else {
             guard entry == nil, openings.isEmpty, document == nil else {
                 throw Failure(.usage, "--entry, --opening and --document don't go with a bundle")
             }
-            let trusted = try key.map(VerifyCommand.verificationKey)
-            return try BundleVerification.run(path: proof, key: trusted, chinese: chinese, json: output.json)
+            let trusted = try key.map(KeyArgument.read)
+            return try BundleVerification.run(material, key: trusted, chinese: chinese, json: output.json)
         }
         guard let entry, let key else { throw Failure(.usage, "a proof needs --entry and --key") }
         guard !chinese else { throw Failure(.usage, "--chinese goes with a bundle only") }
-        var verification = Verification(
-            entryBytes: try LocalFile.read(entry),
-            proofBytes: try LocalFile.read(proof),
-            key: try VerifyCommand.verificationKey(key)
-        )
+        let entryBytes = try LocalFile.read(entry)
+        let trusted = try KeyArgument.read(key)
+        if case .fingerprint = trusted { throw Failure(.usage, "a proof needs the key itself, not its fingerprint") }
+        var verification = Verification(entryBytes: entryBytes, proofBytes: try material.content(), key: trusted)
         verification.checkEntry()
         verification.checkProof()
         for path in openings { verification.checkOpenings(try LocalFile.read(path), name: path.description) }
@@ -97,16 +105,5 @@ struct VerifyCommand: ParsableCommand {
             verification.print()
         }
         if !verification.hasPassed { throw ExitCode(ExitStatus.refused.rawValue) }
-    }
-
-    /// The text of a key: the argument itself, or the first line of the file it names.
-    static func verificationKey(_ argument: FilePath) throws -> String {
-        if let text = argument.text, argument.bytes.split(separator: UInt8(ascii: "+"), maxSplits: 2).count == 3,
-            !LocalFile.exists(argument)
-        {
-            return text
-        }
-        let text = String(decoding: try LocalFile.read(argument), as: UTF8.self)
-        return text.split(separator: "\n").first.map(String.init) ?? ""
     }
 }

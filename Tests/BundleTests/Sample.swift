@@ -69,7 +69,7 @@ struct Sample {
         let directory = try TemporaryDirectory()
         let path = directory.path("case.zip")
         try ZipWriter.write(members.mapValues { ZipContent.bytes($0) }, to: path)
-        return BundleVerifier.verify(path: path, key: key)
+        return BundleVerifier.verify(path: path, key: try key.map { try GivenKey(Array($0.utf8)) })
     }
 }
 

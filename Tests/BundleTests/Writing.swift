@@ -4,7 +4,7 @@ import Zip
 
 extension BundleWriter {
     /// Writes a bundle into a new file; nothing stays of one that is refused.
-    static func write(_ contents: BundleContents, to path: String, key: String? = nil) throws {
+    static func write(_ contents: BundleContents, to path: String, key: GivenKey? = nil) throws {
         try writing(to: path) { try write(contents, to: $0, name: path, key: key) }
     }
 }

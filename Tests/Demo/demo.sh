@@ -307,7 +307,7 @@ then
 fi
 printf '   %s checks, such as\n' "$(grep -c '^OK' shell.txt)"
 sed -n -e '/SHA256SUMS/p' -e '/checkpoint: signed/p' -e '/leads to the root/p' -e '/originals/p' shell.txt | sed 's/^/   /'
-# What the page finds is in its data-verdict: "unnamed" says all checks hold, and that whose key it is must be asked elsewhere.
+# What the page finds is in its data-verdict: "not-shown" says all checks hold, and that whose key it is must be asked elsewhere.
 verdict() {
     local sandbox=()
     ((EUID == 0)) && sandbox=(--no-sandbox)
@@ -315,7 +315,7 @@ verdict() {
         --dump-dom "file://$1/index.html" 2>/dev/null | grep -o 'data-verdict="[a-z]*"' | cut -d'"' -f2
 }
 printf '\nchecked by the page in a browser, offline: '
-same "the verdict" "$(verdict "$dir/case")" unnamed
+same "the verdict" "$(verdict "$dir/case")" not-shown
 cp -r case forged
 sed -i s/sms-code/password/ forged/entries/*.json
 if (cd forged && sed -n 's/^    //p' VERIFY.txt | sh) >forged.txt 2>&1; then fail "a forged bundle was verified"; fi

@@ -103,7 +103,12 @@ class Tree:
 
 
 class Ledger:
-    def __init__(self, origin: str = ORIGIN):
+    """A ledger in memory. `change` may alter each entry, and `recovered` each recovery's body, before they are written;
+    so a test makes what no daemon would."""
+
+    def __init__(self, origin: str = ORIGIN, key: Key | None = None, change=lambda entry: None,
+                 recovered=lambda body, ledger: None):
+        self.change, self.recovered = change, recovered
         self.entries: list[dict] = []
         self.bytes: list[bytes] = []
         self.leaves: list[bytes] = []
@@ -111,7 +116,7 @@ class Ledger:
         self.counts: dict[str, int] = {}
         self.clock = datetime(2026, 3, 14, 1, 30, tzinfo=timezone.utc)
         self.stream = new_stream("ledger")
-        self.keys = [(1, Key(origin))]
+        self.keys = [(1, key or Key(origin))]
         self.append("ledger.created", [self.stream], {
             "origin": origin, "suite": "sha256", "format": 1, "checkpoint_key": self.keys[0][1].vkey,
         }, submitter="evidenced")
@@ -137,8 +142,9 @@ class Ledger:
             "streams": numbered, "submitter": submitter, "time": self.clock.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "type": type, "v": 1,
         }
+        written = self.change(entry)
         self.entries.append(entry)
-        self.bytes.append(canonical(entry).encode())
+        self.bytes.append(written or canonical(entry).encode())
         self.leaves.append(sha256(b"\0", self.bytes[-1]))
         return index
 
@@ -155,6 +161,7 @@ class Ledger:
         if reason != "key-lost":
             text = f"evidenced/succession/v1\n{old.origin}\n{incarnation}\n{size}\n{root}\n{new.vkey}\n"
             body["succession"] = b64(old.private.sign(text.encode()))
+        self.recovered(body, self)
         return self.append("system.recovered", [self.stream], body, submitter="evidenced")
 
     def key_at(self, size: int) -> Key:

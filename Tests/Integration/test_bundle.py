@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import time
 import zipfile
+from pathlib import Path
 
 import lmdb
 import pytest
@@ -156,7 +158,7 @@ def test_selections_of_nothing_are_refused(story):
         (["--since", "2099-01-01"], 1), ([], 64), (["--stream", "object/x"], 64),
         (["--index", 1, "--original", unknown], 1), (["--index", 1, "--open", "no_such_claim"], 64),
         (["--stream", story.stream, "--since", "2020-01-01"], 64), (["--file", story.root / "missing"], 66),
-        (["--index", 1, "--key", "other.example/ledger+60db519f+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"], 1),
+        (["--index", 1, "--key", Key("other.example/ledger").vkey], 1),
     ]:
         target = story.root / "refused.zip"
         story.evidence("bundle", *args, "-o", target, status=status)
@@ -203,11 +205,12 @@ def test_erased_claims_are_told_apart_from_withheld_ones(story):
 def test_a_good_bundle_passes_by_the_program(story):
     made = bundle(story, "--stream", story.stream, "--open", "all", "--original", story.document)
     report = checks(story, made["path"], "--key", "vkey")
-    assert report["passed"] and report["keyKnown"]
+    assert report["passed"] and report["signer"] == "given" and report["verdict"] == "verified"
     assert {check["outcome"] for check in report["checks"]} == {"passed"}
     assert {check["step"] for check in report["checks"]} == set(range(1, 11))
-    unknown = checks(story, made["path"])
-    assert unknown["passed"] and not unknown["keyKnown"]
+    unknown = checks(story, made["path"], status=2)
+    assert not unknown["passed"] and unknown["signer"] == unknown["verdict"] == "not-shown"
+    assert not [check for check in unknown["checks"] if check["outcome"] == "failed"]
     text = story.evidence("verify", made["path"], "--key", story.vkey).stdout
     assert "VERIFIED: tests.example/ledger recorded these 3 entries" in text
     assert "核验通过" in story.evidence("verify", made["path"], "--key", "vkey", "--chinese").stdout
@@ -219,11 +222,15 @@ def test_it_needs_no_daemon_and_no_name(story, tmp_path):
     made = bundle(story, "--stream", story.stream)
     moved = tmp_path / "case"
     moved.write_bytes(made["path"].read_bytes())
-    done = story.evidence("verify", moved, cwd=tmp_path, env={"EVIDENCED_SOCKET": "/nowhere"})
+    done = story.evidence("verify", moved, "--key", story.vkey, cwd=tmp_path, env={"EVIDENCED_SOCKET": "/nowhere"})
     assert "VERIFIED" in done.stdout
+    said = story.evidence("verify", moved, cwd=tmp_path, status=2).stdout
+    assert "NOT CONFIRMED" in said and "VERIFIED" not in said and "not about who signed a contract" in said
+    said = story.evidence("verify", moved, "--chinese", cwd=tmp_path, status=2).stdout
+    assert "尚未确认" in said and "与合同由谁签署无关" in said and "核验通过" not in said
     story.evidence("verify", tmp_path / "missing.zip", status=66)
     (tmp_path / "empty.zip").write_bytes(b"")
-    assert "NOT VERIFIED" in story.evidence("verify", tmp_path / "empty.zip", status=1).stdout
+    assert "FAILED: do not rely" in story.evidence("verify", tmp_path / "empty.zip", status=1).stdout
     story.evidence("verify", made["path"], "--entry", "x", status=64)
 
 
@@ -274,13 +281,71 @@ def test_any_changed_byte_of_the_archive_is_refused(story, tmp_path):
 def test_archives_of_other_programs_are_refused_where_they_break_a_rule(story, tmp_path):
     made = bundle(story, "--index", story.verified)
     repacked = repack(made["path"], {}, tmp_path / "repacked.zip")
-    assert checks(story, repacked)["passed"]
+    assert checks(story, repacked, "--key", "vkey")["passed"]
     with zipfile.ZipFile(tmp_path / "deflated.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in made["members"].items():
             archive.writestr(name, content)
     report = checks(story, tmp_path / "deflated.zip", status=1)
     assert report["checks"][0]["check"] == "archive" and report["checks"][0]["outcome"] == "failed"
     assert "compressed" in report["checks"][0]["remark"]["en"]
+
+
+# How a bundle, a proof and a key are handed over
+
+
+def test_what_can_be_read_once_is_verified(story, tmp_path):
+    made = bundle(story, "--index", story.deposit)
+    story.evidence("prove", story.deposit, "-o", tmp_path / "p.tlog-proof", "--entry-out", tmp_path / "entry")
+    program = story.bin / "evidence"
+
+    def verify(command, **options):
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                              env={"PATH": os.environ["PATH"], "E": str(program), "B": str(made["path"]), "K": story.vkey}, **options)
+
+    for command in (
+        'cat "$B" | "$E" verify - --key "$K"', 'cat "$B" | "$E" verify /dev/stdin --key "$K"', '"$E" verify - --key "$K" < "$B"',
+        '"$E" verify <(cat "$B") --key "$K"', '"$E" verify "$B" --key <(printf "%s\\n" "$K")',
+        'mkfifo f && (cat "$B" > f & "$E" verify f --key "$K")', 'printf "%s" "$K" | "$E" verify "$B" --key -',
+        '"$E" verify <(cat p.tlog-proof) --entry entry --key "$K"', 'cat p.tlog-proof | "$E" verify - --entry entry --key "$K"',
+        'cat p.tlog-proof | "$E" verify /dev/stdin --entry <(cat entry) --key "$K"',
+    ):
+        done = verify(command)
+        assert done.returncode == 0 and "VERIFIED:" in done.stdout, (command, done.stdout, done.stderr)
+    assert not list(Path("/tmp").glob("evidence.??????"))
+
+
+def key_files(vkey: str, pem: str):
+    """Each spelling of a key file, and whether it holds a key."""
+    for text in (vkey, pem):
+        for ending in ("\n", "\r\n", "", "\r", " \n", "\n\n\r\n"):
+            yield text.strip().replace("\n", ending.strip(" ") or "\n").encode() + ending.encode(), True
+        yield b"\xef\xbb\xbf" + text.encode(), True
+        yield b"\r\n\n  " + text.encode(), True
+        yield text.encode("utf-16"), False
+    for none in (b"", b"\n", b"\xef\xbb\xbf", b"no key", vkey[:-1].encode(), b"x" + vkey.encode(), f"{vkey}\n{vkey}\n".encode(),
+                 pem.replace("PUBLIC", "PRIVATE").encode(), b"\0" * 100, "密钥".encode()):
+        yield none, False
+
+
+def test_a_key_file_is_a_key_or_none(story, tmp_path):
+    made = bundle(story, "--index", story.deposit)
+    story.evidence("prove", story.deposit, "-o", tmp_path / "p.tlog-proof", "--entry-out", tmp_path / "entry")
+    pem = story.evidence("keys", "--pem").stdout
+    digest = story.evidence("keys", "--fingerprint").stdout.strip()
+    openssl = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=pem.encode(), capture_output=True, check=True)
+    assert hashlib.sha256(openssl.stdout).hexdigest() == digest
+    path = tmp_path / "key"
+    for content, is_key in key_files(story.vkey, pem):
+        path.write_bytes(content)
+        for what in ((made["path"],), (tmp_path / "p.tlog-proof", "--entry", tmp_path / "entry")):
+            done = story.evidence("verify", *what, "--key", path, status=0 if is_key else 64)
+            assert is_key or "this is not a verification key" in done.stderr and not done.stdout, content
+    for spelling in (digest, digest.upper(), ":".join(re.findall("..", digest)), " ".join(re.findall("....", digest))):
+        assert checks(story, made["path"], "--key", spelling)["signer"] == "given"
+    assert checks(story, made["path"], "--key", "0" * 64, status=1)["verdict"] == "failed"
+    story.evidence("verify", tmp_path / "p.tlog-proof", "--entry", tmp_path / "entry", "--key", digest, status=64)
+    story.evidence("verify", made["path"], "--key", story.vkey[:-1], status=64)
+    story.evidence("verify", made["path"], "--key", tmp_path / "missing", status=66)
 
 
 # A recovered ledger
@@ -304,10 +369,10 @@ def test_a_recovered_ledger_is_followed_through_its_keys(make_ledger, tmp_path):
     older = made["members"][f"consistency/{made['manifest']['consistency'][0]:016}.txt"].decode()
     assert older.endswith(first["checkpoint"])
     report = checks(ledger, made["path"], "--key", newest["vkey"])
-    assert report["passed"] and report["keyKnown"]
+    assert report["passed"] and report["signer"] == "given"
     report = checks(ledger, made["path"], "--key", ledger.vkey)
-    assert report["passed"] and [c["outcome"] for c in report["checks"] if c["check"] == "succession"] == ["unchecked"]
-    assert not report["keyKnown"], "the key of the incarnation before does not show who signed"
+    assert report["passed"] and report["signer"] == "succeeded"
+    assert [c["outcome"] for c in report["checks"] if c["check"] == "succession"] == ["passed"]
     done = run(unpack(made["path"], tmp_path / "case"), ledger.vkey)
     assert done.returncode == VERIFIED, done.stdout.decode()
 

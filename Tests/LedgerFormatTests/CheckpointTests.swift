@@ -19,18 +19,15 @@ struct CheckpointTests {
         #expect(checkpoint.origin == "example.com/behind-the-sofa")
         #expect(checkpoint.size == 20_852_163)
         #expect(checkpoint.root.base64 == CheckpointTests.root)
-        #expect(checkpoint.extensions.isEmpty)
         #expect(checkpoint.text == CheckpointTests.published)
         let made = Checkpoint(origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root)
         #expect(made == checkpoint)
     }
 
-    @Test("keep further lines")
-    func extensions() throws {
-        let text = CheckpointTests.published + "timestamp 1\nanother line\n"
-        let checkpoint = try Checkpoint(parsing: text)
-        #expect(checkpoint.extensions == ["timestamp 1", "another line"])
-        #expect(checkpoint.text == text)
+    @Test("are compared by bytes")
+    func bytes() {
+        let kelvin = Checkpoint(origin: "\u{212A}", size: 1, root: .zero)
+        #expect(kelvin != Checkpoint(origin: "K", size: 1, root: .zero) && kelvin == kelvin)
     }
 
     @Test(
@@ -42,6 +39,7 @@ struct CheckpointTests {
             "a\n1\n\(root.dropLast())\n", "a\n1\n\(root)=\n", "a\n1\n \(root)\n", "a\n1\nAAAA\n", "a\n1\n\n",
             "a\n1\n\(root.replacing("2I=", with: "2J="))\n", "a\r\n1\r\n\(root)\r\n",
             "a\n0\n\(root)\n", "a\n1\n\(root)\n\n", "a\n1\n\(root)\n\nx\n", "a\n1\n\(root)\nx\n\n",
+            "a\n1\n\(root)\ntimestamp 1\n", "a\n\u{301}1\n\(root)\n",
         ]
     )
     func malformed(text: String) {

@@ -107,4 +107,31 @@ struct VerificationKeyTests {
             }
         }
     }
+
+    @Test(
+        "of small order, or spelt otherwise than RFC 8032 has it, are refused",
+        arguments: [
+            // The orders 1, 2, 4 and 8, and p + 1 for 1.
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ]
+    )
+    func weak(digits: String) throws {
+        let key = try #require(Hex.decode(digits))
+        #expect(throws: NoteError.self) {
+            try VerificationKey(name: "a", publicKey: key, sha256: SHA256Hasher().hash)
+        }
+    }
+
+    @Test("are compared by bytes: a K that is U+212A is none")
+    func kelvin() throws {
+        let text = VerificationKeyTests.published[0].replacing("K", with: "\u{212A}")
+        #expect(throws: NoteError.self) { try VerificationKeyTests.parse(text) }
+    }
 }

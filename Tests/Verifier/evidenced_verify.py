@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone. "§" is a
-section of it, "step" one of §14. Exit status 0: all that was checked holds; 1: a line says what does not."""
+section of it, "step" one of §14. Exit status 0: all that was checked holds; 1: a line says what does not; 2:
+all holds, but whose ledger it is is not shown; 64: what was given as a key is none."""
 import argparse, calendar, hashlib, json, re, zipfile
 from base64 import b64decode, b64encode
 from collections import namedtuple
@@ -19,7 +20,8 @@ WORDS = {
     "TIME": "(19[7-9]|[2-9]#{2})#-(0[1-9]|1[0-2])-[0-3]#T([01]#|2[0-3])(:[0-5]#){2}[.]#{6}Z", "#": "[0-9]",
     "CLAIMS": '{"WORD":"HASH"(,"WORD":"HASH")*}', "HASH": "SIX{42}[AEIMQUYcgkosw048]=",
     "BASE64": "(SIX{4})*(SIX[AQgw]==|SIX{2}[AEIMQUYcgkosw048]=)?", "SIX": "[A-Za-z0-9+/]",
-    "WORD": "[a-z0-9_]{1,64}", "NAME": r"[^\s\x00-\x1f\x7f+]+"}
+    "WORD": "[a-z0-9_]{1,64}",
+    "NAME": "[^\x00-\x20\x7f+\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"}
 def pattern(text):
     for word, meaning in WORDS.items():
         text = text.replace(word, meaning)
@@ -28,10 +30,18 @@ ENTRY = pattern('{"actor":"(system|(subject|staff|vendor)/ID)","body":{.*},"clai
     '(,"STREAM":CLAIMS)*)?},"index":COUNT,"prev":"HASH","request":"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
     r',"streams":\[\["STREAM",COUNT\](,\["STREAM",COUNT\]){0,15}\],"submitter":"[a-z][a-z0-9._-]{0,63}",'
     '"time":"TIME","type":"[a-z_]+[.][a-z_]+","v":1}')
-NOTE = pattern("(([^\x00-\x1f]+)\n(0|[1-9][0-9]{0,18})\n(HASH)\n)\n((?:\u2014 NAME (?=SIX{7})BASE64\n)+)")
+NOTE = pattern("(([^\x00-\x1f]+)\n([1-9][0-9]{0,18})\n(HASH)\n)\n((?:\u2014 NAME (?=SIX{7})BASE64\n){1,100})")
 KEY = pattern("(NAME)[+]([0-9a-f]{8})[+](A[Q-Za-f]SIX{42})")
+SIGNATURE = pattern("SIX{85}[AQgw]==")
 OPENING = pattern("evidenced/claim/v1\nHASH\n([^\n]*)\n(.{1,8192})")
 PATH = pattern("((?:HASH\n){0,63})\n(.*)")
+PRODUCER = re.compile("(?=[^/]{1,32}/[^/]{1,32}$)(?!(?:[^/0-9]*[0-9]){7,}[^/]*/)(?!.*/(?:[^0-9]*[0-9]){9})"
+    "[a-z][a-z0-9]*([._-][a-z0-9]+)*/[0-9]{1,4}([.][0-9]{1,4}){0,3}(-(alpha|beta|dev|rc)([.]?[0-9]{1,4})?)?")
+ASKED = {"stream": pattern("STREAM"), "index": pattern("COUNT"), "file": pattern(""),
+         "since": pattern("TIME"), "until": pattern("TIME")}
+WEAK = {"00" * 32, "01" + "00" * 31, "ec" + "ff" * 30 + "7f",       # the y of points of small order (§7)
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"}
 
 # ---- Sections 1 and 2: notation, canonical JSON ----
 def base64(data):
@@ -85,26 +95,34 @@ def read_key(text, where):
     match = KEY.fullmatch(str(text))
     typed = b64decode(match[3]) if match else b""
     need(match and sha256(match[1].encode(), b"\n", typed)[:4].hex() == match[2], where, "no good key (§7)")
+    y = typed[1:-1] + bytes([typed[-1] & 127])
+    sound = y.hex() not in WEAK and int.from_bytes(y, "little") < 2**255 - 19
+    need(sound, where, "a key of small order (§7)")
     return Key(match[1], bytes.fromhex(match[2]), typed[1:], text)
 def read_note(raw, where):
     match = NOTE.fullmatch(raw.decode("utf-8", "ignore"))
-    need(match and match[0].encode() == raw, where, "not a signed checkpoint (§7)")
+    need(match and match[0].encode() == raw and len(raw) <= 10**6, where, "not a signed checkpoint (§7)")
     signatures = re.findall("\u2014 ([^ ]+) (.+)\n", match[5])
     return Note(match[1].encode(), match[2], int(match[3]), b64decode(match[4]), signatures)
 def check_signature(note, key, where):
     by_key = [b64decode(blob)[4:] for name, blob in note.signatures if (name, b64decode(blob)[:4]) == key[:2]]
     need(note.origin == key.name and by_key, where, f"not by {key.text!a}, in force at its size (§6, §7)")
+    good = all(holds(key, signature, note.signed) for signature in by_key)
+    need(good, where, f"a signature of {key.text!a} does not hold (§7)")
+def holds(key, signature, text):
     try:
-        for signature in by_key:
-            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, note.signed)
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, text)
+        return len(signature) == 64
     except (InvalidSignature, ValueError):
-        need(False, where, f"a signature of {key.text!a} does not hold (§7)")
+        return False
 def read_proof(raw, where, head):       # gives the path and the bytes of the note
     match = PATH.fullmatch(raw.decode("latin-1").removeprefix(head))
     need(match and raw.startswith(head.encode()), where, "not a proof in its form (§7, §14)")
     return [b64decode(line) for line in match[1].split()], match[2].encode("latin-1")
 
 # ---- Sections 3, 5 and 6: entries and what ties them together ----
+def is_date(time):
+    return 0 < int(time[8:10]) <= calendar.monthrange(int(time[:4]), int(time[5:7]))[1]
 class Story:
     """Follows entries by ascending index. `whole`: none is left out. `gaps`: streams that miss some."""
     def __init__(self, whole):
@@ -119,8 +137,7 @@ class Story:
         good = set(entry["claims"]) <= set(streams) and len(claims) == len(set(claims)) <= 64
         need(good, where, "`claims` has over 64, one name twice, or a scope that is none of the streams (§3)")
         need([pair[0] for pair in entry["streams"]] == sorted(streams), where, "`streams` is not sorted (§3)")
-        days = calendar.monthrange(int(time[:4]), int(time[5:7]))[1]
-        need(0 < int(time[8:10]) <= days and time > self.time, where, "`time` is no date, or not later (§3)")
+        need(is_date(time) and time > self.time, where, "`time` is no date, or not later (§3)")
         need(entry["index"] == index, where, "`index` is not its position (§3)")
         need(leaf_before in (None, b64decode(entry["prev"])), where, "`prev` is not the hash before (§3)")
         need(request not in self.requests, where, "its submitter and request occur twice (§3)")
@@ -145,15 +162,27 @@ class Story:
             self.ledger, wanted = min(streams), {"format": 1, "origin": key.name, "suite": "sha256"}
             good = len(streams) == 1 and self.ledger.startswith("ledger/") and not entry["claims"]
         else:
-            (_, first, _), (last_number, last, _) = self.identities[0], self.identities[-1]
+            (_, first, *_), (last_number, last, *_) = self.identities[0], self.identities[-1]
             wanted = {"incarnation": int(number), "origin": f"{first.name}/incarnation/{number}",
                       "root": base64(root_before()), "size": entry["index"]}
-            good = self.ledger in streams and last_number < int(number) and key.public != last.public
+            good = self.ledger in streams and last_number < int(number) < 2**53 and key.public != last.public
+            good = good and ("lock_size" in body) == ("lock_root" in body) and body.get("lock_size", 1) >= 1
+            text = "\n".join(["evidenced/succession/v1", last.name, str(number), str(entry["index"]),
+                              wanted["root"], key.text, ""]).encode()
+            signed = "succession" in body
+            good = good and signed == (body["reason"] != "key-lost") and (not signed or SIGNATURE.fullmatch(
+                body["succession"]) and holds(last, b64decode(body["succession"]), text))
         good = good and WRITER.encode({**body, **wanted}) == WRITER.encode(body)
         need(good and key.name == body["origin"], where, "not an identity that may follow (§6)")
-        self.identities.append((number, key, entry["index"] + 1))
+        self.identities.append((number, key, entry["index"] + 1, "succession" in body))
     def in_force(self, size):
-        return [key for _, key, since in self.identities if since <= max(size, 1)][-1]
+        return [key for _, key, since, _ in self.identities if since <= max(size, 1)][-1]
+    def signer(self, given):            # section 6, "Following origin and key"
+        keys = [key.text for _, key, *_ in self.identities]
+        need(given is None or given.text in keys, "--key", "is none of the ledger's keys (§6)")
+        at = len(keys) if given is None else keys.index(given.text)
+        later = [signed for *_, signed in self.identities[at + 1:]]
+        return "not-shown" if given is None or not all(later) else "succeeded" if later else "given"
 
 # ---- Section 7, Tiles, and section 11: a published directory ----
 def tile_path(level, number, width):
@@ -245,7 +274,7 @@ def verify_bundle(path, given, older):
             good = match and match[1] == name and base64(sha256(files[where])) in commitments
             need(good, where, f"not the opening of a claim of entry {index} (step 8)")
             opened[f"{index}.{name}"] = canonical_json(match[2].encode("latin-1"), where)
-    for number, key, _ in story.identities:                                                 # step 5
+    for number, key, *_ in story.identities:                                                # step 5
         der = base64(bytes.fromhex("302a300506032b6570032100") + key.public)
         pem = f"-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"
         for name, text in (f"keys/{number}.vkey", f"{key.text}\n"), (f"keys/{number}.pem", pem):
@@ -263,20 +292,35 @@ def verify_bundle(path, given, older):
         path, signed = read_proof(take(where), where, "evidenced consistency proof v1\n")
         old = read_note(signed, where)
         check_signature(old, story.in_force(old.size), where)
-        good = old.size == size and begins_with(size, note.size, old.root, note.root, path)
+        good = old.size == size < note.size and begins_with(size, note.size, old.root, note.root, path)
         need(good, where, "not the size in its name, or it does not hold (§4, §14)")
     made = {                                                                                # steps 2, 6, 7
         "checkpoint": {"origin": note.origin, "root": base64(note.root), "size": note.size},
         "consistency": sorted(manifest["consistency"]), "entries": sorted(rows, key=lambda row: row["index"]),
         "format": "evidenced bundle 1", "producer": manifest["producer"], "selection": manifest["selection"],
-        "keys": [{"incarnation": number, "vkey": key.text} for number, key, _ in story.identities],
+        "keys": [{"incarnation": number, "vkey": key.text} for number, key, *_ in story.identities],
         "originals": sorted(manifest["originals"], key=lambda row: row["index"]),
         "streams": [{"entries": story.numbers[stream], "stream": stream} for stream in sorted(
             {row["stream"] for row in manifest["streams"]} - story.gaps)]}
     need(WRITER.encode(manifest) == WRITER.encode(made), "manifest.json", "not what is there (step 2)")
-    left ^= {"VERIFY.txt", "index.html"}
-    need(not left, min(left, default=""), "missing, or not implied by manifest.json (step 2)")
-    return note, story, ["what VERIFY.txt and index.html say, who made the bundle and what was asked for"]
+    good = PRODUCER.fullmatch(manifest["producer"])
+    for asked in manifest["selection"]:
+        value = asked["value"]
+        good = good and len(asked) == 2 and ASKED[asked["kind"]].fullmatch(value)
+        good = good and (asked["kind"] not in ("since", "until") or is_date(value)) and (
+            asked["kind"] != "index" or int(value) < 2**53)
+    need(good, "manifest.json", "a producer or a selection there is not (§14)")
+    need({"VERIFY.txt", "index.html"} <= left, "index.html or VERIFY.txt", "missing (step 2)")
+    texts = {name: data.decode() for name, data in files.items() if name not in left and name not in dict(map(
+        reversed, originals))}
+    facts = {name: {"sha256": sha256(files[name]).hex(), "size": len(files[name])} for _, name in originals}
+    data = WRITER.encode({"files": texts, "originals": facts}).replace("<", "\\u003c").encode()
+    tag, page = b'<script type="application/json" id="bundle-data">', files["index.html"]
+    good = page.count(tag) == 1 and b"\n" + tag + data + b"</script>\n" in page
+    need(good, "index.html", "its data is not that of the members (step 2)")
+    left -= {"VERIFY.txt", "index.html"}
+    need(not left, min(left, default=""), "not implied by manifest.json (step 2)")
+    return note, story, ["what VERIFY.txt says, and index.html around its data"]
 if __name__ == "__main__":
     kinds = {"tiles": verify_tiles, "bundle": verify_bundle}
     parser = argparse.ArgumentParser(description=__doc__)
@@ -286,14 +330,19 @@ if __name__ == "__main__":
     parser.add_argument("--older", action="append", default=[], metavar="NOTE", help="an older checkpoint")
     asked = parser.parse_args()
     try:
-        given = read_key(asked.key, "--key") if asked.key else None
+        given = read_key(asked.key, "--key") if asked.key is not None else None
+    except SystemExit:
+        print("REFUSED: --key: this is not a verification key (§7)")
+        raise SystemExit(64)
+    try:
         note, story, unchecked = kinds[asked.kind](asked.material, given, asked.older)
-        first, last = story.identities[0][1], story.identities[-1][1]
-        need(given in (None, first, last), "--key", "neither incarnation 1's nor the newest (§14)")
+        signer = story.signer(given)
     except Exception as error:      # of a library, or since the manifest has not the form of §14
         need(False, getattr(error, "filename", "manifest.json or archive"), f"cannot be read: {error!a}")
-    signer = [] if given == last else [f"who signed: have {last.text} confirmed (§6)"]
-    unchecked = ["types, with their fields and values (§6)", *signer, *unchecked]
-    print(f"OK\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}\nsize: {note.size}")
-    print(f"root: {base64(note.root)}\nentries checked: {len(story.requests)}")
+    unchecked = ["types, with their fields and values (§6)", *unchecked]
+    shown = signer != "not-shown"
+    print("OK" if shown else "NOT SHOWN whose ledger it is: ask its operator for the current key (§6)")
+    print(f"signer: {signer}\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}")
+    print(f"size: {note.size}\nroot: {base64(note.root)}\nentries checked: {len(story.requests)}")
     print(*(f"not checked: {what}" for what in unchecked), sep="\n")
+    raise SystemExit(0 if shown else 2)

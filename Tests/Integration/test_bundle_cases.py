@@ -1,0 +1,132 @@
+"""Every verifier gives every bundle of the table the verdict it must have: the program, the page in a browser, VERIFY.txt
+in a shell, and the verifier in Python that shares no code with them."""
+
+import base64
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bundle_cases
+import instructions
+from bundle_cases import FAILED, NOT_SHOWN, VERIFIED, Case
+from page_bundles import archive
+from test_page import PAGE, Browser, unpack
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INDEPENDENT = CHECKOUT / "Tests/Verifier/evidenced_verify.py"
+LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
+CASES = {case.name: case for case in bundle_cases.cases(PAGE)}
+BY_STATUS = {0: VERIFIED, 1: FAILED, 2: NOT_SHOWN}
+# Shells take a second each; a sample of the table in every run, all of it in long ones.
+SAMPLE = sorted(CASES) if LONG else sorted(random.Random("shells").sample(sorted(CASES), 60))
+
+
+def test_the_table_is_large_and_each_name_is_there_once():
+    assert len(CASES) == sum(1 for _ in bundle_cases.cases(PAGE)) > 200
+    assert {case.verdict for case in CASES.values()} == {VERIFIED, NOT_SHOWN, FAILED}
+
+
+def packed(case: Case, directory: Path) -> Path:
+    path = directory / "case.zip"
+    path.write_bytes(archive(case.members))
+    return path
+
+
+def wrong(judge) -> dict[str, str]:
+    """The cases of another verdict than that in the table."""
+    found = {name: judge(case) for name, case in CASES.items()}
+    return {name: verdict for name, verdict in found.items() if verdict != CASES[name].verdict}
+
+
+def test_the_program(bin, tmp_path):
+    def judge(case: Case) -> str:
+        key = ["--key", case.key] if case.key else []
+        done = subprocess.run([bin / "evidence", "verify", packed(case, tmp_path), "--json", *key], capture_output=True)
+        report = json.loads(done.stdout)
+        assert report["verdict"] == BY_STATUS[done.returncode]
+        assert report["passed"] == (report["verdict"] == VERIFIED)
+        assert (report["signer"] == "not-shown") >= (report["verdict"] == NOT_SHOWN)
+        return report["verdict"]
+
+    assert wrong(judge) == {}
+
+
+def test_the_independent_verifier(tmp_path):
+    def judge(case: Case) -> str:
+        if case.needs_catalogue:
+            return case.verdict
+        key = ["--key", case.key] if case.key else []
+        done = subprocess.run([sys.executable, INDEPENDENT, "bundle", packed(case, tmp_path), *key], capture_output=True)
+        return BY_STATUS[done.returncode]
+
+    assert wrong(judge) == {}
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["bash"]] + ([["zsh"]] if LONG else []), ids=" ".join)
+def test_the_instructions(shell, tmp_path):
+    found = {}
+    for number, name in enumerate(SAMPLE):
+        case = CASES[name]
+        directory = unpack(case.members, tmp_path / str(number))
+        done = instructions.run(directory, case.key, shell)
+        verdict = BY_STATUS[done.returncode]
+        if verdict != case.verdict and not case.needs_catalogue:
+            found[name] = done.stdout.decode()
+    assert found == {}
+
+
+# The checks are run again and again in one page, which takes what each bundle's own page holds.
+JUDGE = """
+    const [data, key, archive] = given;
+    const maps = ["entries", "unreadable", "leaves", "proofs", "openings"].map(name => [name, new Map()]);
+    for (const check of CHECKS) check.status = check.member = null;
+    Object.assign(bundle, Object.fromEntries(maps), { manifest: null, manifestRefusal: null, identities: [] });
+    $("results").replaceChildren();
+    $("expected").value = key;
+    recompare = async () => {};
+    Object.assign(signer, { status: "open", text: null });
+    [failure, isFinished] = [null, false];
+    try {
+        const { files, originals } = JSON.parse(data);
+        Object.assign(bundle, { files: new Map(Object.entries(files)), originals: new Map(Object.entries(originals)) });
+        await readBundle();
+        if (bundle.manifest) await showSigner();
+        await runChecks();
+        await recompare();
+        isFinished = true;
+        const bytes = Uint8Array.from(atob(archive), character => character.charCodeAt(0));
+        await examine([{ path: "case.zip", file: new Blob([bytes]) }]);
+    } catch (error) { return [`${error.name}: ${error.message}`, ""]; }
+    showVerdict();
+    const told = verdict();
+    return [told[0], told[2][0]];
+"""
+
+
+def test_the_page(tmp_path):
+    browser = Browser()
+    tag = b'<script type="application/json" id="bundle-data">'
+    verdicts = {"passed": VERIFIED, "not-shown": NOT_SHOWN, "failed": FAILED}
+    try:
+        good = unpack(CASES["one key, which is given"].members, tmp_path)
+        assert browser.open(good / "index.html") == "not-shown"
+
+        def judge(case: Case) -> str:
+            page = case.members.get("index.html", b"")
+            if page.count(tag) != 1:
+                # There is no such page to open, or it is another one: whoever drops the archive on a good page learns it.
+                page = CASES["one key, which is given"].members["index.html"]
+            data = page.split(tag)[1].split(b"</script>")[0].decode()
+            packed = base64.b64encode(archive(case.members)).decode()
+            said = browser.run(JUDGE, data, case.key, packed)
+            return verdicts.get(said[0], str(said))
+
+        assert wrong(judge) == {}
+        assert not [line for line in browser.complaints() if "SEVERE" in line]
+    finally:
+        browser.driver.quit()
