@@ -101,8 +101,8 @@ let package = Package(
         .executableTarget(
             name: "evidence",
             dependencies: [
-                "CLinux", "Daemon", "Bundle", "Zip", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Paths",
-                "Varlink",
+                "CLinux", "Daemon", "Bundle", "Zip", "Ledger", "LMDB", "LedgerFormat", "Merkle", "JSON", "OpenSSL",
+                "Paths", "Varlink",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict

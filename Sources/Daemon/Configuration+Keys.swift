@@ -91,7 +91,7 @@ extension Configuration {
             unit: "transactions",
             16...4_096,
             example: "512",
-            "Read transactions open at once."
+            "Read transactions of others, such as audits, open at once beside the daemon's own."
         ),
     ]
 

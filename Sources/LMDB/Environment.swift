@@ -7,12 +7,26 @@ import Synchronization
 /// Commits are synced (LMDB's default mode, no WRITEMAP). Any number of threads may read at once; write transactions
 /// exclude one another. A process must open an environment only once.
 public final class Environment: @unchecked Sendable {
-    // Sendable: MDB_env is thread-safe except for changing the map size, which `gate` excludes from all transactions.
+    // Sendable: MDB_env is thread-safe except for changing the map size, which `gate` excludes from all transactions;
+    // `writing` is held wherever `pageGuard` is touched.
     let handle: OpaquePointer
     /// Held shared by every transaction, exclusively while the map is resized.
     private let gate: UnsafeMutablePointer<pthread_rwlock_t>
     /// Reset read transactions waiting for reuse; starting one anew costs a system-wide lock.
     private let idleReaders = Mutex<[UInt]>([])
+    /// Held by the thread that writes; guards `pageGuard`.
+    private let writing: UnsafeMutablePointer<pthread_mutex_t>
+    private var pageGuard: PageGuard?
+
+    /// How an environment is used.
+    public enum Access: Sendable {
+        /// By its one writer, and readers.
+        case writing
+        /// By readers, beside a writer: they take places in `lock.mdb`, which needs the right to write it.
+        case reading
+        /// By readers of a copy that nobody writes: nothing is written, not even `lock.mdb`.
+        case copy
+    }
 
     /// Opens the environment in `directory`, which must exist.
     ///
@@ -20,12 +34,14 @@ public final class Environment: @unchecked Sendable {
     ///   - mapBytes: initial size of the map, rounded up to whole pages; an existing larger file keeps its size.
     ///   - databases: how many named databases may be opened.
     ///   - readers: how many read transactions may be open at once, over all processes.
+    ///   - ownReaders: how many of them this process keeps for itself from now on, so that others can't take all.
     public init(
         directory: String,
         mapBytes: Int,
         databases: Int,
         readers: Int = 126,
-        readOnly: Bool = false
+        ownReaders: Int = 0,
+        access: Access = .writing
     ) throws(LMDBError) {
         var version: (major: Int32, minor: Int32, patch: Int32) = (0, 0, 0)
         _ = mdb_version(&version.major, &version.minor, &version.patch)
@@ -37,13 +53,15 @@ public final class Environment: @unchecked Sendable {
         guard let created else { throw LMDBError(code: ENOMEM, operation: "creating an LMDB environment") }
         do throws(LMDBError) {
             // Who only reads maps what the file says.
-            if !readOnly {
+            if access == .writing {
                 try check(mdb_env_set_mapsize(created, Environment.wholePages(mapBytes)), "setting the map size")
             }
             try check(mdb_env_set_maxdbs(created, UInt32(databases)), "setting the number of databases")
             try check(mdb_env_set_maxreaders(created, UInt32(readers)), "setting the number of readers")
             try MetaPages.check(directory: directory)
-            let flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD) | (readOnly ? UInt32(MDB_RDONLY) : 0)
+            var flags = UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
+            if access != .writing { flags |= UInt32(MDB_RDONLY) }
+            if access == .copy { flags |= UInt32(MDB_NOLOCK) }
             try check(mdb_env_open(created, directory, flags, 0o600), "opening \(directory)")
         } catch {
             mdb_env_close(created)
@@ -52,7 +70,22 @@ public final class Environment: @unchecked Sendable {
         handle = created
         gate = .allocate(capacity: 1)
         pthread_rwlock_init(gate, nil)
+        writing = .allocate(capacity: 1)
+        pthread_mutex_init(writing, nil)
         _ = mdb_reader_check(created, nil)
+        try holdReaders(ownReaders, directory)
+    }
+
+    /// Takes places for readers, to be used by `read` again and again.
+    private func holdReaders(_ count: Int, _ directory: String) throws(LMDBError) {
+        for _ in 0..<count {
+            let begun = beginReader()
+            try check(begun.code, "taking a reader's place in \(directory)")
+            guard let reader = begun.reader else { throw LMDBError(code: ENOMEM, operation: "beginning a reader") }
+            mdb_txn_reset(reader)
+            let address = UInt(bitPattern: reader)
+            idleReaders.withLock { $0.append(address) }
+        }
     }
 
     deinit {
@@ -60,6 +93,8 @@ public final class Environment: @unchecked Sendable {
         mdb_env_close(handle)
         pthread_rwlock_destroy(gate)
         gate.deallocate()
+        pthread_mutex_destroy(writing)
+        writing.deallocate()
     }
 
     /// The library's version, such as `LMDB 0.9.24`.
@@ -69,26 +104,63 @@ public final class Environment: @unchecked Sendable {
         return "LMDB \(version.0).\(version.1).\(version.2)"
     }
 
+    /// Has every write transaction from now on check that LMDB takes no page that is in use (`PageGuard`), and checks
+    /// the newest snapshot for it. Must come before `databases`, and no other process may write.
+    ///
+    /// - Parameter progress: pages done and pages in all, where every page has to be checked.
+    /// - Returns: whether every page was checked, because the file is a copy or another program has written to it.
+    /// - Throws: `PageDamage`, or `LMDBError` where the file can't be read.
+    @discardableResult
+    public func guardPages(progress: @escaping (UInt64, UInt64) -> Void = { _, _ in }) throws -> Bool {
+        let file = try pageFile()
+        pthread_mutex_lock(writing)
+        defer { pthread_mutex_unlock(writing) }
+        var isWalked = false
+        pageGuard = try PageGuard(file) {
+            isWalked = true
+            try checkPages(progress: progress)
+        }
+        return isWalked
+    }
+
     /// Opens named databases, creating them if allowed and missing. Must happen before other threads use them.
-    public func databases(_ names: [String], create: Bool) throws(LMDBError) -> [Database] {
+    public func databases(_ names: [String], create: Bool) throws -> [Database] {
+        do {
+            return try openDatabases(names)
+        } catch {
+            guard create, error.code == MDB_NOTFOUND else { throw error }
+            return try write { transaction in
+                try names.map { name in
+                    transaction.mark.isDirty = true
+                    return try Environment.database(name, transaction.handle.pointer, UInt32(MDB_CREATE))
+                }
+            }
+        }
+    }
+
+    private func openDatabases(_ names: [String]) throws(LMDBError) -> [Database] {
         var transaction: OpaquePointer?
-        try check(mdb_txn_begin(handle, nil, create ? 0 : UInt32(MDB_RDONLY), &transaction), "beginning")
+        try check(mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &transaction), "beginning")
+        guard let reader = transaction else { throw LMDBError(code: ENOMEM, operation: "beginning a reader") }
         var opened: [Database] = []
         do throws(LMDBError) {
-            for name in names {
-                var identifier: MDB_dbi = 0
-                try check(
-                    mdb_dbi_open(transaction, name, create ? UInt32(MDB_CREATE) : 0, &identifier),
-                    "opening database \(name)"
-                )
-                opened.append(Database(identifier: identifier))
-            }
+            for name in names { opened.append(try Environment.database(name, reader, 0)) }
         } catch {
-            mdb_txn_abort(transaction)
+            mdb_txn_abort(reader)
             throw error
         }
-        try check(mdb_txn_commit(transaction), "committing")
+        try check(mdb_txn_commit(reader), "committing")
         return opened
+    }
+
+    private static func database(
+        _ name: String,
+        _ transaction: OpaquePointer,
+        _ flags: UInt32
+    ) throws(LMDBError) -> Database {
+        var identifier: MDB_dbi = 0
+        try check(mdb_dbi_open(transaction, name, flags, &identifier), "opening database \(name)")
+        return Database(identifier: identifier)
     }
 
     /// Runs `body` on a consistent snapshot.
@@ -127,8 +199,16 @@ public final class Environment: @unchecked Sendable {
             mdb_txn_abort(idle)
             return (code, nil)
         }
+        return beginReader()
+    }
+
+    /// A new reader, in the place of one that died where there is no other.
+    private func beginReader() -> (code: Int32, reader: OpaquePointer?) {
         var reader: OpaquePointer?
-        let code = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &reader)
+        var code = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &reader)
+        if code == MDB_READERS_FULL, reapReaders() > 0 {
+            code = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &reader)
+        }
         return (code, reader)
     }
 
@@ -150,12 +230,22 @@ public final class Environment: @unchecked Sendable {
     public func write<Result>(_ body: (borrowing WriteTransaction) throws -> Result) throws -> Result {
         pthread_rwlock_rdlock(gate)
         defer { pthread_rwlock_unlock(gate) }
+        pthread_mutex_lock(writing)
+        defer { pthread_mutex_unlock(writing) }
+        try pageGuard?.check()
         var transaction: OpaquePointer?
         try check(mdb_txn_begin(handle, nil, 0, &transaction), "beginning a write transaction")
         guard let writer = transaction else { throw LMDBError(code: ENOMEM, operation: "beginning to write") }
         let result: Result
+        let mark = WriteMark()
         do {
-            result = try body(WriteTransaction(handle: TransactionHandle(pointer: writer)))
+            if let pageGuard, UInt64(UInt(bitPattern: mdb_txn_id(writer))) != pageGuard.transaction + 1 {
+                throw LMDBError(code: MDB_BAD_TXN, operation: "writing after another process")
+            }
+            let transaction = WriteTransaction(handle: TransactionHandle(pointer: writer), mark: mark)
+            result = try body(transaction)
+            // What writes nothing isn't committed, and so has no snapshot of its own.
+            if mark.isDirty, let pageGuard { try transaction.set(.unnamed, SnapshotSum.key, pageGuard.row) }
         } catch {
             mdb_txn_abort(writer)
             throw error
@@ -163,6 +253,7 @@ public final class Environment: @unchecked Sendable {
         let code = mdb_txn_commit(writer)
         if code == MDB_MAP_FULL { throw LMDBError(code: code, operation: "committing") }
         if code != MDB_SUCCESS { throw CommitError(cause: LMDBError(code: code, operation: "committing")) }
+        if mark.isDirty { try pageGuard?.advance() }
         return result
     }
 
@@ -245,6 +336,9 @@ public final class Environment: @unchecked Sendable {
             written += code
         }
     }
+
+    /// The data file as pages.
+    func pageFile() throws(LMDBError) -> PageFile { PageFile(descriptor: try descriptor()) }
 
     private func descriptor() throws(LMDBError) -> Int32 {
         var descriptor: mdb_filehandle_t = -1

@@ -36,14 +36,3 @@ enum MetaPages {
         }
     }
 }
-
-/// Numbers as they stand in the file, little-endian.
-extension [UInt8] {
-    func half(at offset: Int) -> UInt16 { load(offset) }
-    func word32(at offset: Int) -> UInt32 { load(offset) }
-    func word(at offset: Int) -> UInt64 { load(offset) }
-
-    private func load<Value: FixedWidthInteger>(_ offset: Int) -> Value {
-        withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Value.self)) }
-    }
-}

@@ -3,6 +3,9 @@ import CLMDB
 /// A named database inside an environment.
 public struct Database: Sendable {
     let identifier: MDB_dbi
+
+    /// The one the named databases stand in.
+    static let unnamed = Database(identifier: 1)
 }
 
 /// An open transaction, meaningful only while the closure it was handed to runs.
@@ -23,6 +26,12 @@ public struct ReadTransaction: Readable, ~Copyable {
 /// The one write transaction.
 public struct WriteTransaction: Readable, ~Copyable {
     public let handle: TransactionHandle
+    let mark: WriteMark
+}
+
+/// Whether a transaction has written anything.
+final class WriteMark {
+    var isDirty = false
 }
 
 extension Readable where Self: ~Copyable {
@@ -204,6 +213,7 @@ extension WriteTransaction {
 
     /// Removes every key of the database.
     public func clear(_ database: Database) throws(LMDBError) {
+        mark.isDirty = true
         try check(mdb_drop(handle.pointer, database.identifier, 0), "clearing a database")
     }
 
@@ -217,6 +227,7 @@ extension WriteTransaction {
         _ value: UnsafeRawBufferPointer,
         _ flags: Int32
     ) -> Int32 {
+        mark.isDirty = true
         var key = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
         var value = MDB_val(mv_size: value.count, mv_data: UnsafeMutableRawPointer(mutating: value.baseAddress))
         return mdb_put(handle.pointer, database.identifier, &key, &value, UInt32(flags))

@@ -30,17 +30,6 @@ enum FileSystem {
         }
     }
 
-    /// Whether a rename may put a directory at this path.
-    static func isEmptyOrMissing(_ path: String) -> Bool {
-        guard let directory = opendir(path) else { return errno == ENOENT }
-        defer { closedir(directory) }
-        while let item = readdir(directory) {
-            let name = withUnsafeBytes(of: item.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { return false }
-        }
-        return true
-    }
-
     /// Bytes of a file; nil where there is none.
     static func size(of path: String) -> Int? {
         var status = stat()

@@ -19,6 +19,7 @@ public final class Ledger: Sendable {
     private let commitments = CommitmentHashers()
     private let clock: LedgerClock
     private let clockStanding = ClockStanding()
+    let backups = RunningBackups()
     let nodes = NodeCache()
     private let writer: LedgerWriter
     private let follower: LookupFollower
@@ -106,7 +107,7 @@ public final class Ledger: Sendable {
             notice: notice,
             publish: { relay.publish($0) },
             answered: { [answerHook] in answerHook.call() },
-            fatal: fatal
+            fatal: { fatal(StoreDamage.named($0)) }
         )
         let renewal = try writer.signCommitted().map {
             "the checkpoint lock could not be renewed, so that a copy written back over it passes for it: \($0)"

@@ -68,7 +68,7 @@ public enum LedgerAudit {
                 mapBytes: 1 << 20,
                 readers: 126,
                 create: false,
-                readOnly: true,
+                access: isCopy ? .copy : .reading,
                 checkPages: progress
             )
         }

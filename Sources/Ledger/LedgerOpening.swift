@@ -23,7 +23,8 @@ struct LedgerOpening {
         (environment, schema) = try StoreSchema.open(
             directory: locations.store,
             mapBytes: settings.mapBytes,
-            readers: settings.readers,
+            readers: settings.readers + settings.ownReaders,
+            ownReaders: settings.ownReaders,
             create: false
         )
         self.keyring = keyring
@@ -92,7 +93,8 @@ struct LedgerOpening {
         try LookupIndex(
             directory: directory,
             mapBytes: settings.indexMapBytes,
-            readers: settings.readers,
+            readers: settings.readers + settings.ownReaders,
+            ownReaders: settings.ownReaders,
             key: keyring.indexKey,
             ledger: identity.encoded
         )

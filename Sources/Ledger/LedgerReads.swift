@@ -45,6 +45,13 @@ public struct EntryPage: Sendable {
 }
 
 extension Ledger {
+    /// An error of a read by what it means to the caller: damage of the store, or that others have taken every place
+    /// for a reader, which passes.
+    public static func explained(_ error: any Error) -> any Error {
+        if let refusal = error as? LMDBError, refusal.isReadersFull { return LedgerError.busy }
+        return StoreDamage.named(error)
+    }
+
     /// The entry at `index`, among those a checkpoint covers.
     public func entry(at index: UInt64) throws -> StoredEntry {
         guard index < checkpoint.size else { throw LedgerError.notFound(what: "entry \(index)") }

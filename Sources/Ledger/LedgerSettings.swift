@@ -6,8 +6,10 @@ public struct LedgerSettings: Sendable {
     public var maximumMapBytes = 16 << 40
     /// First size of the index's map in bytes.
     public var indexMapBytes = 1 << 30
-    /// Read transactions open at once.
+    /// Read transactions of others, such as audits, open at once beside the daemon's own.
     public var readers = 126
+    /// Those the daemon keeps for itself: its workers, writer and follower never wait for others to end theirs.
+    let ownReaders = 12
     /// Events that may wait for the writer.
     public var queueEvents = 65_536
     /// Bytes of events that may wait for the writer.

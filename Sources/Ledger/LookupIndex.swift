@@ -29,15 +29,28 @@ final class LookupIndex: Sendable {
     /// layout, is emptied.
     ///
     /// - Parameter ledger: names the ledger; anything that changes when its history may have.
-    convenience init(directory: String, mapBytes: Int, readers: Int, key: SecretBytes, ledger: [UInt8]) throws {
+    convenience init(
+        directory: String,
+        mapBytes: Int,
+        readers: Int,
+        ownReaders: Int = 0,
+        key: SecretBytes,
+        ledger: [UInt8]
+    ) throws {
         try FileSystem.makeDirectory(directory)
         let environment = try Environment(
             directory: directory,
             mapBytes: mapBytes,
             databases: LookupIndex.names.count,
-            readers: readers
+            readers: readers,
+            ownReaders: ownReaders
         )
         try LookupIndex.requireWhole(environment)
+        do {
+            try environment.guardPages()
+        } catch let damage as PageDamage {
+            throw StoreDamage(nil, damage.description)
+        }
         let databases = try environment.databases(LookupIndex.names, create: true)
         self.init(environment, databases, key)
         let isKnown = try environment.read { transaction in
@@ -59,7 +72,7 @@ final class LookupIndex: Sendable {
             directory: directory,
             mapBytes: 1 << 20,
             databases: LookupIndex.names.count,
-            readOnly: true
+            access: .reading
         )
         try LookupIndex.requireWhole(environment)
         try environment.checkPages { _, _ in }

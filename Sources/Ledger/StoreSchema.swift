@@ -32,8 +32,9 @@ struct StoreSchema {
         directory: String,
         mapBytes: Int,
         readers: Int,
+        ownReaders: Int = 0,
         create: Bool,
-        readOnly: Bool = false,
+        access: Environment.Access = .writing,
         checkPages: ((UInt64, UInt64) -> Void)? = nil
     ) throws -> (Environment, StoreSchema) {
         try sayingDamage {
@@ -41,8 +42,9 @@ struct StoreSchema {
                 directory: directory,
                 mapBytes: mapBytes,
                 readers: readers,
+                ownReaders: ownReaders,
                 create: create,
-                readOnly: readOnly,
+                access: access,
                 checkPages: checkPages
             )
         }
@@ -52,8 +54,8 @@ struct StoreSchema {
     static func sayingDamage<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
-        } catch let error as LMDBError where error.isDamage {
-            throw StoreDamage(nil, error.description)
+        } catch {
+            throw StoreDamage.named(error)
         }
     }
 
@@ -61,8 +63,9 @@ struct StoreSchema {
         directory: String,
         mapBytes: Int,
         readers: Int,
+        ownReaders: Int,
         create: Bool,
-        readOnly: Bool,
+        access: Environment.Access,
         checkPages: ((UInt64, UInt64) -> Void)?
     ) throws -> (Environment, StoreSchema) {
         // LMDB would make a new environment of a file without its two meta pages.
@@ -74,19 +77,15 @@ struct StoreSchema {
             mapBytes: mapBytes,
             databases: names.count,
             readers: readers,
-            readOnly: readOnly
+            ownReaders: ownReaders,
+            access: access
         )
         // Reading a page beyond the end of the file would kill the process, so a shortened file is caught here.
         guard create || environment.sizes.used <= environment.fileBytes else {
             throw StoreDamage(nil, "the data file is shorter than the store it holds")
         }
-        if let checkPages {
-            do {
-                try environment.checkPages(progress: checkPages)
-            } catch let damage as PageDamage {
-                throw StoreDamage(nil, damage.description)
-            }
-        }
+        if let checkPages { try environment.checkPages(progress: checkPages) }
+        if access == .writing { try environment.guardPages() }
         let databases = try environment.databases(names, create: create)
         return (
             environment,
@@ -196,6 +195,15 @@ public struct StoreDamage: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { index.map { "entry \($0): \(what)" } ?? what }
+
+    /// The error by what it means for the store: damage its file shows is damage of the store.
+    static func named(_ error: any Error) -> any Error {
+        switch error {
+        case let damage as PageDamage: StoreDamage(nil, damage.description)
+        case let refusal as LMDBError where refusal.isDamage: StoreDamage(nil, refusal.description)
+        default: error
+        }
+    }
 }
 
 extension StoreSchema {

@@ -45,7 +45,7 @@ enum LedgerErrors {
 
     /// Any error of a read.
     static func failure(_ failure: any Error) -> VarlinkError {
-        switch failure {
+        switch Ledger.explained(failure) {
         case let failure as VarlinkError: failure
         case let failure as LedgerError: refusal(failure)
         case let damage as StoreDamage:

@@ -24,7 +24,7 @@ public final class LedgerService: VarlinkService {
     /// Takes a line for the log about what was disclosed or went wrong; never anything personal.
     let log: @Sendable (String) -> Void
     let conflictLog: ConflictLog
-    let isBackingUp = Atomic<Bool>(false)
+    let isBackingUp = BackupFlag()
     private let inFlight = Atomic<Int>(0)
     private let server = Mutex<VarlinkServer?>(nil)
     public let version: String

@@ -38,20 +38,16 @@ extension LedgerService {
 
     /// Writes a backup, on a worker, one at a time.
     func backup(_ call: VarlinkCall) {
-        guard !isBackingUp.exchange(true, ordering: .acquiringAndReleasing) else {
-            return call.fail(LedgerErrors.busy)
-        }
+        guard let turn = BackupTurn(isBackingUp) else { return call.fail(LedgerErrors.busy) }
         answer(call) { [self] in
-            defer { isBackingUp.store(false, ordering: .releasing) }
+            // Before the answer, which may bring the next call.
+            defer { turn.end() }
             let parameters = try CallParameters(call.parameters, known: ["directory"])
             let directory = try parameters.required("directory", "must be an absolute path without '..'") { $0 }
             guard let root = settings.backupRoot else {
                 throw LedgerErrors.invalidArgument("directory", "must lie below backup-root, which is not configured")
             }
-            guard directory.hasPrefix(root.hasSuffix("/") ? root : root + "/") else {
-                throw LedgerErrors.invalidArgument("directory", "must lie below \(root)")
-            }
-            let report = try ledger.backup(to: directory)
+            let report = try ledger.backup(to: directory, below: root)
             log("backup of \(report.size) entries written to \(directory)")
             return JSONValue.members([
                 "bytes": .int(Int64(report.bytes)), "root": .string(report.root.base64),
@@ -59,4 +55,29 @@ extension LedgerService {
             ]).canonicalBytes
         }
     }
+}
+
+/// The turn to make a backup. It ends with the last reference at the latest, so also where the call is dropped with its
+/// connection before it is done.
+private final class BackupTurn: Sendable {
+    private let isTaken: BackupFlag
+    private let hasEnded = Atomic<Bool>(false)
+
+    /// Nil while another has it.
+    init?(_ isTaken: BackupFlag) {
+        guard !isTaken.value.exchange(true, ordering: .acquiringAndReleasing) else { return nil }
+        self.isTaken = isTaken
+    }
+
+    deinit { end() }
+
+    func end() {
+        guard !hasEnded.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        isTaken.value.store(false, ordering: .releasing)
+    }
+}
+
+/// Whether a backup is under way.
+final class BackupFlag: Sendable {
+    fileprivate let value = Atomic<Bool>(false)
 }

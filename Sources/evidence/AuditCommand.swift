@@ -14,7 +14,10 @@ struct AuditCommand: ParsableCommand {
             Reads the store itself, beside a running daemon or without one, computes everything again from the \
             entries (chain, hashes, tree, streams, checkpoints, sealed claims, look-ups) and compares; looks for \
             requests recorded twice, and for claims that are gone with no event that says so. Names every \
-            finding, the first damaged entry first, and exits with 1 if there is one. Writes nothing.
+            finding, the first damaged entry first, and exits with 1 if there is one. Writes nothing but its place \
+            among the readers, in lock.mdb beside the store, which keeps the daemon from using pages again that the \
+            audit still reads: so it needs the right to write that file. Of a copy (--copy) it writes nothing at all, \
+            and takes no lock: it may lie on a read-only medium, but nothing may write to it meanwhile.
 
             Needs the right to read the store. Without a readable keyring sealed claims are counted but not opened; \
             a keyring named by --keyring must be readable.
@@ -40,6 +43,7 @@ struct AuditCommand: ParsableCommand {
         if access(locations.store, R_OK | X_OK) != 0, errno == EACCES {
             throw Failure(path: FilePath(locations.store), errno: EACCES)
         }
+        if !copy { try requireReadersPlace(locations.store) }
         let keyring = try loadKeyring(path)
         var bar = ProgressBar("auditing")
         defer { bar.clear() }
@@ -49,6 +53,21 @@ struct AuditCommand: ParsableCommand {
         bar.clear()
         if output.json { Terminal.print(json: AuditCommand.json(report)) } else { AuditCommand.print(report) }
         if !report.isClean { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+
+    /// Says what a reader needs beside the right to read, before LMDB refuses in fewer words.
+    private func requireReadersPlace(_ store: String) throws {
+        let readers = store + "/lock.mdb"
+        guard access(store + "/data.mdb", R_OK) == 0 else { return }
+        let isThere = access(readers, F_OK) == 0
+        guard access(isThere ? readers : store, W_OK) != 0, errno == EACCES else { return }
+        throw Failure(
+            .permissionDenied,
+            """
+            \(readers): an audit of a store in use takes a place among its readers there, which you may not write. \
+            Run it as the ledger's user, or audit a backup with --copy
+            """
+        )
     }
 
     private func loadKeyring(_ path: String) throws -> Keyring? {

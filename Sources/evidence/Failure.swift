@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import LMDB
 import Ledger
 import OpenSSL
 import Paths
@@ -60,6 +61,10 @@ struct Failure: Error {
             case .changed: self.init(.refused, error.description)
             }
         case let error as ZipError: self.init(error.rule == .system ? .outputFailed : .refused, error.description)
+        case let error as LMDBError where error.isReadersFull: self.init(.busy, error.description)
+        case let error as LMDBError: self.init(Failure.status(ofErrno: error.code), error.description)
+        case let error as CommitError: self.init(.refused, error.description)
+        case let damage as PageDamage: self.init(.refused, "the store is damaged: \(damage)")
         case let damage as StoreDamage: self.init(.refused, "the store is damaged: \(damage)")
         default: return nil
         }
@@ -141,7 +146,7 @@ struct Failure: Error {
     private static func status(ofErrno code: Int32) -> ExitStatus {
         switch code {
         case ENOENT, ENOTDIR, EISDIR: .inputMissing
-        case EACCES, EPERM: .permissionDenied
+        case EACCES, EPERM, EROFS: .permissionDenied
         default: .refused
         }
     }

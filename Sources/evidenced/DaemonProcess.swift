@@ -60,7 +60,7 @@ struct DaemonProcess {
             fatal: { error in
                 logger.critical("stopping at once, nothing more is acknowledged: \(error)")
                 LogSink.standardError.flush(milliseconds: DaemonProcess.logMilliseconds)
-                _exit(DaemonExit.writeFailed)
+                _exit(error is StoreDamage ? DaemonExit.refused : DaemonExit.writeFailed)
             }
         )
         var settings = LedgerService.Settings(access: configuration.access)
@@ -98,6 +98,8 @@ struct DaemonProcess {
         logger.notice("stopping on signal \(signal)")
         notifier.stopping()
         ledger.stop()
+        // A copy takes as long as the disk needs; what there is of it must not outlive the process.
+        ledger.abandonBackups()
         // All is durable now, whatever a reader, a copy or a slow disk still holds up.
         endAtLatest(afterSeconds: DaemonProcess.drainSeconds + DaemonProcess.endingSeconds)
         server.stop(drainSeconds: DaemonProcess.drainSeconds)

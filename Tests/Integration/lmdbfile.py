@@ -11,6 +11,8 @@ BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8
 BIG_DATA, SUB_DATABASE, DUPLICATES = 1, 2, 4
 NO_PAGE = (1 << 64) - 1
 FREE_PAGES, MAIN = 0, 1
+"""The one row of the main tree that describes no database: what sums up the snapshot before."""
+SUM = b"free pages"
 
 
 class Malformed(Exception):
@@ -36,6 +38,8 @@ class Dump:
     """Byte ranges of values and keys in the file, by database."""
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     free: list[int] = field(default_factory=list)
+    """The row that sums the snapshot before up: transaction, sum, check."""
+    sum: bytes = b""
 
     @property
     def live(self) -> set[int]:
@@ -62,6 +66,9 @@ class DataFile:
         self._seen: set[int] = set()
         names = self._rows(self.trees[MAIN], "main", dump, named=True)
         for name, tree in names:
+            if name == SUM:
+                dump.sum = tree
+                continue
             text = name.decode("latin-1")
             dump.rows[text] = list(self._rows(tree, text, dump))
             if len(dump.rows[text]) != tree.entries:
@@ -166,6 +173,8 @@ class DataFile:
             raise Malformed(f"page {number} has a value beyond its end")
         value = self.data[value_start : value_start + length]
         spans.append((value_start, value_start + length))
+        if named and key == SUM and not flags & SUB_DATABASE:
+            return key, value
         if named:
             if not flags & SUB_DATABASE or length != 48:
                 raise Malformed("a name without a database")

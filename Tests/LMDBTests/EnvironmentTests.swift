@@ -129,7 +129,7 @@ struct EnvironmentTests {
         // What is written afterwards is not in the copy.
         try store.fill([201])
 
-        let copied = try Environment(directory: target, mapBytes: 16 << 20, databases: 4, readOnly: true)
+        let copied = try Environment(directory: target, mapBytes: 16 << 20, databases: 4, access: .reading)
         let database = try copied.databases(["main"], create: false)[0]
         try copied.read { transaction throws in
             #expect(try transaction.count(database) == 200)
@@ -147,7 +147,7 @@ struct EnvironmentTests {
         try store.environment.copy(to: descriptor)
         close(descriptor)
 
-        let copied = try Environment(directory: target, mapBytes: 16 << 20, databases: 4, readOnly: true)
+        let copied = try Environment(directory: target, mapBytes: 16 << 20, databases: 4, access: .reading)
         let database = try copied.databases(["main"], create: false)[0]
         let refusal = #expect(throws: LMDBError.self) {
             try copied.write { try $0.set(database, [1], [1]) }

@@ -32,7 +32,7 @@ struct PageWalkTests {
             directory: store.directory + "/copy",
             mapBytes: 1 << 20,
             databases: 4,
-            readOnly: true
+            access: .reading
         )
         try copied.checkPages { _, _ in }
     }
@@ -72,7 +72,7 @@ struct PageWalkTests {
         let file = try contents(store)
         #expect(write(copy, file, file.count) == file.count)
         #expect(pwrite(copy, bytes, bytes.count, off_t(offset)) == bytes.count)
-        try Environment(directory: target, mapBytes: 0, databases: 4, readOnly: true).checkPages { _, _ in }
+        try Environment(directory: target, mapBytes: 0, databases: 4, access: .reading).checkPages { _, _ in }
     }
 
     private func contents(_ store: Store) throws -> [UInt8] {

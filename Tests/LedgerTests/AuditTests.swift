@@ -200,7 +200,7 @@ extension LedgerFixture {
             mapBytes: 64 << 20,
             readers: 8,
             create: false,
-            readOnly: true
+            access: .reading
         )
         return try environment.read { try body($0, schema) }
     }

@@ -21,7 +21,7 @@ struct DiskUse {
             default: rest += bytes
             }
         }
-        let environment = try Environment(directory: ledger + "/store", mapBytes: 0, databases: 1, readOnly: true)
+        let environment = try Environment(directory: ledger + "/store", mapBytes: 0, databases: 1, access: .reading)
         ahead = max(0, environment.fileBytes - environment.sizes.used)
     }
 

@@ -24,7 +24,7 @@ private let names = ["entries", "nodes", "rows", "cleared"]
 /// Whether every page is accepted.
 private func readsToItsEnd(_ directory: String) -> Bool {
     do {
-        let environment = try Environment(directory: directory, mapBytes: 0, databases: 8, readOnly: true)
+        let environment = try Environment(directory: directory, mapBytes: 0, databases: 8, access: .reading)
         try environment.checkPages { _, _ in }
         do {
             let databases = try environment.databases(names, create: false)

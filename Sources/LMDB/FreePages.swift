@@ -1,0 +1,118 @@
+import CLMDB
+
+/// LMDB's list of free pages: a tree of records, each of the pages that one transaction has freed. What it names is
+/// written over next.
+enum FreePages {
+    /// What one row of the tree lists.
+    struct Record {
+        /// The transaction that freed the pages, or got them back unused.
+        let transaction: UInt64
+        /// In falling order.
+        let pages: [UInt64]
+
+        init(_ node: TreePage.Node, of page: TreePage, in file: PageFile) throws {
+            let key = Array(page.key(node))
+            let list = Array(try file.value(node, of: page))
+            guard key.count == 8, !node.isDatabase else {
+                throw PageDamage(page: page.number, what: "a list of free pages is of no transaction")
+            }
+            guard list.count >= 8, list.count % 8 == 0, list.word(at: 0) == UInt64(list.count / 8 - 1) else {
+                throw PageDamage(page: page.number, what: "its list of free pages has the wrong length")
+            }
+            pages = (1..<list.count / 8).map { list.word(at: 8 * $0) }
+            guard zip(pages, pages.dropFirst()).allSatisfy({ $0 > $1 }) else {
+                throw PageDamage(page: page.number, what: "its list of free pages is out of order")
+            }
+            transaction = key.word(at: 0)
+        }
+
+        /// Tells the record from any that differs in some bits.
+        var sum: UInt64 {
+            var hash = FNV1a()
+            hash.add(transaction)
+            for page in pages { hash.add(page) }
+            return hash.value
+        }
+    }
+
+    static func inUse(_ page: UInt64) -> PageDamage {
+        PageDamage(page: page, what: "it is listed as free, but it is in use or none of the file's")
+    }
+
+    /// Calls `body` with each record in the order of its transaction, in which LMDB takes them, until it returns false.
+    static func forEach(_ tree: TreeDescription, in file: PageFile, _ body: (Record) throws -> Bool) throws {
+        guard let root = try tree.root else { return }
+        var last: UInt64?
+        // Each page is read once in a sound tree, so a damaged one ends too.
+        var allowed = tree.branches &+ tree.leaves
+        func walk(_ number: UInt64, height: Int) throws -> Bool {
+            guard allowed > 0 else { throw PageDamage(page: number, what: "the list of free pages has no end") }
+            allowed -= 1
+            let page = try file.treePage(number, height: height)
+            for node in page.nodes {
+                guard page.isLeaf else {
+                    guard try walk(node.child, height: height - 1) else { return false }
+                    continue
+                }
+                let record = try Record(node, of: page, in: file)
+                guard record.transaction > last ?? 0 else {
+                    throw PageDamage(page: number, what: "its lists of free pages are out of order")
+                }
+                last = record.transaction
+                guard try body(record) else { return false }
+            }
+            return true
+        }
+        _ = try walk(root.page, height: root.height)
+    }
+}
+
+/// The FNV-1a hash of 64 bits. Any change of one byte gives another value.
+struct FNV1a {
+    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
+
+    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+
+    /// Adds the eight bytes of a number, little-endian.
+    mutating func add(_ number: UInt64) {
+        for shift in stride(from: 0, to: 64, by: 8) { add(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
+    }
+}
+
+/// What sums up a snapshot, so that it is known again: its meta page, and the pages it lists as free. The next
+/// transaction writes it into its own snapshot.
+struct SnapshotSum: Equatable {
+    /// The name of the row in the unnamed database.
+    static let key = Array("free pages".utf8)
+    static let byteCount = 24
+    let transaction: UInt64
+    /// FNV-1a of the meta page's stated bytes, plus that of each record of free pages, modulo 2^64.
+    let sum: UInt64
+
+    /// - Parameter records: of all records of free pages, the sum modulo 2^64 of their sums.
+    init(_ meta: MetaPage, records: UInt64) {
+        var hash = FNV1a()
+        for byte in meta.bytes { hash.add(byte) }
+        transaction = meta.transaction
+        sum = hash.value &+ records
+    }
+
+    /// Reads a row; nil where it is none, or damaged.
+    init?(_ row: ArraySlice<UInt8>) {
+        let bytes = Array(row)
+        guard bytes.count == SnapshotSum.byteCount else { return nil }
+        transaction = bytes.word(at: 0)
+        sum = bytes.word(at: 8)
+        guard self.bytes == bytes else { return nil }
+    }
+
+    /// The row: transaction, sum, and the FNV-1a of these sixteen bytes, each a little-endian u64.
+    var bytes: [UInt8] {
+        var hash = FNV1a()
+        hash.add(transaction)
+        hash.add(sum)
+        return [transaction, sum, hash.value].flatMap { number in
+            withUnsafeBytes(of: number.littleEndian) { [UInt8]($0) }
+        }
+    }
+}

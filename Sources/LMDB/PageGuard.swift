@@ -1,0 +1,203 @@
+import CLMDB
+
+/// Keeps LMDB from writing over pages that are in use, which a single wrong bit in its list of free pages, or in a meta
+/// page, would make it do.
+///
+/// Each transaction writes the sum of the snapshot it began with (`SnapshotSum`) into its own. So at a start the snapshot
+/// before the newest, which LMDB always leaves whole, is known to be as it was written; and what may be free in the newest
+/// follows from it and from the pages in which the two differ. While the process runs, each write transaction finds the
+/// list as the one before has left it.
+///
+/// What it doesn't cover: a list of more than `comparedPages` pages is compared with what it was in its first part only,
+/// before each transaction; and a damaged page of a tree that leads to a wrong page is not noticed here.
+struct PageGuard {
+    /// How many free pages are compared before a write transaction: more than one takes.
+    private static let comparedPages = 1 << 16
+    private let file: PageFile
+    private var meta: MetaPage
+    /// The sum of each record of free pages, by its transaction.
+    private var records: [UInt64: UInt64] = [:]
+    private var total: UInt64 = 0
+
+    /// Checks the newest snapshot of a file that nobody else writes.
+    ///
+    /// - Parameter walk: has every page checked, for a file whose newest snapshot wasn't written here or is a copy.
+    /// - Throws: `PageDamage`, or `LMDBError` where the file can't be read.
+    init(_ file: PageFile, walk: () throws -> Void) throws {
+        self.file = file
+        meta = try PageGuard.newest(file)
+        guard meta.lastPage < (try file.count()) || meta.transaction == 0 else {
+            throw PageDamage(page: meta.transaction % 2, what: "it claims pages beyond the end of the file")
+        }
+        try PageGuard.checkTrees(meta, file)
+        var free: Set<UInt64> = []
+        try FreePages.forEach(meta.free, in: file) { record in
+            add(record)
+            for page in record.pages {
+                guard page >= 2, page <= meta.lastPage, free.insert(page).inserted else { throw FreePages.inUse(page) }
+            }
+            return true
+        }
+        if let older = try PageGuard.olderSnapshot(file, meta) {
+            try PageGuard.check(free, meta, after: older.meta, olderFree: older.free, file)
+        } else {
+            try walk()
+        }
+    }
+
+    /// The transaction that wrote the snapshot at hand.
+    var transaction: UInt64 { meta.transaction }
+
+    /// The row the next transaction has to write.
+    var row: [UInt8] { SnapshotSum(meta, records: total).bytes }
+
+    /// Checks, before a write transaction begins, that what it would take pages from is what was left.
+    ///
+    /// - Throws: `PageDamage`, or `LMDBError` where another process has written.
+    func check() throws {
+        let newest = try PageGuard.newest(file)
+        guard newest.transaction == meta.transaction else {
+            throw LMDBError(code: MDB_BAD_TXN, operation: "writing after another process")
+        }
+        guard newest.bytes == meta.bytes else {
+            throw PageDamage(page: meta.transaction % 2, what: "it is not as it was written")
+        }
+        var compared = 0
+        try FreePages.forEach(meta.free, in: file) { record in
+            guard records[record.transaction] == record.sum else {
+                throw PageDamage(page: meta.free.rootPage, what: "the list of free pages is not as it was written")
+            }
+            compared += record.pages.count
+            return compared < PageGuard.comparedPages
+        }
+    }
+
+    /// Takes the snapshot that this process has just committed for the one at hand.
+    mutating func advance() throws {
+        let newest = try PageGuard.newest(file)
+        guard newest.transaction == meta.transaction + 1 else {
+            throw PageDamage(page: newest.transaction % 2, what: "it is not of the transaction just committed")
+        }
+        var difference = TreeDifference(file)
+        let leaves = try difference.compare(meta.free, newest.free)
+        for record in try PageGuard.records(leaves.older, file) {
+            if let sum = records.removeValue(forKey: record.transaction) { total &-= sum }
+        }
+        for record in try PageGuard.records(leaves.newer, file) { add(record) }
+        meta = newest
+    }
+
+    private mutating func add(_ record: FreePages.Record) {
+        let sum = record.sum
+        records[record.transaction] = sum
+        total &+= sum
+    }
+
+    private static func records(_ leaves: [TreePage], _ file: PageFile) throws -> [FreePages.Record] {
+        try leaves.flatMap { leaf in try leaf.nodes.map { try FreePages.Record($0, of: leaf, in: file) } }
+    }
+
+    /// The meta page LMDB goes on from.
+    private static func newest(_ file: PageFile) throws -> MetaPage {
+        let metas = (try file.meta(0), try file.meta(1))
+        let newest = metas.0.transaction < metas.1.transaction ? metas.1 : metas.0
+        // It is looked for again by the turn of its transaction.
+        guard newest.transaction % 2 == (metas.0.transaction < metas.1.transaction ? 1 : 0) else {
+            throw PageDamage(page: newest.transaction % 2, what: "no meta page is of the newest transaction")
+        }
+        return newest
+    }
+
+    /// Checks the descriptions of all trees, and of each the way to its greatest key, which most writes take.
+    private static func checkTrees(_ meta: MetaPage, _ file: PageFile) throws {
+        func check(_ tree: TreeDescription, holdsFreePages: Bool) throws {
+            guard tree.isOfKind(holdsFreePages: holdsFreePages) else {
+                throw PageDamage(page: tree.rootPage, what: "the tree it is the root of is of another kind")
+            }
+            guard var (number, height) = try tree.root else { return }
+            while height > 1 {
+                number = try file.treePage(number, height: height).nodes.last?.child ?? number
+                height -= 1
+            }
+            _ = try file.treePage(number, height: height)
+        }
+        try check(meta.free, holdsFreePages: true)
+        try check(meta.main, holdsFreePages: false)
+        // Named databases are few: their tree is a leaf, unless somebody made many.
+        guard let root = try meta.main.root, root.height == 1 else { return }
+        let leaf = try file.treePage(root.page, height: 1)
+        for node in leaf.nodes where node.isDatabase {
+            try check(TreeDescription(leaf.bytes[node.value]), holdsFreePages: false)
+        }
+    }
+
+    /// The snapshot before the newest and what was free in it, where the newest says what they have to be.
+    ///
+    /// - Throws: `PageDamage` where they are something else.
+    static func olderSnapshot(
+        _ file: PageFile,
+        _ newest: MetaPage
+    ) throws -> (meta: MetaPage, free: Set<UInt64>)? {
+        let older = try file.meta(1 - newest.transaction % 2)
+        guard let stated = try row(newest.main, file), older.transaction == stated.transaction,
+            stated.transaction &+ 1 == newest.transaction
+        else { return nil }
+        var free: Set<UInt64> = []
+        var total: UInt64 = 0
+        try FreePages.forEach(older.free, in: file) { record in
+            total &+= record.sum
+            free.formUnion(record.pages)
+            return true
+        }
+        guard SnapshotSum(older, records: total) == stated else {
+            throw PageDamage(page: older.free.rootPage, what: "the list of free pages is not as it was written")
+        }
+        return (older, free)
+    }
+
+    /// The row with the sum of the snapshot before; nil where there is none.
+    private static func row(_ main: TreeDescription, _ file: PageFile) throws -> SnapshotSum? {
+        guard let root = try main.root else { return nil }
+        var (number, height) = root
+        while true {
+            let page = try file.treePage(number, height: height)
+            let last = page.nodes.last { !SnapshotSum.key.lexicographicallyPrecedes(page.key($0)) }
+            // The first node of a branch stands for all that is less than the second, whatever its key.
+            guard let node = last ?? (page.isLeaf ? nil : page.nodes.first) else { return nil }
+            guard page.isLeaf else {
+                (number, height) = (node.child, height - 1)
+                continue
+            }
+            guard page.key(node).elementsEqual(SnapshotSum.key), !node.isDatabase else { return nil }
+            guard let sum = SnapshotSum(try file.value(node, of: page)) else {
+                throw PageDamage(page: number, what: "the sum of the snapshot before is damaged")
+            }
+            return sum
+        }
+    }
+
+    /// Checks that what the newest snapshot lists as free is what the transaction between two snapshots can have left
+    /// free: what was free before or wasn't used yet, without the pages it took, and the pages it let go of.
+    private static func check(
+        _ free: Set<UInt64>,
+        _ newest: MetaPage,
+        after older: MetaPage,
+        olderFree: Set<UInt64>,
+        _ file: PageFile
+    ) throws {
+        guard newest.lastPage >= older.lastPage else {
+            throw PageDamage(page: newest.transaction % 2, what: "it states fewer pages than the one before it")
+        }
+        var difference = TreeDifference(file)
+        _ = try difference.compare(older.free, newest.free)
+        try difference.compareDatabases(older.main, newest.main)
+        let unused = (older.lastPage + 1)..<(newest.lastPage + 1)
+        for page in difference.new where !olderFree.contains(page) && !unused.contains(page) {
+            throw PageDamage(page: page, what: "it was written, but it was in use or is none of the file's")
+        }
+        for page in free {
+            let wasLeft = olderFree.contains(page) || unused.contains(page) || difference.gone.contains(page)
+            guard wasLeft, !difference.new.contains(page) else { throw FreePages.inUse(page) }
+        }
+    }
+}

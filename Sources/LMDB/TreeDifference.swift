@@ -1,0 +1,68 @@
+/// The pages in which two snapshots differ. A page that both reach is the same in both, with all below it: LMDB writes
+/// a changed page to another place, and never over one that the snapshot before still reaches. So the work is that of the
+/// transaction between them, whatever the size of the trees.
+struct TreeDifference {
+    private let file: PageFile
+    /// Pages that only the older snapshot reaches.
+    private(set) var gone: Set<UInt64> = []
+    /// Pages that only the newer snapshot reaches.
+    private(set) var new: Set<UInt64> = []
+
+    init(_ file: PageFile) { self.file = file }
+
+    /// Compares a tree as the two snapshots have it, nil for a snapshot without it; gives the leaves that differ.
+    mutating func compare(
+        _ older: TreeDescription?,
+        _ newer: TreeDescription?
+    ) throws -> (older: [TreePage], newer: [TreePage]) {
+        let roots = (older: try older?.root, newer: try newer?.root)
+        var height = max(roots.older?.height ?? 0, roots.newer?.height ?? 0)
+        var (before, after): (Set<UInt64>, Set<UInt64>) = ([], [])
+        var leaves: (older: [TreePage], newer: [TreePage]) = ([], [])
+        // Level by level: a page keeps its height for as long as it lives.
+        while height > 0 {
+            if let root = roots.older, root.height == height { before.insert(root.page) }
+            if let root = roots.newer, root.height == height { after.insert(root.page) }
+            let shared = before.intersection(after)
+            let older = try pages(before.subtracting(shared), height: height)
+            let newer = try pages(after.subtracting(shared), height: height)
+            gone.formUnion(older.map(\.number))
+            new.formUnion(newer.map(\.number))
+            if height == 1 { leaves = (older, newer) }
+            before = Set(older.flatMap { $0.nodes.map(\.child) })
+            after = Set(newer.flatMap { $0.nodes.map(\.child) })
+            height -= 1
+        }
+        let runs = (older: overflows(leaves.older), newer: overflows(leaves.newer))
+        for run in runs.older.subtracting(runs.newer) { gone.formUnion(run) }
+        for run in runs.newer.subtracting(runs.older) { new.formUnion(run) }
+        return leaves
+    }
+
+    /// Compares the main trees and each named database in them.
+    mutating func compareDatabases(_ older: TreeDescription, _ newer: TreeDescription) throws {
+        let leaves = try compare(older, newer)
+        let (before, after) = (databases(leaves.older), databases(leaves.newer))
+        for name in Set(before.keys).union(after.keys) where before[name] != after[name] {
+            _ = try compare(before[name], after[name])
+        }
+    }
+
+    private func pages(_ numbers: Set<UInt64>, height: Int) throws -> [TreePage] {
+        try numbers.sorted().map { try file.treePage($0, height: height) }
+    }
+
+    private func overflows(_ leaves: [TreePage]) -> Set<Range<UInt64>> {
+        Set(leaves.flatMap { $0.nodes.compactMap(\.overflow) })
+    }
+
+    private func databases(_ leaves: [TreePage]) -> [ArraySlice<UInt8>: TreeDescription] {
+        var found: [ArraySlice<UInt8>: TreeDescription] = [:]
+        for leaf in leaves {
+            for node in leaf.nodes where node.isDatabase {
+                found[leaf.key(node)] = TreeDescription(leaf.bytes[node.value])
+            }
+        }
+        return found
+    }
+}
