@@ -15,6 +15,8 @@ public struct LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// The map is too small for the transaction; nothing was written, and the map may be grown.
     public var isMapFull: Bool { code == MDB_MAP_FULL }
+    /// The file system has no room: the disk, a quota or the largest size of a file.
+    public var isOutOfRoom: Bool { [ENOSPC, EDQUOT, EFBIG].contains(code) }
     /// The key exists, or an appended key is not greater than the last.
     public var isKeyExists: Bool { code == MDB_KEYEXIST }
     /// Every place for a reader is taken.

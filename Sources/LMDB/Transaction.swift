@@ -140,6 +140,13 @@ extension Readable where Self: ~Copyable {
         return stat.ms_entries
     }
 
+    /// How deep the database's tree is, and how many pages of it hold keys: leaves, and the branches above them.
+    public func shape(_ database: Database) throws(LMDBError) -> (depth: Int, branches: Int, leaves: Int) {
+        var stat = MDB_stat()
+        try check(mdb_stat(handle.pointer, database.identifier, &stat), "measuring")
+        return (Int(stat.ms_depth), stat.ms_branch_pages, stat.ms_leaf_pages)
+    }
+
     /// Calls `body` with a cursor over the database.
     public func cursor<Result>(
         _ database: Database,

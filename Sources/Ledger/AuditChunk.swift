@@ -41,9 +41,6 @@ struct AuditChunk {
     var sealedRows = 0
     var openedClaims = 0
     var erasedClaims = 0
-    /// How many rows the block has among the types and the submitters of the look-up index.
-    var typeRows = 0
-    var submitterRows = 0
     /// Whether the look-up index says something else of the block.
     var contradictsLookups = false
     /// Whether it could not be compared as a block, because entries cannot be read.
@@ -68,9 +65,9 @@ enum AuditSum {
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
-    static func request(_ key: [UInt8], index: UInt64) -> UInt64 {
+    static func request(_ reference: RequestReference, index: UInt64) -> UInt64 {
         var hasher = Hasher()
-        key.withUnsafeBytes { hasher.combine(bytes: $0) }
+        hasher.combine(reference)
         hasher.combine(index)
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }

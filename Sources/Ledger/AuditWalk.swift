@@ -22,6 +22,8 @@ struct AuditWalk {
     /// gone through once more to say which.
     private(set) var isStreamsSuspect = false
     private(set) var isLookupSuspect = false
+    /// Whether the look-up index contradicts itself, which is a finding of its own.
+    private(set) var isLookupDamaged = false
     /// Whether entries that cannot be read keep the look-ups of others from being compared block by block.
     var isLookupPartial: Bool { lookupSums.lackEntries }
     var checkpointRows = 0
@@ -136,9 +138,16 @@ struct AuditWalk {
         for finding in try erasures.findings(environment, schema, size: size) where !isFull { findings.append(finding) }
     }
 
-    /// Compares the request keys of the look-up index.
-    mutating func examineRequests(_ lookups: LookupAudit) throws {
-        if try !isLookupPartial && lookups.requestSum() != lookupSums.requests { isLookupSuspect = true }
+    /// Compares the look-up index with itself, and its request keys with the entries'.
+    mutating func examineLookups(_ lookups: LookupAudit) throws {
+        let damages = try lookups.damages()
+        for damage in damages { found(nil, "\(damage)") }
+        isLookupDamaged = !damages.isEmpty
+        if isLookupDamaged {
+            isLookupSuspect = true
+        } else if try !isLookupPartial && lookups.repeated == 0 && lookups.requestSum() != lookupSums.requests {
+            isLookupSuspect = true
+        }
     }
 
     /// Every scope with a data key must be a stream of the ledger. One without a key is erased, and no finding.
@@ -167,7 +176,6 @@ struct AuditWalk {
         if audited.identity != identities.newest {
             found(nil, "the store's identity is not what its entries establish")
         }
-        for what in audited.lookups?.conclude(lookupSums) ?? [] { found(nil, what) }
     }
 
     mutating func compare(lock: LockRecord?, path: String, root: (UInt64) throws -> Digest) {

@@ -50,9 +50,7 @@ final class AuditWorker: @unchecked Sendable {
                     chunk.erasures += AuditErasures.scopes(namedBy: entry)
                     if isIndexed {
                         let request = RequestReference(entry, hasher)
-                        key.removeAll(keepingCapacity: true)
-                        request.append(to: &key)
-                        chunk.requestSum &+= AuditSum.request(key, index: index)
+                        chunk.requestSum &+= AuditSum.request(request, index: index)
                         records.append(
                             LookupRecord(
                                 index: index,

@@ -104,7 +104,7 @@ struct BatchBuilder {
             defer { claims.pass(submission) }
             let reference = references[first + position]
             if let known = recorded[first + position] ?? requests[reference] {
-                if known >= draft.size { throw StoreDamage(nil, "the look-up index knows a request of entry \(known)") }
+                if known >= draft.size { throw LookupDamage("it knows a request of entry \(known)") }
                 if known >= state.size {
                     // An event of this very call is not written yet, so its content is compared where it stands.
                     let first = memory.staging.events[Int(known - state.size)]
@@ -122,7 +122,7 @@ struct BatchBuilder {
                     let now = LedgerClock.steadySeconds
                     let wait = memory.conflicts.wait(of: call.submitter, entry: known, now: now)
                     guard wait == 0 else { return .failure(.throttled(event: position, seconds: wait)) }
-                    guard try matches(known, submission, transaction, &memory.claims) else {
+                    guard try matches(known, reference, submission, transaction, &memory.claims) else {
                         memory.conflicts.note(call.submitter, entry: known, now: now)
                         return .failure(.requestConflict(event: position, index: known))
                     }
@@ -304,13 +304,19 @@ struct BatchBuilder {
 
     /// Whether the entry at `known` records the same content. Its own salts give the submission's commitments, so no
     /// second digest of the content needs to be kept anywhere.
+    ///
+    /// - Throws: `LookupDamage` where that entry was not made by this request key, whatever the look-up index says.
     private func matches(
         _ known: UInt64,
+        _ reference: RequestReference,
         _ submission: Submission,
         _ transaction: borrowing WriteTransaction,
         _ claims: inout SealedClaims
     ) throws -> Bool {
         let entry = try Entry(schema.entry(transaction, known))
+        guard RequestReference(entry, claims.hasher) == reference else {
+            throw LookupDamage("it says that entry \(known) was made by another request")
+        }
         guard entry.type == submission.type.name, entry.actor == submission.actor,
             entry.streams.map(\.stream) == submission.streams, entry.body == submission.body,
             entry.claims.map(\.scope) == submission.claims.map(\.scope)

@@ -11,6 +11,9 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
         errno = code
     }
 
+    /// The file system has no room: the disk, a quota or the largest size of a file.
+    var isOutOfRoom: Bool { [ENOSPC, EDQUOT, EFBIG].contains(errno) }
+
     public var description: String { "\(operation): \(String(cString: strerror(errno)))" }
 }
 

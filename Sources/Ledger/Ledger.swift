@@ -11,7 +11,7 @@ import Synchronization
 public final class Ledger: Sendable {
     let environment: Environment
     let schema: StoreSchema
-    let index: LookupIndex
+    let lookups: Lookups
     let identity: LedgerIdentity
     let settings: LedgerSettings
     private let claimsKey: SecretBytes
@@ -79,12 +79,20 @@ public final class Ledger: Sendable {
         counters = LedgerCounters()
         let answerHook = AnswerHook()
         self.answerHook = answerHook
-        var isRebuilt = false
-        let index = try opening.lookupIndex(directory: locations.index, isRebuilt: &isRebuilt)
-        wasIndexRebuilt = isRebuilt
-        self.index = index
-        let follower = LookupFollower(index: index, store: environment, fatal: fatal)
+        let lookups = Lookups()
+        self.lookups = lookups
+        let follower = LookupFollower(
+            lookups,
+            LookupLog(environment: environment, schema: schema, claimsKey: keyring.claimsKey),
+            directory: locations.index,
+            settings: settings,
+            keyring: keyring,
+            identity: identity,
+            notice: notice,
+            fatal: fatal
+        )
         self.follower = follower
+        wasIndexRebuilt = try follower.open()
         // The writer publishes before init ends, so what it publishes to is made first.
         let relay = CheckpointRelay()
         var own = OwnRecords()
@@ -92,7 +100,7 @@ public final class Ledger: Sendable {
         writer = LedgerWriter(
             environment: environment,
             schema: schema,
-            index: index,
+            lookups: lookups,
             queue: queue,
             settings: settings,
             lock: opening.lock,
@@ -199,7 +207,10 @@ public final class Ledger: Sendable {
 
     /// How the parts stand, for status and metrics.
     public struct Gauges: Sendable {
+        /// Entries the look-up index holds durably; 0 while it waits to be made.
         public let indexed: UInt64
+        /// Entries that repeat submitter and request of an earlier one, which counts: 0 but after damage.
+        public let repeated: UInt64
         public let queuedEvents: Int
         public let queuedBytes: Int
         public let storeBytes: Int
@@ -214,8 +225,10 @@ public final class Ledger: Sendable {
     public func gauges() throws -> Gauges {
         let sizes = environment.sizes
         let load = queue.load
+        let index = try? lookups.ready()
         return Gauges(
-            indexed: try index.indexed(),
+            indexed: try index?.indexed() ?? 0,
+            repeated: try index?.repeated() ?? 0,
             queuedEvents: load.events,
             queuedBytes: load.bytes,
             storeBytes: sizes.used,

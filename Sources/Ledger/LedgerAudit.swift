@@ -148,7 +148,7 @@ public enum LedgerAudit {
             walk.examineRecoveries(transaction, schema)
         }
         walk.examineRequests(environment, schema)
-        if let lookups = audited.lookups { try walk.examineRequests(lookups) }
+        if let lookups = audited.lookups { try walk.examineLookups(lookups) }
         try recheck(audited, &walk)
         try examineCheckpoints(audited, &walk)
         walk.conclude(audited)
@@ -200,7 +200,7 @@ public enum LedgerAudit {
         if walk.isStreamsSuspect, !recheck.contradictsStreams {
             walk.found(nil, "the stream rows are not those the entries name")
         }
-        if walk.isLookupSuspect, !recheck.contradictsLookups {
+        if walk.isLookupSuspect, !walk.isLookupDamaged, !recheck.contradictsLookups {
             walk.found(nil, "the look-up index does not hold what the entries say")
         }
     }

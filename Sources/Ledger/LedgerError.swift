@@ -28,6 +28,8 @@ public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertibl
         case damaged, badKeyring, keyringMissing, badOrigin, badClock
         /// The key in force, which must sign a recovery, is not in the keyring.
         case notInForce
+        /// The directory of the look-up index holds something else.
+        case otherIndex
     }
 
     public let code: Code

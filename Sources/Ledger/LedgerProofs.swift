@@ -58,12 +58,26 @@ extension Ledger {
 
     /// The verification key in force at a size.
     private func vkey(atSize size: UInt64) throws -> String {
-        let recoveries = try index.indexes(ofType: "system.recovered", from: 0, limit: .max, reverse: false)
+        let recoveries = try recoveries()
         var identities = IdentityHistory()
         for establishing in [0] + recoveries {
             _ = identities.take(try Entry(entry(at: establishing).bytes), at: establishing)
         }
         return identities.inForce(atSize: size)?.vkey ?? vkey
+    }
+
+    /// The entries by which the ledger was recovered.
+    private func recoveries() throws -> [UInt64] {
+        let type = "system.recovered"
+        if let index = try? lookups.ready() {
+            return try index.indexes(ofType: type, from: 0, limit: .max, reverse: false)
+        }
+        // They belong to the ledger's own stream. It is long, so this is for the time without an index.
+        return try environment.read { transaction in
+            try schema.indexes(of: identity.stream, transaction, from: 0, limit: .max, reverse: false).filter {
+                try Entry(schema.entry(transaction, $0)).type == type
+            }
+        }
     }
 
     /// Proves that entry `index` is in the tree of `size` entries, by default the newest checkpoint's. The proof is

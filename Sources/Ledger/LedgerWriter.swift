@@ -16,7 +16,7 @@ final class LedgerWriter: @unchecked Sendable {
     // Sendable: the mutable fields below are touched by the writer thread alone, after `start`.
     private let environment: Environment
     private let schema: StoreSchema
-    private let index: LookupIndex
+    private let lookups: Lookups
     private let queue: AppendQueue
     private let settings: LedgerSettings
     private let lock: CheckpointLock
@@ -51,7 +51,7 @@ final class LedgerWriter: @unchecked Sendable {
     init(
         environment: Environment,
         schema: StoreSchema,
-        index: LookupIndex,
+        lookups: Lookups,
         queue: AppendQueue,
         settings: LedgerSettings,
         lock: CheckpointLock,
@@ -70,7 +70,7 @@ final class LedgerWriter: @unchecked Sendable {
     ) {
         self.environment = environment
         self.schema = schema
-        self.index = index
+        self.lookups = lookups
         self.queue = queue
         self.settings = settings
         self.lock = lock
@@ -101,7 +101,7 @@ final class LedgerWriter: @unchecked Sendable {
             taken.store(LedgerClock.steadySeconds, ordering: .relaxed)
             defer { taken.store(0, ordering: .relaxed) }
             do {
-                while index.tail.count > settings.tailEntries { usleep(1_000) }
+                try waitForFollower()
                 let now = try confirmedTime()
                 let ownCalls = try own.calls(stream: identity.stream, now: now)
                 if !ownCalls.isEmpty || !calls.isEmpty { try commit(ownCalls + calls, now: now) }
@@ -146,10 +146,22 @@ final class LedgerWriter: @unchecked Sendable {
 
     // MARK: One commit
 
+    /// Lets the follower move some of the tail into the look-up index, where it is long.
+    private func waitForFollower() throws {
+        while try lookups.ready().tail.count > settings.tailEntries {
+            if lookups.isFull { throw Lookups.full }
+            usleep(1_000)
+        }
+    }
+
     private func commit(_ calls: [PendingAppend], now: Int64) throws {
         try prepareRoom(for: calls.reduce(0) { $0 + $1.bytes })
         let before = state
-        let (builder, results, draft) = try transact(calls, now: now)
+        let (builder, results, draft) = try lookups.whileAppending { index in
+            let transacted = try transact(calls, index, now: now)
+            index.tail.add(transacted.0.records)
+            return transacted
+        }
         guard let draft else {
             // Duplicates and refusals only: nothing was written, and the newest checkpoint covers it.
             guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
@@ -157,7 +169,6 @@ final class LedgerWriter: @unchecked Sendable {
             return
         }
         counters.noteRoom(true)
-        index.tail.add(builder.records)
         let root = try verifiedRoot(from: before, to: builder.state)
         state = builder.state
         answer(calls, results, try moveLock(to: draft, over: root, time: state.time))
@@ -166,6 +177,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// - Returns: the checkpoint of what was committed too, still being signed; nil where nothing was.
     private func transact(
         _ calls: [PendingAppend],
+        _ index: LookupIndex,
         now: Int64
     ) throws -> (BatchBuilder, [Result<[Receipt], LedgerError>], CheckpointDraft?) {
         while true {
@@ -196,6 +208,12 @@ final class LedgerWriter: @unchecked Sendable {
                     throw LedgerError.storeFull(reason: "the map has reached its limit")
                 }
                 try environment.resizeMap(bytes: min(size * 2, settings.maximumMapBytes))
+            } catch let damage as LookupDamage {
+                // Nothing was written. Without the index nobody knows what was recorded already, so nothing is recorded
+                // until the follower has made it anew.
+                memory.forget()
+                lookups.condemn(damage)
+                throw LedgerError.busy
             }
         }
     }
@@ -276,7 +294,7 @@ final class LedgerWriter: @unchecked Sendable {
             room = environment.fileBytes
             return true
         } catch {
-            guard LedgerWriter.isFull(error) else { throw error }
+            guard error.isOutOfRoom else { throw error }
             return false
         }
     }
@@ -292,12 +310,10 @@ final class LedgerWriter: @unchecked Sendable {
             try environment.prewrite(from: start, count: end - start)
         } catch {
             // A file system that never writes in place may have no room for it: nothing depends on it.
-            guard LedgerWriter.isFull(error) else { throw error }
+            guard error.isOutOfRoom else { throw error }
         }
         prewritten = end
     }
-
-    private static func isFull(_ error: LMDBError) -> Bool { [ENOSPC, EDQUOT, EFBIG].contains(error.code) }
 
     // MARK: The clock
 

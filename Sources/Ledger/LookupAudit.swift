@@ -8,16 +8,12 @@ final class LookupAudit: Sendable {
     /// What the entries say the index must have.
     struct Sums {
         var requests: UInt64 = 0
-        var typeRows = 0
-        var submitterRows = 0
         /// Whether entries could not be read, so that what they made is not in the sums.
         var lackEntries = false
 
         mutating func add(_ chunk: AuditChunk) {
             lackEntries = lackEntries || chunk.lacksEntries
             requests &+= chunk.requestSum
-            typeRows += chunk.typeRows
-            submitterRows += chunk.submitterRows
         }
     }
 
@@ -34,7 +30,7 @@ final class LookupAudit: Sendable {
         index = try LookupIndex(readOnly: directory, key: key ?? SecretBytes(count: 32) { _ in })
         isKeyed = key != nil
         totals = try index.totals()
-        indexed = totals.indexed
+        indexed = totals.state.indexed
         guard totals.ledger == identity.encoded else { return nil }
     }
 
@@ -47,8 +43,6 @@ final class LookupAudit: Sendable {
             return
         }
         let block = LookupBlock(records, hash: index.hash)
-        chunk.typeRows = block.types.count
-        chunk.submitterRows = block.submitters.count
         if try !index.agrees(block, documents: isKeyed && hasAllClaims) { chunk.contradictsLookups = true }
     }
 
@@ -76,25 +70,31 @@ final class LookupAudit: Sendable {
             // Of an entry whose claims cannot all be read, the index need not have any.
             if erased?.isEmpty != true { documents = DocumentDigests() }
         }
-        return try self.index.contradiction(
-            LookupRecord(
-                index: index,
-                leaf: leaf,
-                type: entry.type,
-                submitter: entry.submitter,
-                request: RequestReference(entry, SHA256Hasher()),
-                documents: documents
-            )
+        let record = LookupRecord(
+            index: index,
+            leaf: leaf,
+            type: entry.type,
+            submitter: entry.submitter,
+            request: RequestReference(entry, SHA256Hasher()),
+            documents: documents
         )
-    }
-
-    /// What is wrong with the index as a whole.
-    func conclude(_ sums: Sums) -> [String] {
-        let blocks = Int(indexed / LookupBlock.entries)
-        let derived =
-            [Int(clamping: indexed), blocks, blocks] + (sums.lackEntries ? [] : [sums.typeRows, sums.submitterRows])
-        return zip(totals.rows, derived).filter { $0.count != $1 }.map { row, derived in
-            "the look-up index has \(row.count) \(row.name) rows where \(indexed) entries need \(derived)"
+        do {
+            let contradiction = try self.index.contradiction(record)
+            // Of two entries with one request key, which is no fault of the index, it names the first.
+            guard contradiction == LookupIndex.requestContradiction, repeated > 0,
+                let first = try self.index.indexes(of: [record.request])[0], first < index,
+                let earlier = try? Entry(schema.entry(transaction, first)),
+                RequestReference(earlier, SHA256Hasher()) == record.request
+            else { return contradiction }
+            return nil
+        } catch is LookupDamage {
+            return LookupIndex.requestContradiction
         }
     }
+
+    /// How many of the entries the index holds repeat a request of an earlier one.
+    var repeated: UInt64 { totals.state.repeated }
+
+    /// What is wrong with the index as a whole: rows that are not as they were written, missing, or too many.
+    func damages() throws -> [LookupDamage] { try index.damages() }
 }

@@ -6,33 +6,17 @@ import Merkle
 extension LookupIndex {
     /// What the environment says of itself, of one snapshot.
     struct Totals {
-        /// Entries the environment holds.
-        let indexed: UInt64
+        let state: LookupState
         /// The ledger it belongs to; nil where it has another layout than this version's.
         let ledger: [UInt8]?
-        /// How many rows each database has.
-        let rows: [(name: String, count: Int)]
-
-        /// Whether the databases with a row for each entry or block have as many as they must.
-        var areWhole: Bool {
-            let blocks = Int(indexed / LookupBlock.entries)
-            return indexed % LookupBlock.entries == 0 && rows[0].count == Int(indexed) && rows[1].count == blocks
-                && rows[2].count == blocks
-        }
     }
 
     func totals() throws -> Totals {
         try environment.read { transaction in
-            let format = try transaction.get(meta, LookupIndex.formatKey)
+            let isOurs = try transaction.get(meta, LookupIndex.formatKey) == LookupIndex.format
             return Totals(
-                indexed: try indexed(transaction),
-                ledger: format == LookupIndex.format ? try transaction.get(meta, LookupIndex.ledgerKey) : nil,
-                rows: [
-                    ("request key", try transaction.count(requests)),
-                    ("document digest", try transaction.count(documents)),
-                    ("leaf hash", try transaction.count(leaves)), ("type", try transaction.count(types)),
-                    ("submitter", try transaction.count(submitters)),
-                ]
+                state: isOurs ? try state(transaction) : LookupState(),
+                ledger: isOurs ? try transaction.get(meta, LookupIndex.ledgerKey) : nil
             )
         }
     }
@@ -63,34 +47,37 @@ extension LookupIndex {
         _ row: [UInt8],
         _ transaction: borrowing ReadTransaction
     ) throws -> Bool {
-        try transaction.withValue(database, key) { $0.elementsEqual(row) } == true
+        try transaction.withValue(database, key) { LookupSeal.content($0).elementsEqual(row) } == true
     }
 
     /// The sum (`AuditSum`) over the request keys of the entries below `size`.
     func requestSum(below size: UInt64) throws -> UInt64 {
         try environment.read { transaction in
             var sum: UInt64 = 0
-            var bytes: [UInt8] = []
+            let seal = LookupSeal()
             try transaction.forEach(requests) { key, value in
-                guard let index = StoreKey.readNumber(value), index < size else { return }
-                bytes.removeAll(keepingCapacity: true)
-                bytes.append(contentsOf: key)
-                sum &+= AuditSum.request(bytes, index: index)
+                for record in try RequestSegment(key: key, value: value, seal).records where record.index < size {
+                    sum &+= AuditSum.request(record.reference, index: record.index)
+                }
             }
             return sum
         }
     }
 
+    static let requestContradiction = "request key"
+
     /// What the environment says of an entry that the entry doesn't; nil where it agrees.
+    ///
+    /// - Throws: `LookupDamage` where what it says of the request key is not as it was written.
     func contradiction(_ record: LookupRecord) throws -> String? {
         let block = UInt32(truncatingIfNeeded: record.index / LookupBlock.entries)
         let offset = UInt16(truncatingIfNeeded: record.index % LookupBlock.entries)
         let key = LookupIndex.key(block)
         return try environment.read { transaction in
-            if try request(record.request, transaction) != record.index { return "request key" }
+            if try request(record.request, transaction) != record.index { return LookupIndex.requestContradiction }
             let prefix = Array(record.leaf.bytes.prefix(LookupBlock.leafBytes - 2))
             let hashes = try transaction.withValue(leaves, key) { row in
-                LookupBlock.offsets(row, beginningWith: prefix, width: LookupBlock.leafBytes)
+                LookupBlock.offsets(LookupSeal.content(row), beginningWith: prefix, width: LookupBlock.leafBytes)
             }
             if hashes?.contains(offset) != true { return "leaf hash" }
             var digests: [[UInt8]] = []
@@ -101,7 +88,11 @@ extension LookupIndex {
             }
             for digest in digests {
                 let found = try transaction.withValue(documents, key) { row in
-                    LookupBlock.offsets(row, beginningWith: digest, width: LookupBlock.documentBytes)
+                    LookupBlock.offsets(
+                        LookupSeal.content(row),
+                        beginningWith: digest,
+                        width: LookupBlock.documentBytes
+                    )
                 }
                 if found?.contains(offset) != true { return "document digest" }
             }
@@ -109,7 +100,7 @@ extension LookupIndex {
             let own = [UInt8(offset >> 8), UInt8(offset & 255)]
             for (name, database, value) in [("type", types, record.type), ("submitter", submitters, record.submitter)] {
                 let offsets = try transaction.withValue(database, LookupIndex.key(value, block)) {
-                    LookupBlock.offsets($0, beginningWith: own, width: 2)
+                    LookupBlock.offsets(LookupSeal.content($0), beginningWith: own, width: 2)
                 }
                 if offsets?.contains(offset) != true { return name }
             }
@@ -119,8 +110,8 @@ extension LookupIndex {
 
     /// The entry the environment says a request key made.
     private func request(_ reference: RequestReference, _ transaction: borrowing ReadTransaction) throws -> UInt64? {
-        var key: [UInt8] = []
-        reference.append(to: &key)
-        return try transaction.get(requests, key).flatMap { StoreKey.readNumber($0) }
+        try transaction.cursor(requests) { cursor in
+            try LookupIndex.segment(covering: reference, cursor, LookupSeal()).index(of: reference)
+        }
     }
 }

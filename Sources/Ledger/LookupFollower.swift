@@ -3,10 +3,12 @@ import LMDB
 import LedgerFormat
 import Synchronization
 
-/// The thread that moves whole blocks of entries from the tail into the look-up index, each in a durable commit of its
-/// own. What is left of a block is read again from the log at the next start. It also clears up after readers of other
-/// processes that were killed.
-final class LookupFollower: Sendable {
+/// Keeps the look-up index: opens it and catches it up with the log, makes it anew where it is damaged, and moves whole
+/// blocks of entries from the tail into it, each in a durable commit of its own. Where its disk is full it waits for room
+/// and goes on by itself. What is left of a block is read again from the log at the next start. It also clears up after
+/// readers of other processes that were killed.
+final class LookupFollower: @unchecked Sendable {
+    // Sendable: `unfinished` belongs to whoever runs `open`, and after it to the one thread that runs `run`.
     private struct State {
         var size: UInt64 = 0
         var stopping = false
@@ -14,16 +16,42 @@ final class LookupFollower: Sendable {
 
     /// Microseconds between looks at the tail.
     private static let poll: UInt32 = 20_000
+    /// Seconds between looks for room.
+    private static let retry: Int64 = 1
     /// Seconds between looks for readers that died: their snapshots keep pages from being used again.
     private static let reaping: Int64 = 10
-    private let index: LookupIndex
-    private let store: Environment
+    private let lookups: Lookups
+    private let log: LookupLog
+    private let directory: LookupDirectory
+    private let settings: LedgerSettings
+    private let keyring: Keyring
+    private let identity: LedgerIdentity
     private let state = Mutex(State())
+    private let notice: @Sendable (String) -> Void
     private let fatal: @Sendable (any Error) -> Never
+    /// An index that is open but holds less than the tail could make up for.
+    private var unfinished: LookupIndex?
 
-    init(index: LookupIndex, store: Environment, fatal: @escaping @Sendable (any Error) -> Never) {
-        self.index = index
-        self.store = store
+    /// - Parameters:
+    ///   - notice: takes lines for the log of the daemon.
+    ///   - fatal: called where a write or sync fails for another reason than want of room.
+    init(
+        _ lookups: Lookups,
+        _ log: LookupLog,
+        directory: String,
+        settings: LedgerSettings,
+        keyring: Keyring,
+        identity: LedgerIdentity,
+        notice: @escaping @Sendable (String) -> Void,
+        fatal: @escaping @Sendable (any Error) -> Never
+    ) {
+        self.lookups = lookups
+        self.log = log
+        self.directory = LookupDirectory(path: directory, ledger: identity.stream)
+        self.settings = settings
+        self.keyring = keyring
+        self.identity = identity
+        self.notice = notice
         self.fatal = fatal
     }
 
@@ -35,20 +63,179 @@ final class LookupFollower: Sendable {
 
     func run() {
         var reaped = LedgerClock.steadySeconds
+        var tried = LedgerClock.steadySeconds
         while true {
             let now = LedgerClock.steadySeconds
             if now - reaped >= LookupFollower.reaping {
                 reaped = now
-                for environment in [store, index.environment] { environment.reapReaders() }
+                log.environment.reapReaders()
+                (try? lookups.ready())?.environment.reapReaders()
             }
             let (size, stopping) = state.withLock { ($0.size, $0.stopping) }
-            if let records = index.tail.oldest(Int(LookupBlock.entries), below: size) {
-                do { try index.store(records) } catch { fatal(error) }
-                index.tail.drop(records)
-            } else {
-                if stopping { return }
-                usleep(LookupFollower.poll)
+            // Room is looked for now and then; a damaged index is made anew at once.
+            let isDue = !lookups.isFull || now - tried >= LookupFollower.retry || stopping
+            var isBusy = false
+            if isDue {
+                tried = now
+                do { isBusy = try step(size) } catch { fatal(error) }
             }
+            if isBusy { continue }
+            if stopping { return }
+            usleep(LookupFollower.poll)
+        }
+    }
+
+    /// Stores a block, or makes the index ready where it is not.
+    ///
+    /// - Returns: whether there may be more to do at once.
+    private func step(_ size: UInt64) throws -> Bool {
+        guard let index = try? lookups.ready() else {
+            if !isStopping, !lookups.isRetiring { _ = try open() }
+            return false
+        }
+        guard let records = index.tail.oldest(Int(LookupBlock.entries), below: size) else { return false }
+        do {
+            try index.store(records)
+            index.tail.drop(records)
+            noteRoom()
+            return true
+        } catch is LookupFull {
+            noteFull()
+        } catch let damage as LookupDamage {
+            lookups.condemn(damage)
+        }
+        return false
+    }
+
+    private var isStopping: Bool { state.withLock { $0.stopping } }
+
+    private func noteRoom() {
+        guard lookups.isFull else { return }
+        lookups.note(isFull: false)
+        notice("the look-up index has room again")
+    }
+
+    private func noteFull() {
+        guard !lookups.isFull else { return }
+        lookups.note(isFull: true)
+        notice("the look-up index has no room on its disk: appends go on until \(settings.tailEntries) entries wait")
+    }
+
+    // MARK: Opening
+
+    /// Opens the index and catches it up with the log. One that is damaged, or is not of this incarnation, is moved aside
+    /// and made anew: everything in it is derived. Where there is no room for that, it is left waiting.
+    ///
+    /// - Returns: whether there was one that had to be made anew.
+    /// - Throws: `StartupRefusal` where the directory holds something else; `StoreDamage`, or what else the log can't be
+    ///   read for.
+    func open() throws -> Bool {
+        var isRebuilt = false
+        do {
+            if unfinished == nil { unfinished = try openIndex(&isRebuilt) }
+            if let unfinished { try catchUp(unfinished) }
+            unfinished = nil
+        } catch let damage as LookupDamage where !isRebuilt {
+            // It was whole a moment ago. A new one is damaged once more only where the disk or the memory is.
+            notice("the look-up index was moved aside (\(damage)) and is made anew")
+            unfinished = nil
+            try directory.moveAside()
+            _ = try open()
+            return true
+        } catch is LookupFull {
+            if !lookups.isFull {
+                notice("the look-up index has no room on its disk: until it has, appends and look-ups are refused")
+            }
+            lookups.waitForRoom()
+        }
+        return isRebuilt
+    }
+
+    private func openIndex(_ isRebuilt: inout Bool) throws -> LookupIndex {
+        try directory.claim()
+        if let damage = lookups.takeDamage() {
+            // Whatever it says of itself.
+            notice("the look-up index was moved aside (\(damage)) and is made anew")
+            isRebuilt = true
+            try directory.moveAside()
+        }
+        let isNew = !directory.hasData
+        do {
+            let index = try makeIndex()
+            guard try agrees(index) else { throw LookupDamage("it is of another history than the store") }
+            return index
+        } catch  where !isNew && (error is LookupDamage || (error as? LMDBError)?.isDamage == true) {
+            notice("the look-up index was moved aside (\(error)) and is made anew")
+        }
+        isRebuilt = true
+        try directory.moveAside()
+        return try makeIndex()
+    }
+
+    private func makeIndex() throws -> LookupIndex {
+        let isNew = !directory.hasData
+        do {
+            return try LookupIndex(
+                directory: directory.path,
+                mapBytes: settings.indexMapBytes,
+                readers: settings.readers + settings.ownReaders,
+                ownReaders: settings.ownReaders,
+                key: keyring.indexKey,
+                ledger: identity.encoded
+            )
+        } catch  where error is LookupFull || (error as? LMDBError)?.isOutOfRoom == true {
+            if isNew { directory.removeData() }
+            throw LookupFull()
+        }
+    }
+
+    /// Whether the index was made from this very log: its last entry, which stands for all before it, is the log's; and it
+    /// says of the newest ones what they say.
+    private func agrees(_ index: LookupIndex) throws -> Bool {
+        let state = try index.environment.read { try index.state($0) }
+        guard state.indexed > 0 else { return true }
+        guard try state.indexed <= log.size(), try log.leaf(state.indexed - 1) == state.last else { return false }
+        let first = state.indexed > settings.verifiedTail ? state.indexed - settings.verifiedTail : 0
+        for record in try log.records(first..<state.indexed) where try index.contradiction(record) != nil {
+            // The first of two that have one request key is what the index must name.
+            guard state.repeated > 0, try log.isRepeated(record, index) else { return false }
+        }
+        return true
+    }
+
+    /// Stores the whole blocks the log has beyond the index, then gives the rest to its tail and puts it in place.
+    ///
+    /// - Throws: `LookupFull` where there is no room, and more is left than the tail may hold.
+    private func catchUp(_ index: LookupIndex) throws {
+        var next = try index.indexed()
+        while try next + LookupBlock.entries <= log.size() {
+            if isStopping { return }
+            let block = try log.records(next..<next + LookupBlock.entries)
+            do {
+                note(try index.store(block))
+                noteRoom()
+            } catch is LookupFull {
+                guard try log.size() - next <= UInt64(settings.tailEntries) else { throw LookupFull() }
+                noteFull()
+                break
+            }
+            next += LookupBlock.entries
+        }
+        try lookups.put(index) {
+            let rest = try log.records(next..<(try log.size()))
+            note(index.tail.add(rest, earlier: try index.indexes(of: rest.map(\.request))))
+        }
+        let repeated = try index.repeated()
+        if repeated > 0 {
+            notice(
+                "\(repeated) entries repeat submitter and request of an earlier one, which counts: 'evidence audit' lists them"
+            )
+        }
+    }
+
+    private func note(_ repeated: [UInt64]) {
+        for index in repeated.prefix(10) {
+            notice("entry \(index) repeats the submitter and request of an earlier entry; the earlier one counts")
         }
     }
 }

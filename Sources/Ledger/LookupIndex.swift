@@ -8,7 +8,9 @@ import Synchronization
 /// dropped and rebuilt.
 ///
 /// It holds whole blocks of entries (`LookupBlock`); those after the last whole block are in the tail, in memory. A
-/// look-up asks the tail and each block. Request keys alone have a row each: every append asks for them.
+/// look-up asks the tail and each block. Request keys alone have rows of their own (`RequestSegment`): every append asks
+/// for them, and what they say decides whether an event is recorded, so they are checked each time they are used. All
+/// other rows are checked whenever the index is opened.
 final class LookupIndex: Sendable {
     let environment: Environment
     let requests: Database
@@ -19,16 +21,16 @@ final class LookupIndex: Sendable {
     let meta: Database
     let tail = LookupTail()
     let hash: KeyedHash
-    private static let names = ["requests", "documents", "leaves", "types", "submitters", "meta"]
-    private static let indexedKey = Array("indexed".utf8)
+    private static let names = [RequestSegment.database, "documents", "leaves", "types", "submitters", "meta"]
     static let ledgerKey = Array("ledger".utf8)
     static let formatKey = Array("format".utf8)
-    static let format = Array("evidenced index 2".utf8)
+    static let format = Array("evidenced index 3".utf8)
 
-    /// Opens or creates the index in `directory`. One that belongs to another ledger or incarnation, or has another
-    /// layout, is emptied.
+    /// Opens or creates the index in `directory`, which exists (`LookupDirectory`).
     ///
     /// - Parameter ledger: names the ledger; anything that changes when its history may have.
+    /// - Throws: `LookupDamage` where it is of another ledger, incarnation or layout, or its rows are not as they were
+    ///   written; `LMDBError`.
     convenience init(
         directory: String,
         mapBytes: Int,
@@ -37,7 +39,6 @@ final class LookupIndex: Sendable {
         key: SecretBytes,
         ledger: [UInt8]
     ) throws {
-        try FileSystem.makeDirectory(directory)
         let environment = try Environment(
             directory: directory,
             mapBytes: mapBytes,
@@ -48,22 +49,30 @@ final class LookupIndex: Sendable {
         try LookupIndex.requireWhole(environment)
         do {
             try environment.guardPages()
-        } catch let damage as PageDamage {
-            throw StoreDamage(nil, damage.description)
+        } catch {
+            throw LookupDamage.named(error)
         }
         let databases = try environment.databases(LookupIndex.names, create: true)
         self.init(environment, databases, key)
-        let isKnown = try environment.read { transaction in
-            try transaction.get(meta, LookupIndex.ledgerKey) == ledger
-                && transaction.get(meta, LookupIndex.formatKey) == LookupIndex.format
+        let known = try environment.read { transaction in
+            (
+                format: try transaction.get(meta, LookupIndex.formatKey),
+                ledger: try transaction.get(meta, LookupIndex.ledgerKey),
+                isEmpty: try databases.allSatisfy { try transaction.count($0) == 0 }
+            )
         }
-        if !isKnown {
+        if known.isEmpty {
             try write { transaction in
-                for database in databases { try transaction.clear(database) }
                 try transaction.set(meta, LookupIndex.formatKey, LookupIndex.format)
                 try transaction.set(meta, LookupIndex.ledgerKey, ledger)
+                try set(LookupState(), transaction)
             }
+            return
         }
+        guard known.format == LookupIndex.format, known.ledger == ledger else {
+            throw LookupDamage("it is of another version or incarnation")
+        }
+        try verify()
     }
 
     /// Opens an index to compare it, beside the daemon that keeps it.
@@ -75,7 +84,7 @@ final class LookupIndex: Sendable {
             access: .reading
         )
         try LookupIndex.requireWhole(environment)
-        try environment.checkPages { _, _ in }
+        try LookupIndex.checkPages(environment)
         self.init(environment, try environment.databases(LookupIndex.names, create: false), key)
     }
 
@@ -94,61 +103,115 @@ final class LookupIndex: Sendable {
     /// Reading a page beyond the end of the file would kill the process.
     private static func requireWhole(_ environment: Environment) throws {
         guard environment.sizes.used <= environment.fileBytes else {
-            throw StoreDamage(nil, "the look-up index is shorter than what it holds")
+            throw LookupDamage("its file is shorter than what it holds")
         }
     }
 
-    /// Forgets everything, to be filled anew.
-    func clear() throws {
-        try write { transaction in
-            for database in [requests, documents, leaves, types, submitters] { try transaction.clear(database) }
-            try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(0))
+    /// So would following a damaged page, or writing to one that is in use.
+    private static func checkPages(_ environment: Environment) throws {
+        do {
+            try environment.checkPages { _, _ in }
+        } catch let damage as PageDamage {
+            throw LookupDamage(damage.description)
         }
     }
 
     /// How many entries the environment holds, the tail apart.
-    func indexed() throws -> UInt64 { try environment.read { try indexed($0) } }
+    func indexed() throws -> UInt64 { try environment.read { try state($0).indexed } }
 
-    func indexed(_ transaction: borrowing ReadTransaction) throws -> UInt64 {
-        try transaction.get(meta, LookupIndex.indexedKey).flatMap { StoreKey.readNumber($0) } ?? 0
+    /// How many entries, the tail's too, repeat submitter and request of an earlier one, which counts.
+    func repeated() throws -> UInt64 {
+        try environment.read { try state($0).repeated } + UInt64(tail.repeated)
     }
 
     // MARK: Filling
 
     /// Stores the records of a block, which must follow those there are, in one durable transaction.
-    func store(_ records: [LookupRecord]) throws {
+    ///
+    /// - Returns: the entries whose request key had made an earlier entry; the earlier one counts. None of a ledger the
+    ///   daemon wrote.
+    /// - Throws: `LookupFull` where there is no room, and nothing was stored; `LookupDamage`.
+    @discardableResult
+    func store(_ records: [LookupRecord]) throws -> [UInt64] {
         let block = LookupBlock(records, hash: hash)
-        let ordered = records.sorted { $0.request < $1.request }
-        try write { transaction in
-            try insert(block, transaction)
-            try transaction.insert(requests, ascending: ordered.count) { position, key, value in
-                key.removeAll(keepingCapacity: true)
-                ordered[position].request.append(to: &key)
-                StoreKey.number(ordered[position].index, in: &value)
+        let ordered = records.sorted { ($0.request, $0.index) < ($1.request, $1.index) }
+        try makeRoom(for: block)
+        return try write { transaction in
+            let seal = LookupSeal()
+            var state = try state(transaction)
+            guard UInt64(block.number) * LookupBlock.entries == state.indexed, let last = records.last else {
+                throw LookupDamage("block \(block.number) does not follow the \(state.indexed) entries there are")
             }
-            let end = (UInt64(block.number) + 1) * LookupBlock.entries
-            try transaction.set(meta, LookupIndex.indexedKey, StoreKey.number(end))
+            try insert(block, seal, transaction)
+            let repeated = try insertRequests(ordered, seal, transaction)
+            state.indexed += LookupBlock.entries
+            state.repeated += UInt64(repeated.count)
+            state.typeRows += UInt64(block.types.count)
+            state.submitterRows += UInt64(block.submitters.count)
+            state.last = last.leaf
+            try set(state, transaction)
+            return repeated
         }
     }
 
-    /// Writes in one durable transaction, and makes the map larger where it is too small for that. Even emptying an
-    /// index takes pages, and the map it is opened with may be no larger than what it holds.
-    private func write(_ body: (borrowing WriteTransaction) throws -> Void) throws {
+    /// Writes in one durable transaction, and makes the map larger where it is too small for that.
+    private func write<Result>(_ body: (borrowing WriteTransaction) throws -> Result) throws -> Result {
         while true {
             do {
                 return try environment.write { try body($0) }
             } catch let error as LMDBError where error.isMapFull {
                 try environment.resizeMap(bytes: environment.sizes.map * 2)
+            } catch let error as LMDBError where error.isOutOfRoom {
+                throw LookupFull()
+            } catch let error as CommitError where error.cause.isOutOfRoom {
+                // Its pages are not in use before the meta page says so, and that is written last and in place.
+                throw LookupFull()
             }
         }
     }
 
-    private func insert(_ block: LookupBlock, _ transaction: borrowing WriteTransaction) throws {
-        try transaction.append(documents, LookupIndex.key(block.number), block.documents)
-        try transaction.append(leaves, LookupIndex.key(block.number), block.leaves)
-        for (database, rows) in [(types, block.types), (submitters, block.submitters)] {
-            for (name, row) in rows { try transaction.set(database, LookupIndex.key(name, block.number), row) }
+    private func insert(_ block: LookupBlock, _ seal: LookupSeal, _ transaction: borrowing WriteTransaction) throws {
+        let key = LookupIndex.key(block.number)
+        try transaction.append(documents, key, seal.sealed("documents", key, block.documents))
+        try transaction.append(leaves, key, seal.sealed("leaves", key, block.leaves))
+        for (database, name, rows) in [
+            (types, "types", block.types), (submitters, "submitters", block.submitters),
+        ] {
+            for (value, row) in rows {
+                let key = LookupIndex.key(value, block.number)
+                try transaction.insert(database, key, seal.sealed(name, key, row))
+            }
         }
+    }
+
+    /// - Parameter ordered: ascending by key, then by index.
+    private func insertRequests(
+        _ ordered: [LookupRecord],
+        _ seal: LookupSeal,
+        _ transaction: borrowing WriteTransaction
+    ) throws -> [UInt64] {
+        var last = try transaction.cursor(requests) { try $0.last()?.key }
+        var repeated: [UInt64] = []
+        var rest = ordered[...]
+        while let first = rest.first {
+            let segment =
+                try last == nil
+                ? .whole : transaction.cursor(requests) { try LookupIndex.segment(covering: first.request, $0, seal) }
+            let covered = rest.prefix { segment.covers($0.request) }
+            rest = rest.dropFirst(covered.count)
+            let merged = segment.merged(with: covered.map { .init(reference: $0.request, index: $0.index) })
+            repeated += merged.repeated.map(\.index)
+            for piece in merged.segments {
+                // Behind all others they fill their pages, where LMDB would leave half of each empty.
+                if last.map({ $0.lexicographicallyPrecedes(piece.key) }) ?? true {
+                    try transaction.append(requests, piece.key, piece.sealed(seal))
+                    last = piece.key
+                } else {
+                    try transaction.set(requests, piece.key, piece.sealed(seal))
+                }
+            }
+        }
+        return repeated.sorted()
     }
 
     static func key(_ block: UInt32) -> [UInt8] { withUnsafeBytes(of: block.bigEndian) { [UInt8]($0) } }
@@ -160,36 +223,62 @@ final class LookupIndex: Sendable {
     // MARK: Looking up
 
     /// The entries that submitters' request keys made, nil where there is none yet.
+    ///
+    /// - Throws: `LookupDamage` where what the index says of one of them is not what was written.
     func indexes(of references: [RequestReference]) throws -> [UInt64?] {
         // The tail first: a record leaves it only after the environment has it.
         var found = tail.indexes(of: references)
         guard found.contains(where: { $0 == nil }) else { return found }
         try environment.read { transaction in
-            // Keys beyond the submitter's last one, as those of version 7 are, need no look-up of their own.
-            var last: (submitter: SubmitterReference, request: ID128?)?
-            var key: [UInt8] = []
-            key.reserveCapacity(24)
-            for (position, reference) in references.enumerated() where found[position] == nil {
-                if last?.submitter != reference.submitter {
-                    last = (reference.submitter, try self.last(of: reference.submitter, transaction))
+            guard try state(transaction).indexed > 0 else { return }
+            let seal = LookupSeal()
+            try transaction.cursor(requests) { cursor in
+                // Keys beyond the submitter's last one, as those of version 7 are, need no look-up of their own.
+                var last: (submitter: SubmitterReference, request: ID128?)?
+                for (position, reference) in references.enumerated() where found[position] == nil {
+                    if last?.submitter != reference.submitter {
+                        last = (reference.submitter, try LookupIndex.last(of: reference.submitter, cursor, seal))
+                    }
+                    guard let greatest = last?.request, reference.request.value <= greatest else { continue }
+                    found[position] = try LookupIndex.segment(covering: reference, cursor, seal).index(of: reference)
                 }
-                guard let greatest = last?.request, reference.request.value <= greatest else { continue }
-                key.removeAll(keepingCapacity: true)
-                reference.append(to: &key)
-                found[position] = try transaction.withValue(requests, key) { StoreKey.readNumber($0) } ?? nil
             }
         }
         return found
     }
 
-    /// The greatest request key of a submitter, nil where it has none.
-    private func last(of submitter: SubmitterReference, _ transaction: borrowing ReadTransaction) throws -> ID128? {
-        let prefix = StoreKey.number(submitter.value)
-        return try transaction.cursor(requests) { cursor in
-            let row = try cursor.seekBackward(prefix + [UInt8](repeating: 0xFF, count: 16))
-            guard let key = row?.key, key.count == 24, key.starts(with: prefix) else { return nil }
-            return ID128(bytes: key.span.extracting(8...))
+    /// The row among whose keys a key is, if it is anywhere.
+    static func segment(
+        covering reference: RequestReference,
+        _ cursor: borrowing Cursor,
+        _ seal: LookupSeal
+    ) throws -> RequestSegment {
+        guard let row = try cursor.seekBackward(reference.encoded) else {
+            throw LookupDamage("the first row of 'requests' is missing")
         }
+        let segment = try row.key.withUnsafeBytes { key in
+            try row.value.withUnsafeBytes { try RequestSegment(key: key, value: $0, seal) }
+        }
+        guard segment.covers(reference) else { throw LookupDamage("a row of 'requests' is missing") }
+        return segment
+    }
+
+    /// No request key of a submitter is greater than this; nil where it has none.
+    private static func last(
+        of submitter: SubmitterReference,
+        _ cursor: borrowing Cursor,
+        _ seal: LookupSeal
+    ) throws -> ID128? {
+        let greatest = RequestReference(
+            submitter: submitter,
+            request: RequestKey(value: ID128(high: .max, low: .max))
+        )
+        let segment = try segment(covering: greatest, cursor, seal)
+        if let last = segment.records.last(where: { $0.reference <= greatest }) {
+            return last.reference.submitter == submitter ? last.reference.request.value : nil
+        }
+        // Those it has are in the rows before, below this one's first key.
+        return segment.low.submitter == submitter ? segment.low.request.value : nil
     }
 
     /// The entries that record a document digest, in ledger order.
@@ -210,9 +299,9 @@ final class LookupIndex: Sendable {
     private func search(_ database: Database, _ prefix: [UInt8], width: Int) throws -> [UInt64] {
         try environment.read { transaction in
             var found: [UInt64] = []
-            for block in 0..<UInt32(truncatingIfNeeded: try indexed(transaction) / LookupBlock.entries) {
+            for block in 0..<UInt32(truncatingIfNeeded: try state(transaction).indexed / LookupBlock.entries) {
                 let offsets = try transaction.withValue(database, LookupIndex.key(block)) { row in
-                    LookupBlock.offsets(row, beginningWith: prefix, width: width)
+                    LookupBlock.offsets(LookupSeal.content(row), beginningWith: prefix, width: width)
                 }
                 for offset in offsets ?? [] { found.append(UInt64(block) * LookupBlock.entries + UInt64(offset)) }
             }
@@ -250,7 +339,7 @@ final class LookupIndex: Sendable {
                 {
                     let block = current.key.suffix(4).reduce(0) { $0 << 8 | UInt64($1) }
                     let indexes = current.value.withUnsafeBytes { row in
-                        LookupBlock.offsets(row).map { block * LookupBlock.entries + UInt64($0) }
+                        LookupBlock.offsets(LookupSeal.content(row)).map { block * LookupBlock.entries + UInt64($0) }
                     }
                     found += (reverse ? indexes.reversed() : indexes).filter { reverse ? $0 <= from : $0 >= from }
                     item = reverse ? try cursor.previous() : try cursor.next()

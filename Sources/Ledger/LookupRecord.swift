@@ -84,6 +84,8 @@ extension RequestReference: Comparable {
 struct SubmitterReference: Hashable, Sendable {
     let value: UInt64
 
+    init(value: UInt64) { self.value = value }
+
     init(_ name: String, _ hasher: SHA256Hasher) {
         value = hasher.hash(Array(name.utf8)).withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)) }
     }

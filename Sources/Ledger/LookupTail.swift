@@ -7,20 +7,37 @@ final class LookupTail: Sendable {
     private struct State {
         var records: Deque<LookupRecord> = []
         var requests: [RequestReference: UInt64] = [:]
+        /// Entries whose request key had made an earlier one.
+        var repeated: Set<UInt64> = []
     }
 
     private let state = Mutex(State())
 
     var count: Int { state.withLock { $0.records.count } }
 
+    /// How many of the entries repeat a request of an earlier one.
+    var repeated: Int { state.withLock { $0.repeated.count } }
+
     /// Adds entries in ledger order. The writer does so once they are committed and before it takes the next batch, so
     /// that no duplicate can slip between.
-    func add(_ records: [LookupRecord]) {
+    ///
+    /// - Parameter earlier: the entries before the tail that made the records' request keys; nil for none, as of all
+    ///   that the writer records.
+    /// - Returns: the entries whose request key had made an earlier one; the earlier one counts.
+    @discardableResult
+    func add(_ records: [LookupRecord], earlier: [UInt64?]? = nil) -> [UInt64] {
         state.withLock { state in
-            for record in records {
+            var repeated: [UInt64] = []
+            for (position, record) in records.enumerated() {
                 state.records.append(record)
-                state.requests[record.request] = record.index
+                if earlier?[position] != nil || state.requests[record.request] != nil {
+                    repeated.append(record.index)
+                    state.repeated.insert(record.index)
+                } else {
+                    state.requests[record.request] = record.index
+                }
             }
+            return repeated
         }
     }
 
@@ -48,7 +65,10 @@ final class LookupTail: Sendable {
     /// Forgets the oldest records, which the index now holds.
     func drop(_ records: [LookupRecord]) {
         state.withLock { state in
-            for record in records { state.requests[record.request] = nil }
+            for record in records {
+                state.repeated.remove(record.index)
+                if state.requests[record.request] == record.index { state.requests[record.request] = nil }
+            }
             state.records.removeFirst(records.count)
         }
     }

@@ -21,6 +21,7 @@ extension LedgerService {
             "mapBytes": .int(Int64(gauges.mapBytes)), "origin": .string(ledger.origin),
             "principal": .string(principal.name), "queued": .int(Int64(gauges.queuedEvents)),
             "queuedBytes": .int(Int64(gauges.queuedBytes)), "refused": .int(Int64(counters.refused)),
+            "repeated": .int(Int64(gauges.repeated)),
             "roles": .array(principal.roles.map(\.rawValue).sorted().map { .string($0) }),
             "root": .string(signed.root.base64), "size": .int(Int64(signed.size)),
             "storeBytes": .int(Int64(gauges.storeBytes)), "throttled": .int(Int64(counters.throttled)),

@@ -137,7 +137,7 @@ struct Failure: Error {
         switch refusal {
         case .keyringMissing: .inputMissing
         case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .moved, .damaged,
-            .badKeyring:
+            .badKeyring, .otherIndex:
             .dataMismatch
         case .alreadyExists, .noLedger, .inUse, .badOrigin, .badClock: .refused
         }

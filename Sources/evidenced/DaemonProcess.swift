@@ -87,7 +87,6 @@ struct DaemonProcess {
             ]
         )
         for warning in ledger.warnings { logger.warning("\(warning)") }
-        if ledger.wasIndexRebuilt { logger.warning("the look-up index was damaged and was made anew") }
         if configuration.access.principals.isEmpty {
             logger.warning("no principal is configured, so every call is refused")
         }

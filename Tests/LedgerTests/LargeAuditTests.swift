@@ -41,7 +41,7 @@ import Testing
         try ledger.restore()
         _ = try damageIndex(ledger)
         let blind = try LedgerAudit.run(at: ledger.fixture.locations, keyring: nil, progress: { _, _ in })
-        #expect(blind.findings == expected.prefix(indexOnly).filter { !$0.what.contains("document") }.sorted())
+        #expect(blind.findings.sorted() == expected.prefix(indexOnly).filter { !$0.what.contains("document") }.sorted())
     }
 
     /// Wrong rows of the look-up index, each about one entry.
@@ -54,38 +54,26 @@ import Testing
         }
         // One bit of the last record, so that the row stays in order.
         for (database, what) in [("documents", "document digest"), ("leaves", "leaf hash")] {
-            try ledger.tamperIndex(database) { transaction, database in
-                let row = try #require(try transaction.get(database, key))
+            try ledger.changeRow(database, key) { row in
                 expect(block + row.offset(at: row.count - 2), what)
-                try transaction.set(database, key, row.changed(at: row.count - 3))
+                row = row.changed(at: row.count - 3)
             }
         }
         // The offset before it once more.
         for (database, name, what, place) in [
             ("types", "evidence.deposited", "type", 20), ("submitters", "two", "submitter", 40),
         ] {
-            try ledger.tamperIndex(database) { transaction, database in
-                let key = LookupIndex.key(name, 1)
-                var row = try #require(try transaction.get(database, key))
+            try ledger.changeRow(database, LookupIndex.key(name, 1)) { row in
                 expect(block + row.offset(at: place), what)
                 row.replaceSubrange(place..<place + 2, with: row[place - 2..<place])
-                try transaction.set(database, key, row)
             }
         }
         // A request that points elsewhere, and one that is gone.
         for (position, deposit) in ledger.deposits.prefix(2).enumerated() {
-            try ledger.tamperIndex("requests") { transaction, database in
-                let key = deposit.requestKey
-                #expect(try transaction.get(database, key) == StoreKey.number(deposit.index))
-                if position == 0 {
-                    try transaction.set(database, key, StoreKey.number(5))
-                } else {
-                    try transaction.remove(database, key)
-                }
-            }
+            try ledger.changeRequest(deposit.requestKey, to: position == 0 ? 5 : nil)
             expect(deposit.index, "request key")
         }
-        let what = "the look-up index has 32767 request key rows where 32768 entries need 32768"
+        let what = "the look-up index is damaged: 'requests' holds 32767 keys of 32768 entries"
         return expected + [AuditFinding(index: nil, what: what)]
     }
 
@@ -144,7 +132,7 @@ import Testing
     @Test func rowsThatNoEntryMadeAndDamagedEntriesAtTheBordersAreFound() throws {
         let ledger = try LargeLedger()
         let block = LargeAuditTests.block
-        // Counted: a row of its own.
+        // Rows of their own, in each database.
         for (database, key) in [
             ("types", LookupIndex.key("consent.granted", 0)), ("submitters", LookupIndex.key("three", 1)),
             ("leaves", LookupIndex.key(2)), ("documents", LookupIndex.key(7)),
@@ -152,20 +140,18 @@ import Testing
         ] {
             try ledger.tamperIndex(database) { try $0.insert($1, key, StoreKey.number(3)) }
         }
-        // Compared: more in a row than the entries say, which no entry contradicts.
-        try ledger.tamperIndex("documents") { transaction, database in
-            let row = try #require(try transaction.get(database, LookupIndex.key(0)))
-            try transaction.set(database, LookupIndex.key(0), row + row.suffix(18))
-        }
-        let surplus = try ledger.fixture.audit().findings.map(\.what)
-        let rows = [
-            "32769 request key rows where 32768 entries need 32768",
-            "3 document digest rows where 32768 entries need 2", "3 leaf hash rows where 32768 entries need 2",
-            "8 type rows where 32768 entries need 7",
-            "6 submitter rows where 32768 entries need 5",
+        let surplus = try ledger.fixture.audit().findings.filter { $0.index == nil }.map(\.what)
+        let damages = [
+            "a row of 'requests' is cut", "a row of 'documents' is out of place", "a row of 'leaves' is cut",
+            "a row of 'types' is cut", "a row of 'submitters' is cut",
         ]
-        let others = ["the look-up index does not hold what the entries say"]
-        #expect(Set(surplus) == Set(rows.map { "the look-up index has \($0)" } + others))
+        #expect(Set(surplus) == Set(damages.map { "the look-up index is damaged: \($0)" }))
+
+        // Compared: more in a row than the entries say, which no entry contradicts.
+        try ledger.restore()
+        try ledger.changeRow("documents", LookupIndex.key(0)) { $0 += $0.suffix(18) }
+        let more = try ledger.fixture.audit().findings.map(\.what)
+        #expect(more == ["the look-up index does not hold what the entries say"])
 
         // Damaged entries, first, last and in the midst of chunks: each is its own finding, and no other entry's.
         try ledger.restore()

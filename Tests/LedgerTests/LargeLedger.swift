@@ -84,6 +84,33 @@ struct LargeLedger {
         let database = try environment.databases([name], create: false)[0]
         try environment.write { try body($0, database) }
     }
+
+    /// Changes the content of a row of the look-up index and gives it the seal it must have.
+    func changeRow(_ name: String, _ key: [UInt8], _ change: (inout [UInt8]) -> Void) throws {
+        try tamperIndex(name) { transaction, database in
+            var content = Array(try #require(try transaction.get(database, key)).dropLast(LookupSeal.bytes))
+            change(&content)
+            try transaction.set(database, key, LookupSeal().sealed(name, key, content))
+        }
+    }
+
+    /// Changes the record of a request key, in the same way.
+    ///
+    /// - Parameter index: the entry it is to name; nil for no record at all.
+    func changeRequest(_ request: [UInt8], to index: UInt64?) throws {
+        var row: [UInt8] = []
+        try tamperIndex("requests") { transaction, database in
+            row = try #require(try transaction.cursor(database) { try $0.seekBackward(request) }).key
+        }
+        try changeRow("requests", row) { content in
+            // 24 bytes of the next row's key, then records of 32.
+            for place in stride(from: 24, to: content.count, by: 32) where content[place...].starts(with: request) {
+                content.replaceSubrange(place..<place + 32, with: index.map { request + StoreKey.number($0) } ?? [])
+                return
+            }
+            Issue.record("no record of the request")
+        }
+    }
 }
 
 extension [UInt8] {

@@ -2,13 +2,15 @@ import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
+import SeededRandom
 import Testing
 
 @testable import Ledger
 
 @Suite struct LookupIndexTests {
     private static func open(_ fixture: LedgerFixture, ledger: [UInt8] = [1]) throws -> LookupIndex {
-        try LookupIndex(
+        try FileSystem.makeDirectory(fixture.locations.index)
+        return try LookupIndex(
             directory: fixture.locations.index,
             // Small, so that it has to grow.
             mapBytes: 1 << 18,
@@ -133,29 +135,23 @@ import Testing
         let records = SyntheticRecords(Int(LookupBlock.entries), seed: 5)
         do {
             let index = try LookupIndexTests.open(fixture)
-            #expect(try index.indexed() == 0 && index.totals().areWhole)
-            try index.store(records.all)
+            #expect(try index.indexed() == 0 && index.damages().isEmpty)
+            #expect(try index.store(records.all) == [])
         }
         do {
             let index = try LookupIndexTests.open(fixture)
-            #expect(try index.indexed() == LookupBlock.entries && index.totals().areWhole)
+            #expect(try index.indexed() == LookupBlock.entries && index.damages().isEmpty)
             try expect(index, records)
+        }
+        // One of another ledger or layout is not opened.
+        #expect(throws: LookupDamage.self) { try LookupIndexTests.open(fixture, ledger: [2]) }
+        do {
+            let index = try LookupIndexTests.open(fixture)
             try index.environment.resizeMap(bytes: 64 << 20)
             try index.environment.write { try $0.set(index.meta, LookupIndex.formatKey, Array("other".utf8)) }
             #expect(try index.totals().ledger == nil)
         }
-        // Another layout, and another ledger, are emptied.
-        for ledger: [UInt8] in [[1], [2]] {
-            let index = try LookupIndexTests.open(fixture, ledger: ledger)
-            #expect(try index.indexed() == 0)
-            #expect(try index.totals().rows.allSatisfy { $0.count == 0 })
-            #expect(try index.totals().ledger == ledger)
-            try index.store(records.all)
-            try expect(index, records)
-            try index.clear()
-            #expect(try index.indexed() == 0)
-            try index.store(records.all)
-        }
+        #expect(throws: LookupDamage.self) { try LookupIndexTests.open(fixture) }
     }
 
     /// Blocks are only ever added in their order.
@@ -164,9 +160,103 @@ import Testing
         let index = try LookupIndexTests.open(fixture)
         let blocks = SyntheticRecords(2 * Int(LookupBlock.entries), seed: 6).blocks
         try index.store(blocks[0])
-        #expect(throws: LMDBError.self) { try index.store(blocks[0]) }
+        #expect(throws: LookupDamage.self) { try index.store(blocks[0]) }
         try index.store(blocks[1])
-        #expect(throws: LMDBError.self) { try index.store(blocks[0]) }
+        #expect(throws: LookupDamage.self) { try index.store(blocks[0]) }
         #expect(try index.indexed() == 2 * LookupBlock.entries)
+        #expect(try index.damages().isEmpty)
+    }
+
+    /// Of two entries with one request key the first counts, wherever the second is: in the same block, in a later one,
+    /// or in the tail.
+    @Test func ofRepeatedRequestsTheFirstCounts() throws {
+        let fixture = try LedgerFixture()
+        let index = try LookupIndexTests.open(fixture)
+        let records = SyntheticRecords(2 * Int(LookupBlock.entries) + 10, seed: 7)
+        func repeating(_ record: LookupRecord, _ earlier: Int) -> LookupRecord {
+            LookupRecord(
+                index: record.index,
+                leaf: record.leaf,
+                type: record.type,
+                submitter: records.all[earlier].submitter,
+                request: records.all[earlier].request,
+                documents: record.documents
+            )
+        }
+        var first = records.blocks[0]
+        first[16_000] = repeating(first[16_000], 3)
+        #expect(try index.store(first) == [16_000])
+        var second = records.blocks[1]
+        second[5] = repeating(second[5], 16_383)
+        #expect(try index.store(second) == [16_389])
+        let rest = [repeating(records.rest[0], 4), records.rest[1], repeating(records.rest[2], 32_769)]
+        #expect(index.tail.add(rest, earlier: try index.indexes(of: rest.map(\.request))) == [32_768, 32_770])
+        let asked = [3, 16_383, 4, 32_769].map { records.all[$0].request }
+        #expect(try index.indexes(of: asked) == [3, 16_383, 4, 32_769])
+        index.tail.drop(rest)
+        #expect(try index.indexes(of: asked) == [3, 16_383, 4, nil])
+        #expect(try index.environment.read { try index.state($0) }.repeated == 2)
+        #expect(try index.damages().isEmpty)
+    }
+
+    /// Whatever bit of whatever row changes, whatever row is dropped: opening the index finds it; and a look-up of a
+    /// request key never says that there is none where there is one.
+    @Test func noBitOfAnyRowChangesUnseen() throws {
+        let fixture = try LedgerFixture()
+        let records = SyntheticRecords(2 * Int(LookupBlock.entries), seed: 8)
+        let index = try LookupIndexTests.open(fixture)
+        for block in records.blocks { try index.store(block) }
+        var random = SeededGenerator(seed: 9)
+        for (name, database) in [
+            ("requests", index.requests), ("documents", index.documents), ("leaves", index.leaves),
+            ("types", index.types), ("submitters", index.submitters), ("meta", index.meta),
+        ] {
+            let rows = try index.environment.read { transaction in
+                var rows: [(key: [UInt8], value: [UInt8])] = []
+                try transaction.forEach(database) { rows.append((Array($0), Array($1))) }
+                return rows
+            }
+            func put(_ rows: [(key: [UInt8], value: [UInt8])]) throws {
+                try index.environment.write { transaction in
+                    try transaction.clear(database)
+                    for row in rows { try transaction.set(database, row.key, row.value) }
+                }
+            }
+            for trial in 0..<6 {
+                var changed = rows
+                let place = Int(random.next() % UInt64(rows.count))
+                let bit = UInt8(1) << UInt8(random.next() % 8)
+                switch trial {
+                case 0: changed.remove(at: place)
+                case 1:
+                    let at = Int(random.next() % UInt64(rows[place].key.count))
+                    changed[place].key[at] ^= bit
+                default:
+                    let at = Int(random.next() % UInt64(rows[place].value.count))
+                    changed[place].value[at] ^= bit
+                }
+                try put(changed)
+                let known = name == "meta" && ["format", "ledger"].contains { rows[place].key == Array($0.utf8) }
+                if !known || trial == 0 { #expect(try !seesNothing(index), "\(name), \(trial)") }
+                if name == "requests" {
+                    for record in try segment(rows[place]).records {
+                        guard let found = try? index.indexes(of: [record.reference]) else { continue }
+                        #expect(found == [record.index])
+                    }
+                }
+            }
+            try put(rows)
+            #expect(try index.damages().isEmpty)
+        }
+    }
+
+    private func segment(_ row: (key: [UInt8], value: [UInt8])) throws -> RequestSegment {
+        try row.key.withUnsafeBytes { key in
+            try row.value.withUnsafeBytes { try RequestSegment(key: key, value: $0, LookupSeal()) }
+        }
+    }
+
+    private func seesNothing(_ index: LookupIndex) throws -> Bool {
+        do { return try index.damages().isEmpty } catch is LookupDamage { return false }
     }
 }

@@ -1,0 +1,56 @@
+import LMDB
+import LedgerFormat
+import Merkle
+import OpenSSL
+
+/// The log as the look-up index is made from it.
+struct LookupLog: Sendable {
+    let environment: Environment
+    let schema: StoreSchema
+    let claimsKey: SecretBytes
+
+    /// How many entries are committed.
+    func size() throws -> UInt64 { try environment.read { try schema.size($0) } }
+
+    func leaf(_ index: UInt64) throws -> Digest { try environment.read { try schema.leaf($0, index) } }
+
+    /// What the look-up index must hold of entries.
+    func records(_ indexes: Range<UInt64>) throws -> [LookupRecord] {
+        var claims = try SealedClaims(claimsKey: claimsKey)
+        return try environment.read { transaction in
+            try indexes.map { try schema.lookupRecord(transaction, $0, &claims) }
+        }
+    }
+
+    /// Whether the index says that an earlier entry made the request key of a record, and that entry did.
+    func isRepeated(_ record: LookupRecord, _ index: LookupIndex) throws -> Bool {
+        guard let first = try index.indexes(of: [record.request])[0], first < record.index else { return false }
+        return try records(first..<first + 1)[0].request == record.request
+    }
+}
+
+extension StoreSchema {
+    /// What the look-up index must hold of an entry; document digests of erased claims are gone from it too.
+    func lookupRecord(
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ index: UInt64,
+        _ claims: inout SealedClaims
+    ) throws -> LookupRecord {
+        let entry = try Entry(entry(transaction, index))
+        var documents = DocumentDigests()
+        if entry.claims.contains(where: { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } }) {
+            let erased = try claims.open(entry, transaction, self) { _, name, _, value in
+                documents.note(name.utf8.span, value)
+            }
+            if !erased.isEmpty { documents = DocumentDigests() }
+        }
+        return LookupRecord(
+            index: index,
+            leaf: try leaf(transaction, index),
+            type: entry.type,
+            submitter: entry.submitter,
+            request: RequestReference(entry, claims.hasher),
+            documents: documents
+        )
+    }
+}

@@ -1,0 +1,82 @@
+import LedgerFormat
+import Synchronization
+
+/// The look-up index as the ledger uses it: ready, or waiting for room on its disk or to be made anew. While it waits,
+/// whatever needs it is refused, and entries, proofs and streams are read as always.
+final class Lookups: Sendable {
+    private struct State {
+        var index: LookupIndex?
+        /// The one before, while somebody still reads it.
+        weak var retired: LookupIndex?
+        /// Why there is none.
+        var waiting = Lookups.opening
+        var damage: LookupDamage?
+        var isFull = false
+    }
+
+    static let full = LedgerError.storeFull(reason: "the look-up index has no room on its disk")
+    private static let opening = LedgerError.busy
+    private let state = Mutex(State())
+    /// Held by the writer from its look-ups until the tail has what it recorded, and by the follower while it puts an
+    /// index in place, so that no entry falls between the log that was read and the tail.
+    private let appending = Mutex(())
+
+    /// The index.
+    ///
+    /// - Throws: `LedgerError` where it waits.
+    func ready() throws(LedgerError) -> LookupIndex {
+        let (index, waiting) = state.withLock { ($0.index, $0.waiting) }
+        guard let index else { throw waiting }
+        return index
+    }
+
+    /// Runs what looks request keys up and adds what it recorded to the tail.
+    func whileAppending<Result>(_ body: (LookupIndex) throws -> Result) throws -> Result {
+        try appending.withLock { _ in try body(try ready()) }
+    }
+
+    /// Whether the index has no room for more than it holds.
+    var isFull: Bool { state.withLock { $0.isFull } }
+
+    func note(isFull: Bool) { state.withLock { $0.isFull = isFull } }
+
+    /// No longer uses the index, which was found damaged; the follower makes it anew.
+    func condemn(_ damage: LookupDamage) {
+        state.withLock { state in
+            guard state.index != nil else { return }
+            state.damage = damage
+            state.retired = state.index
+            state.index = nil
+            state.waiting = Lookups.opening
+        }
+    }
+
+    /// What the index was condemned for, told once.
+    func takeDamage() -> LookupDamage? {
+        state.withLock { state in
+            defer { state.damage = nil }
+            return state.damage
+        }
+    }
+
+    /// Whether a condemned index is still being read: a process must not open one environment twice.
+    var isRetiring: Bool { state.withLock { $0.retired != nil } }
+
+    /// Notes that there is no index for want of room.
+    func waitForRoom() {
+        state.withLock { state in
+            state.waiting = Lookups.full
+            state.isFull = true
+        }
+    }
+
+    /// Puts an index in place.
+    ///
+    /// - Parameter body: gives the index's tail what the log has beyond the index; no append runs meanwhile.
+    func put(_ index: LookupIndex, _ body: () throws -> Void) throws {
+        try appending.withLock { _ in
+            try body()
+            state.withLock { $0.index = index }
+        }
+    }
+}
