@@ -86,6 +86,15 @@ extension Configuration {
             "First size of the index's memory map. It grows by itself."
         ),
         .number(
+            "index-lag",
+            \.ledgerSettings.tailEntries,
+            unit: "entries",
+            1 << 14...1 << 24,
+            example: "262144",
+            "Entries the index may be behind; they are kept in memory. Where the index has no room on its disk, appends "
+                + "go on up to here and are refused then; reads go on."
+        ),
+        .number(
             "readers",
             \.ledgerSettings.readers,
             unit: "transactions",

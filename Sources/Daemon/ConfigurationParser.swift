@@ -53,34 +53,27 @@ struct ConfigurationParser {
     private func checkTogether() throws(ConfigurationError) {
         let settings = configuration.ledgerSettings
         if settings.maximumMapBytes < settings.mapBytes {
-            throw refusal("map-limit", "map-size", rule: "map-limit must not be below map-size")
+            throw refusal(["map-limit", "map-size"], rule: "map-limit must not be below map-size")
         }
         let limits = configuration.varlinkLimits
         if limits.inputBytes < limits.messageBytes {
-            throw refusal("input-bytes", "message-bytes", rule: "input-bytes must not be below message-bytes")
+            throw refusal(["input-bytes", "message-bytes"], rule: "input-bytes must not be below message-bytes")
         }
-        let (store, index) = (Place(configuration.store), Place(configuration.index))
-        if store.isSame(as: index) {
-            throw refusal("index", "store", rule: "store and index must be different directories")
-        }
-        for (key, path) in [("checkpoint-lock", configuration.checkpointLock), ("keyring", configuration.keyring)] {
-            if Place(path).isWithin(store) { throw refusal(key, "store", rule: "\(key) must lie outside of the store") }
-            if Place(path).isWithin(index) { throw refusal(key, "index", rule: "\(key) must lie outside of the index") }
-        }
-        if Place(configuration.keyring).isSame(as: Place(configuration.checkpointLock)) {
-            throw refusal("keyring", "checkpoint-lock", rule: "keyring and checkpoint-lock must be different files")
-        }
+        let conflict = configuration.locations.conflict(
+            keyring: configuration.keyring,
+            backupRoot: configuration.backupRoot
+        )
+        if let conflict { throw refusal(conflict.keys, rule: conflict.rule) }
         if configuration.varlinkLimits.connectionsPerUser > configuration.varlinkLimits.connections {
             throw refusal(
-                "maximum-connections-per-user",
-                "maximum-connections",
+                ["maximum-connections-per-user", "maximum-connections"],
                 rule: "maximum-connections-per-user must not be above maximum-connections"
             )
         }
     }
 
     /// Names the later of the lines that together break the rule.
-    private func refusal(_ keys: String..., rule: String) -> ConfigurationError {
+    private func refusal(_ keys: [String], rule: String) -> ConfigurationError {
         let given = keys.compactMap { key in lines[key].map { (key: key, line: $0) } }
         let last = given.max { $0.line < $1.line }
         return ConfigurationError(line: last?.line, key: last?.key, rule: rule)

@@ -169,7 +169,13 @@ struct BatchBuilder {
         guard let time = draft.nextTime(now) else { return .clockUnconfirmed(reason: "no later time can be written") }
         memory.staging.numbers.removeAll(keepingCapacity: true)
         for stream in submission.streams {
-            let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
+            let number: UInt64
+            do {
+                number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
+            } catch let damage as StoreDamage {
+                // A number given on its word would be signed. Events of other streams are not hurt by it.
+                return .damaged(index: damage.index, what: damage.what)
+            }
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }

@@ -21,11 +21,18 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
 enum FileSystem {
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-    static func makeDirectory(_ path: String) throws {
-        var partial = ""
-        for part in path.utf8.split(separator: UInt8(ascii: "/")).map({ String(Substring($0)) }) {
-            partial += (partial.isEmpty && path.utf8.first != UInt8(ascii: "/") ? "" : "/") + part
+    /// Makes a directory and those above it, as far as they are missing.
+    ///
+    /// - Parameter made: told of each that was made.
+    static func makeDirectory(_ path: String, made: (String) -> Void = { _ in }) throws {
+        let bytes = Array(path.utf8)
+        var end = bytes.startIndex
+        while end < bytes.endIndex {
+            end = bytes[end...].firstIndex { $0 != UInt8(ascii: "/") } ?? bytes.endIndex
+            end = bytes[end...].firstIndex(of: UInt8(ascii: "/")) ?? bytes.endIndex
+            let partial = String(decoding: bytes[..<end], as: UTF8.self)
             if mkdir(partial, 0o700) == 0 {
+                made(partial)
                 try syncDirectory(parent(of: partial))
             } else if errno != EEXIST {
                 throw SystemError("creating \(partial)")
@@ -71,18 +78,33 @@ enum FileSystem {
         guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
     }
 
-    /// Writes a new file durably; one that exists is refused.
+    /// Writes a new file durably, whole or not at all; one that exists is refused.
     static func create(_ path: String, _ bytes: [UInt8], mode: mode_t) throws {
         try bytes.withUnsafeBytes { try create(path, $0, mode: mode) }
     }
 
     /// The same.
     static func create(_ path: String, _ bytes: UnsafeRawBufferPointer, mode: mode_t) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        let part = path + ".part"
+        unlink(part)
+        let descriptor = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SystemError("creating \(path)") }
         defer { close(descriptor) }
-        try write(bytes, to: descriptor, at: 0, name: path)
-        guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+        do {
+            try write(bytes, to: descriptor, at: 0, name: path)
+            guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+            // A link never replaces what there is; not every file system has any.
+            if link(part, path) == 0 {
+                unlink(part)
+            } else {
+                guard [EPERM, EOPNOTSUPP, ENOSYS].contains(errno), !exists(path), rename(part, path) == 0 else {
+                    throw SystemError("creating \(path)")
+                }
+            }
+        } catch {
+            unlink(part)
+            throw error
+        }
         try syncDirectory(parent(of: path))
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import JSON
 import LMDB
 import LedgerFormat
@@ -10,19 +11,43 @@ public enum LedgerCreation {
     /// Creates store and lock, with the first entry signed.
     ///
     /// - Parameter origin: names the ledger in its checkpoints; a schema-less URL of at most 200 bytes.
+    /// - Parameter isInterrupted: asked at the end; where it says so, everything is taken back.
     /// - Returns: the verification key of the checkpoints.
-    public static func create(at locations: LedgerLocations, origin: String, keyring: Keyring) throws -> String {
+    /// - Throws: `StartupRefusal`, and whatever the files can't be made for; nothing is left behind then.
+    public static func create(
+        at locations: LedgerLocations,
+        origin: String,
+        keyring: Keyring,
+        isInterrupted: () -> Bool = { false }
+    ) throws -> String {
         try checkFree(locations, origin: origin)
-        try FileSystem.makeDirectory(locations.store)
-        try FileSystem.makeDirectory(FileSystem.parent(of: locations.lock))
+        var trace = CreationTrace(locations)
+        do {
+            let vkey = try create(at: locations, origin: origin, keyring: keyring, &trace)
+            if isInterrupted() { throw SystemError("creating the ledger", errno: EINTR) }
+            try trace.end()
+            return vkey
+        } catch {
+            trace.undo()
+            throw trace.words(error)
+        }
+    }
+
+    private static func create(
+        at locations: LedgerLocations,
+        origin: String,
+        keyring: Keyring,
+        _ trace: inout CreationTrace
+    ) throws -> String {
+        let directory = try trace.makeDirectories()
         let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
         let (environment, schema) = try StoreSchema.open(
-            directory: locations.store,
+            directory: directory,
             mapBytes: 16 << 20,
             readers: 16,
             create: true
         )
-        let hold = try StoreHold(directory: locations.store)
+        let hold = try StoreHold(directory: directory)
         let clock = LedgerClock()
         let stream = StreamID(kind: .ledger, id: try ID128.fresh(now: clock.now))
         let submission = try SystemEvents.submission(
@@ -39,7 +64,8 @@ public enum LedgerCreation {
             try transaction.insert(schema.meta, StoreSchema.newestCheckpointKey, StoreKey.number(0))
             return try append(submission, transaction, schema, ChainState(), now: clock.now) { try .genesis($0) }
         }
-        try FileSystem.syncDirectory(locations.store)
+        try trace.publishStore()
+        trace.willMakeLock()
         let checkpoint = Checkpoint(origin: origin, size: entry.index + 1, root: root)
         try writeLock(locations.lock, hold, 1, signer, checkpoint, 0)
         return signer.vkey
@@ -76,6 +102,21 @@ public enum LedgerCreation {
             )
         }
         guard ChainState().nextTime(LedgerClock().now) != nil else { throw noTime }
+        if let conflict = locations.conflict() {
+            throw StartupRefusal(.samePlace, conflict.rule, advice: "Choose other paths")
+        }
+        try CreationTrace(locations).removeRemains { directory in
+            // Where a daemon has it, this refuses.
+            let hold = try StoreHold(directory: directory)
+            defer { withExtendedLifetime(hold) {} }
+            let (environment, schema) = try StoreSchema.open(
+                directory: directory,
+                mapBytes: 16 << 20,
+                readers: 16,
+                create: false
+            )
+            return try environment.read { try schema.size($0) }
+        }
         for path in [locations.store + "/data.mdb", locations.lock] where FileSystem.exists(path) {
             throw StartupRefusal(
                 .alreadyExists,

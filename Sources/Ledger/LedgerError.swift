@@ -19,6 +19,8 @@ public enum LedgerError: Error, Equatable, Sendable {
     case stopping
     /// The claims' key is gone; they can't be opened any more.
     case erasedClaims(index: UInt64)
+    /// What the store says of itself, which the entry would have to rely on, is contradicted by its entries.
+    case damaged(index: UInt64?, what: String)
 }
 
 /// Why a ledger can't be opened or created. `advice` says what the operator can do.
@@ -30,6 +32,10 @@ public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertibl
         case notInForce
         /// The directory of the look-up index holds something else.
         case otherIndex
+        /// Parts of the ledger would lie in one another.
+        case samePlace
+        /// There is no room for what is to be made.
+        case noRoom
     }
 
     public let code: Code

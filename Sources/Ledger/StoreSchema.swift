@@ -255,19 +255,27 @@ extension StoreSchema {
     }
 
     /// How many entries a stream has.
+    ///
+    /// Rows of streams are derived, and the next entry is signed with what they say; so the newest row is believed only
+    /// where the entry it names says the same.
     func length(_ transaction: borrowing some Readable & ~Copyable, of stream: StreamID) throws -> UInt64 {
-        // Most streams asked about are new, and numbers begin with 0.
-        guard try transaction.withValue(streams, StoreKey.stream(stream, number: 0), { _ in true }) != nil else {
-            return 0
-        }
         let prefix = StoreKey.stream(stream)
-        return try transaction.cursor(streams) { cursor in
-            guard let found = try cursor.seekBackward(StoreKey.stream(stream, number: .max)),
-                found.key.starts(with: prefix), let number = StoreKey.readNumber(found.key.dropFirst(prefix.count))
-            else { return 0 }
-            guard number < .max else { throw StoreDamage(nil, "a number of stream \(stream) is malformed") }
-            return number + 1
+        let newest = try transaction.cursor(streams) { try $0.seekBackward(StoreKey.stream(stream, number: .max)) }
+        guard let newest, newest.key.starts(with: prefix) else { return 0 }
+        guard let number = StoreKey.readNumber(newest.key.dropFirst(prefix.count)),
+            let index = StoreKey.readNumber(newest.value), number < Int64.max
+        else { throw StoreDamage(nil, "a row of stream \(stream) is malformed") }
+        let bytes = try entry(transaction, index)
+        let entry: Entry
+        do throws(EntryError) {
+            entry = try Entry(bytes)
+        } catch {
+            throw StoreDamage(index, "the entry is malformed: \(error)")
         }
+        guard entry.streams.contains(Entry.Membership(stream: stream, number: Int64(number))) else {
+            throw StoreDamage(index, "the entry is not number \(number) of \(stream), as the row of the stream says")
+        }
+        return number + 1
     }
 }
 

@@ -40,6 +40,7 @@ enum LedgerErrors {
         case .clockUnconfirmed(let reason): error("ClockUnconfirmed", ["reason": .string(reason)])
         case .stopping: error("Stopping", [:])
         case .erasedClaims(let index): error("ErasedClaims", ["index": .int(Int64(index))])
+        case .damaged(let index, let what): damaged(index, what)
         }
     }
 
@@ -48,13 +49,13 @@ enum LedgerErrors {
         switch Ledger.explained(failure) {
         case let failure as VarlinkError: failure
         case let failure as LedgerError: refusal(failure)
-        case let damage as StoreDamage:
-            error(
-                "StoreDamaged",
-                ["index": damage.index.map { .int(Int64($0)) } ?? .null, "what": .string(damage.what)]
-            )
+        case let damage as StoreDamage: damaged(damage.index, damage.what)
         default: error("Failed", ["reason": .string("\(failure)")])
         }
+    }
+
+    private static func damaged(_ index: UInt64?, _ what: String) -> VarlinkError {
+        error("StoreDamaged", ["index": index.map { .int(Int64($0)) } ?? .null, "what": .string(what)])
     }
 
     private static func error(_ name: String, _ parameters: KeyValuePairs<String, JSONValue>) -> VarlinkError {

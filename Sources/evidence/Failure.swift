@@ -137,9 +137,9 @@ struct Failure: Error {
         switch refusal {
         case .keyringMissing: .inputMissing
         case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .moved, .damaged,
-            .badKeyring, .otherIndex:
+            .badKeyring, .otherIndex, .samePlace:
             .dataMismatch
-        case .alreadyExists, .noLedger, .inUse, .badOrigin, .badClock: .refused
+        case .noRoom, .alreadyExists, .noLedger, .inUse, .badOrigin, .badClock: .refused
         }
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import JSON
 import Ledger
 import Paths
@@ -33,14 +34,54 @@ struct InitCommand: ParsableCommand {
     func run() throws {
         let (locations, path) = try local.resolve()
         try LedgerCreation.checkFree(locations, origin: origin)
+        // It takes a moment. Who interrupts it gets all of it taken back before the process ends.
+        let signals = HeldSignals()
+        defer { signals.release() }
         let isNew = !LocalFile.exists(FilePath(path))
         let keyring = isNew ? try Keyring.create(path: path) : try Keyring.load(path: path)
-        let vkey = try LedgerCreation.create(at: locations, origin: origin, keyring: keyring)
+        let vkey: String
+        do {
+            vkey = try LedgerCreation.create(
+                at: locations,
+                origin: origin,
+                keyring: keyring,
+                isInterrupted: { signals.arePending }
+            )
+        } catch {
+            if isNew { unlink(path) }
+            throw error
+        }
         if isNew { Terminal.remark("created the keyring \(path); keep a copy of it in a safe place") }
         if output.json {
             Terminal.print(json: .members(["origin": .string(origin), "vkey": .string(vkey)]))
         } else {
             print(vkey)
         }
+    }
+}
+
+/// The signals by which a user ends a command, kept waiting while something is made that must be whole or not at all.
+private struct HeldSignals {
+    private static let numbers = [SIGINT, SIGTERM, SIGHUP]
+    private var before = sigset_t()
+
+    init() {
+        var held = sigset_t()
+        sigemptyset(&held)
+        for number in HeldSignals.numbers { sigaddset(&held, number) }
+        pthread_sigmask(SIG_BLOCK, &held, &before)
+    }
+
+    /// Whether one of them came meanwhile.
+    var arePending: Bool {
+        var pending = sigset_t()
+        sigpending(&pending)
+        return HeldSignals.numbers.contains { sigismember(&pending, $0) == 1 }
+    }
+
+    /// Lets them do what they do; those that came end the process now.
+    func release() {
+        var before = before
+        pthread_sigmask(SIG_SETMASK, &before, nil)
     }
 }

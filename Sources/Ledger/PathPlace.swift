@@ -1,0 +1,100 @@
+import Glibc
+
+/// Where a path leads, however it is spelt: through links, `.` and `..`, doubled slashes, another mount of the same
+/// directory. What does not exist yet is placed by the part that does. Bytes are compared, never characters.
+public struct PathPlace: Sendable {
+    private struct Identity: Equatable {
+        let device: UInt64
+        let inode: UInt64
+    }
+
+    private static let slash = UInt8(ascii: "/")
+    /// Names from the root on.
+    private let parts: [[UInt8]]
+    /// Device and inode of what the path names, if that exists.
+    private let own: Identity?
+    /// Those of it and of every directory it lies in, as far as they exist.
+    private let line: [Identity]
+
+    public init(_ path: String) {
+        var known = Array(path.utf8)
+        if known.first != PathPlace.slash { known = PathPlace.workingDirectory + [PathPlace.slash] + known }
+        var rest: [[UInt8]] = []
+        var resolved = PathPlace.resolve(known)
+        while resolved == nil, let slash = known.lastIndex(of: PathPlace.slash) {
+            rest.insert(Array(known[(slash + 1)...]), at: 0)
+            known = Array(known[..<slash])
+            resolved = known.isEmpty ? [PathPlace.slash] : PathPlace.resolve(known)
+        }
+        let existing = PathPlace.split(resolved ?? [])
+        var parts = existing
+        for part in rest where !part.isEmpty && !part.elementsEqual(".".utf8) {
+            if part.elementsEqual("..".utf8) {
+                if !parts.isEmpty { parts.removeLast() }
+            } else {
+                parts.append(part)
+            }
+        }
+        self.parts = parts
+        own = PathPlace.identity(parts)
+        line =
+            (0...existing.count).compactMap { PathPlace.identity(Array(existing.prefix($0))) } + [own].compactMap { $0 }
+    }
+
+    /// Whether both are one file or directory.
+    public func isSame(as other: PathPlace) -> Bool { parts == other.parts || own != nil && own == other.own }
+
+    /// Whether it is that directory, or lies in it at any depth.
+    public func lies(in other: PathPlace) -> Bool {
+        parts.starts(with: other.parts) || other.own.map { line.contains($0) } ?? false
+    }
+
+    private static func split(_ path: [UInt8]) -> [[UInt8]] { path.split(separator: slash).map(Array.init) }
+
+    private static func resolve(_ path: [UInt8]) -> [UInt8]? {
+        guard let found = realpath(path.map { CChar(bitPattern: $0) } + [0], nil) else { return nil }
+        defer { free(found) }
+        return (0..<strlen(found)).map { UInt8(bitPattern: found[$0]) }
+    }
+
+    private static var workingDirectory: [UInt8] { resolve([UInt8(ascii: ".")]) ?? [] }
+
+    private static func identity(_ parts: [[UInt8]]) -> Identity? {
+        let path = [slash] + parts.joined(separator: [slash])
+        var status = stat()
+        guard stat(path.map { CChar(bitPattern: $0) } + [0], &status) == 0 else { return nil }
+        return Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    }
+}
+
+extension LedgerLocations {
+    /// Two parts of a ledger, by their keys in the configuration, that must not lie as they do.
+    public struct Conflict: Sendable, Equatable {
+        public let keys: [String]
+        public let rule: String
+    }
+
+    /// Why the ledger's parts, and what else the configuration names, would get into each other's way; nil where they
+    /// would not. Places are compared, not spellings.
+    public func conflict(keyring: String? = nil, backupRoot: String? = nil) -> Conflict? {
+        let (store, index, lock) = (PathPlace(store), PathPlace(index), PathPlace(lock))
+        if store.isSame(as: index) {
+            return Conflict(keys: ["index", "store"], rule: "store and index must be different directories")
+        }
+        if index.lies(in: store) || store.lies(in: index) {
+            return Conflict(keys: ["index", "store"], rule: "neither of store and index may lie in the other")
+        }
+        var others = [("checkpoint-lock", lock)]
+        if let keyring { others.append(("keyring", PathPlace(keyring))) }
+        if let backupRoot { others.append(("backup-root", PathPlace(backupRoot))) }
+        for (key, place) in others {
+            for (directory, name) in [(store, "store"), (index, "index")] where place.lies(in: directory) {
+                return Conflict(keys: [key, name], rule: "\(key) must lie outside of the \(name)")
+            }
+        }
+        for (key, place) in others.dropFirst() where place.isSame(as: lock) {
+            return Conflict(keys: [key, "checkpoint-lock"], rule: "\(key) and checkpoint-lock must be different files")
+        }
+        return nil
+    }
+}
