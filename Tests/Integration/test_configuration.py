@@ -89,3 +89,21 @@ def test_a_crash_report_shows_no_memory():
     unit = (Path(__file__).resolve().parents[2] / "systemd" / "evidenced.service").read_text()
     [settings] = re.findall(r"(?m)^Environment=SWIFT_BACKTRACE=(.*)$", unit)
     assert {"registers=none", "enable=yes"} <= set(settings.split(","))
+
+
+@pytest.mark.parametrize("key, place", [
+    ("index", "link"), ("index", "link/index"), ("index", "store/index"), ("index", "./store"), ("index", "."),
+    ("checkpoint_lock", "link/lock"), ("checkpoint_lock", "store/\u0301lock"), ("checkpoint_lock", "index/lock"),
+    ("keyring", "link/keyring"), ("keyring", "lock/checkpoint.lock"), ("backup_root", "store/backups"),
+])
+def test_places_are_compared_not_spellings(make_ledger, key, place):
+    """What lies in the store or the index, or is one of them by a link, would be written over."""
+    ledger = make_ledger().init()
+    os.symlink("store", ledger.root / "link")
+    path = f"{ledger.root}/{place}" if place != "." else str(ledger.root)
+    ledger.configure(**{key: path})
+    before = (ledger.store / "data.mdb").read_bytes()
+    for args in (["--check-config"], []):
+        done = daemon(ledger, "--config", ledger.config, *args)
+        assert done.returncode == 78 and key.replace("_", "-") in done.stderr, done.stderr
+    assert (ledger.store / "data.mdb").read_bytes() == before
