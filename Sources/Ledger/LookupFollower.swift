@@ -164,7 +164,7 @@ final class LookupFollower: @unchecked Sendable {
             let index = try makeIndex()
             guard try agrees(index) else { throw LookupDamage("it is of another history than the store") }
             return index
-        } catch  where !isNew && (error is LookupDamage || (error as? LMDBError)?.isDamage == true) {
+        } catch  where !isNew && error is LookupDamage {
             notice("the look-up index was moved aside (\(error)) and is made anew")
         }
         isRebuilt = true
@@ -183,7 +183,8 @@ final class LookupFollower: @unchecked Sendable {
                 key: keyring.indexKey,
                 ledger: identity.encoded
             )
-        } catch  where error is LookupFull || (error as? LMDBError)?.isOutOfRoom == true {
+        } catch {
+            guard LookupFull.isMeant(by: error) else { throw LookupDamage.named(error) }
             if isNew { directory.removeData() }
             throw LookupFull()
         }

@@ -48,7 +48,8 @@ final class LookupIndex: Sendable {
         )
         try LookupIndex.requireWhole(environment)
         do {
-            try environment.guardPages()
+            // A bit that turned by itself is not what the guard looks for.
+            if try !environment.guardPages() { try environment.checkPages { _, _ in } }
         } catch {
             throw LookupDamage.named(error)
         }
@@ -161,11 +162,9 @@ final class LookupIndex: Sendable {
                 return try environment.write { try body($0) }
             } catch let error as LMDBError where error.isMapFull {
                 try environment.resizeMap(bytes: environment.sizes.map * 2)
-            } catch let error as LMDBError where error.isOutOfRoom {
-                throw LookupFull()
-            } catch let error as CommitError where error.cause.isOutOfRoom {
-                // Its pages are not in use before the meta page says so, and that is written last and in place.
-                throw LookupFull()
+            } catch {
+                // The pages of a commit are not in use before the meta page says so, and that is written last, in place.
+                throw LookupFull.isMeant(by: error) ? LookupFull() : LookupDamage.named(error)
             }
         }
     }
@@ -229,6 +228,16 @@ final class LookupIndex: Sendable {
         // The tail first: a record leaves it only after the environment has it.
         var found = tail.indexes(of: references)
         guard found.contains(where: { $0 == nil }) else { return found }
+        do {
+            try complete(&found, references)
+        } catch {
+            throw LookupDamage.named(error)
+        }
+        return found
+    }
+
+    /// Fills in what the environment knows.
+    private func complete(_ found: inout [UInt64?], _ references: [RequestReference]) throws {
         try environment.read { transaction in
             guard try state(transaction).indexed > 0 else { return }
             let seal = LookupSeal()
@@ -244,7 +253,6 @@ final class LookupIndex: Sendable {
                 }
             }
         }
-        return found
     }
 
     /// The row among whose keys a key is, if it is anywhere.

@@ -2,7 +2,17 @@ import LMDB
 import Merkle
 
 /// There is no room for more of the look-up index; what it holds is as it was.
-struct LookupFull: Error {}
+struct LookupFull: Error {
+    /// Whether an error says so.
+    static func isMeant(by error: any Error) -> Bool {
+        switch error {
+        case is LookupFull: true
+        case let refusal as LMDBError: refusal.isOutOfRoom
+        case let failure as CommitError: failure.cause.isOutOfRoom
+        default: false
+        }
+    }
+}
 
 /// What the look-up index says of itself, in one row that changes with every block.
 struct LookupState: Equatable {
