@@ -31,14 +31,19 @@ int evidenced_descriptor_was_closed(int descriptor) {
     return descriptor >= 0 && descriptor <= 2 && (closed_at_start >> descriptor & 1);
 }
 
-int evidenced_peer_credentials(int descriptor, struct evidenced_peer *peer) {
+int evidenced_accept(int listener, struct evidenced_peer *peer) {
+    int descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0) return -errno;
     struct ucred credentials;
     socklen_t length = sizeof credentials;
-    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return errno;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
+        close(descriptor);
+        return -ECONNABORTED;
+    }
     peer->pid = credentials.pid;
     peer->uid = credentials.uid;
     peer->gid = credentials.gid;
-    return 0;
+    return descriptor;
 }
 
 int evidenced_clock_is_synchronized(void) {

@@ -1,5 +1,4 @@
 import Glibc
-import NIOCore
 import Synchronization
 
 /// What the listener does where no more files may be open: a descriptor kept for this lets those who knock be taken in
@@ -13,8 +12,6 @@ final class DescriptorReserve: Sendable {
         var saidAt: ContinuousClock.Instant?
     }
 
-    /// How long the listener lets be; those it has may leave meanwhile.
-    private static let pause = TimeAmount.milliseconds(100)
     private static let silence = Duration.seconds(60)
     /// How many are let go at a time.
     private static let most = 1_024
@@ -35,21 +32,16 @@ final class DescriptorReserve: Sendable {
     /// Connections let go for want of a descriptor.
     var refused: Int { state.withLock { $0.refused } }
 
-    /// A handler for the listening channel.
-    func handler(_ listener: Int32) -> AcceptBackoffHandler {
-        AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { [self] error in
-            guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.errnoCode) else { return nil }
-            relieve(listener, error)
-            return DescriptorReserve.pause
-        }
-    }
-
-    private func relieve(_ listener: Int32, _ error: IOError) {
+    /// Lets go of those who wait, and says so.
+    ///
+    /// - Parameter code: why they could not be taken in, an errno.
+    func relieve(_ listener: ListeningSocket, _ code: Int32) {
         let line = state.withLock { state -> String? in
             if state.spare >= 0 { close(state.spare) }
+            var peer = PeerCredentials(pid: 0, uid: 0, gid: 0)
             for _ in 0..<DescriptorReserve.most {
-                let taken = accept(listener, nil, nil)
-                if taken < 0, errno == EINTR || errno == ECONNABORTED { continue }
+                let taken = listener.accept(&peer)
+                if taken == -EINTR || taken == -ECONNABORTED { continue }
                 guard taken >= 0 else { break }
                 close(taken)
                 state.refused += 1
@@ -58,7 +50,7 @@ final class DescriptorReserve: Sendable {
             let now = ContinuousClock.now
             if let saidAt = state.saidAt, now - saidAt < DescriptorReserve.silence { return nil }
             state.saidAt = now
-            return "no more connections can be taken in: \(String(cString: strerror(error.errnoCode))); "
+            return "no more connections can be taken in: \(String(cString: strerror(code))); "
                 + "\(state.refused) refused so far"
         }
         if let line { log(line) }

@@ -16,6 +16,8 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     private static let beginningBytes = 4 << 10
     /// How much more than a message may hold is read of one that is refused, in bytes.
     private static let drainedBeyond = 8 << 20
+    /// Bytes of messages taken before other connections have their turn.
+    private static let turnBytes = 16 << 10
     /// How long a client that was refused may take to go.
     private static let endingSeconds: Int64 = 2
     private let host: ServerHost
@@ -38,6 +40,8 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     private var deadline: Scheduled<Void>?
     /// Whether `deadline` is that of the message in `framer`, which more bytes of it do not put off.
     private var isTimingMessage = false
+    /// Whether others of the loop have their turn before what is there already is taken.
+    private var isYielding = false
     private var peerIsDone = false
     /// Whether the client was refused: what it sends is dropped, and the connection closed once all is answered.
     private var isEnding = false
@@ -108,12 +112,13 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     // MARK: Messages in
 
     private var isPaused: Bool {
-        waiting != nil || streaming != nil || handedOff != nil || answers.count >= host.limits.inFlight
+        waiting != nil || streaming != nil || handedOff != nil || isYielding || answers.count >= host.limits.inFlight
             || context?.channel.isWritable == false
     }
 
     private func process(_ context: ChannelHandlerContext) {
         var hasNewMessage = false
+        var turn = 0
         taking: while !isPaused, !isEnding {
             switch framer.next() {
             case .incomplete:
@@ -124,13 +129,26 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
                 refuse(.tooLarge(limit: terms.messageBytes), context)
             case .message(let message):
                 hasNewMessage = true
+                turn += message.readableBytes
                 take(message, context)
+                if turn > VarlinkConnection.turnBytes { yield(context) }
             }
         }
         // Once for all messages of a burst: each time what is left is moved.
         if hasNewMessage { framer.compact() }
         makeRoom(context)
         watchTheClock(context, hasNewMessage: hasNewMessage)
+    }
+
+    /// Goes on once the loop has looked after its other connections.
+    private func yield(_ context: ChannelHandlerContext) {
+        isYielding = true
+        context.eventLoop.assumeIsolated().execute { [self] in
+            isYielding = false
+            guard let context = self.context else { return }
+            proceed(context)
+            context.flush()
+        }
     }
 
     private func take(_ message: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -316,7 +334,8 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         guard peerIsDone else { return }
         if isSent { return context.close(promise: nil) }
         // What was read while the client did not read answers is still to be handled.
-        let isIdle = answers.isEmpty && waiting == nil && handedOff == nil && context.channel.isWritable
+        let isHolding = waiting != nil || handedOff != nil || isYielding
+        let isIdle = answers.isEmpty && !isHolding && context.channel.isWritable
         guard isIdle || streaming?.pump?.isWaiting == true else { return }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { [channel = context.channel] _ in
             channel.close(promise: nil)

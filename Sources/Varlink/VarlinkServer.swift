@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import NIOCore
 import NIOPosix
@@ -15,14 +14,15 @@ public final class VarlinkServer: Sendable {
     }
 
     private static let workerNiceness: Int32 = 5
-    private static let backlog: Int32 = 4_096
+    /// After how long a stranger's place is free again.
+    private static let strangerPause = TimeAmount.seconds(1)
     private let host: ServerHost
     private let group: MultiThreadedEventLoopGroup
     private let pool: NIOThreadPool
     private let mailboxes: [ObjectIdentifier: Mailbox]
-    private let listener = Mutex<(any Channel)?>(nil)
-    /// nil where the service manager made the socket.
-    private let socketFile = Mutex<SocketFile?>(nil)
+    private let loops: [any EventLoop]
+    private let nextLoop = Atomic<Int>(0)
+    private let acceptor = Mutex<Acceptor?>(nil)
     private let reserve: DescriptorReserve
     private let children = Mutex<[ObjectIdentifier: any Channel]>([:])
 
@@ -48,7 +48,8 @@ public final class VarlinkServer: Sendable {
             }
         }
         var mailboxes: [ObjectIdentifier: Mailbox] = [:]
-        for loop in group.makeIterator() { mailboxes[ObjectIdentifier(loop)] = Mailbox(loop: loop) }
+        self.loops = Array(group.makeIterator())
+        for loop in self.loops { mailboxes[ObjectIdentifier(loop)] = Mailbox(loop: loop) }
         self.mailboxes = mailboxes
     }
 
@@ -68,41 +69,22 @@ public final class VarlinkServer: Sendable {
 
     /// Begins to accept connections.
     public func start(_ endpoint: Endpoint) throws {
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: VarlinkServer.backlog)
-            .serverChannelInitializer { [reserve] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    let listener = try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-                    if let listener { try pipeline.addHandler(reserve.handler(listener)) }
-                }
+        let listener =
+            switch endpoint {
+            case .inherited(let descriptor): try ListeningSocket(inherited: descriptor)
+            case .path(let path, let mode): try ListeningSocket(path: path, mode: mode)
             }
-            .childChannelOption(.autoRead, value: false)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture { try admit(channel) }
-            }
-        let channel: any Channel
-        switch endpoint {
-        case .inherited(let descriptor):
-            channel = try bootstrap.withBoundSocket(descriptor).wait()
-            // NIO has called listen with a backlog of its own; the last call counts.
-            listen(descriptor, VarlinkServer.backlog)
-        case .path(let path, let mode):
-            try removeStaleSocket(at: path)
-            // NIO would remove whatever is at the path when it closes the socket.
-            let file = try SocketFile(path: path, mode: mode)
-            socketFile.withLock { $0 = file }
-            channel = try bootstrap.withBoundSocket(file.descriptor).wait()
-            listen(file.descriptor, VarlinkServer.backlog)
-        }
-        listener.withLock { $0 = channel }
+        let started = Acceptor(listener, reserve: reserve) { [self] descriptor, peer in take(descriptor, peer) }
+        acceptor.withLock { $0 = started }
+        started.start()
     }
 
     /// Stops accepting, gives running calls `seconds` to be answered, then closes what is left.
     public func stop(drainSeconds seconds: Int) {
-        try? listener.withLock { $0 }?.close().wait()
-        socketFile.withLock { $0 }?.remove()
+        acceptor.withLock { acceptor in
+            acceptor?.stop()
+            acceptor = nil
+        }
         let deadline = ContinuousClock.now + .seconds(seconds)
         while host.service.hasCallsInFlight, ContinuousClock.now < deadline { usleep(5_000) }
         usleep(20_000)
@@ -112,30 +94,29 @@ public final class VarlinkServer: Sendable {
         try? pool.syncShutdownGracefully()
     }
 
-    /// Makes room for the socket where a server that is gone left one. A server that still answers keeps its path, and
-    /// what is no socket is not ours to remove.
-    private func removeStaleSocket(at path: String) throws {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFSOCK else { throw IOError(errnoCode: EEXIST, reason: path) }
-        let attempt = Result { try VarlinkClient(path: path) }
-        guard case .failure(VarlinkClientError.unreachable(_, ECONNREFUSED)) = attempt else {
-            throw IOError(errnoCode: EADDRINUSE, reason: path)
+    /// Serves a connection, or says that it may not be.
+    private func take(_ descriptor: Int32, _ peer: PeerCredentials) -> Bool {
+        guard let terms = host.admit(peer) else { return false }
+        let loop = loops[nextLoop.add(1, ordering: .relaxed).oldValue % loops.count]
+        let opened = ClientBootstrap(group: loop)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try serve(channel, terms) }
+            }
+            .withConnectedSocket(descriptor)
+        opened.flatMap(\.closeFuture).whenComplete { [host] _ in
+            guard terms.share.isStrangers else { return host.release(terms) }
+            // Who comes again and again must not have more made for him than who stays.
+            loop.scheduleTask(in: VarlinkServer.strangerPause) { host.release(terms) }
         }
-        unlink(path)
+        return true
     }
 
-    private func admit(_ channel: any Channel) throws {
-        let peer = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-            of: NIOBSDSocket.Handle.self
-        ) { descriptor -> PeerCredentials in
-            var peer = evidenced_peer()
-            let code = evidenced_peer_credentials(descriptor, &peer)
-            guard code == 0 else { throw IOError(errnoCode: code, reason: "reading SO_PEERCRED") }
-            return PeerCredentials(pid: peer.pid, uid: peer.uid, gid: peer.gid)
+    private func serve(_ channel: any Channel, _ terms: ConnectionTerms) throws {
+        guard let mailbox = mailboxes[ObjectIdentifier(channel.eventLoop)] else {
+            throw ChannelError.operationUnsupported
         }
-        guard let peer, let mailbox = mailboxes[ObjectIdentifier(channel.eventLoop)], let terms = host.admit(peer)
-        else { throw ChannelError.operationUnsupported }
         let key = ObjectIdentifier(channel)
         children.withLock { $0[key] = channel }
         let end: Scheduled<Void>? =
@@ -143,7 +124,6 @@ public final class VarlinkServer: Sendable {
             ? nil : channel.eventLoop.scheduleTask(in: .seconds(terms.lifeSeconds)) { channel.close(promise: nil) }
         channel.closeFuture.whenComplete { [self] _ in
             end?.cancel()
-            host.release(terms)
             _ = children.withLock { $0.removeValue(forKey: key) }
         }
         try channel.pipeline.syncOperations.addHandler(SkinSelector(host: host, terms: terms, mailbox: mailbox))

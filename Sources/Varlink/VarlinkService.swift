@@ -97,7 +97,7 @@ public struct VarlinkLimits: Sendable {
     /// Seconds a connection may be silent; 0 for ever.
     public var idleSeconds: Int64 = 0
     /// Longer messages and bodies are read by workers, so that those of other connections don't wait for them.
-    var promptBytes = 16 << 10
+    var promptBytes = 4 << 10
     /// Longer bodies of requests that are refused are not waited for.
     var shortBodyBytes = 64 << 10
 

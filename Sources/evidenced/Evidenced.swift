@@ -74,7 +74,7 @@ struct Evidenced: ParsableCommand {
 
     func run() throws {
         if helpConfig {
-            print(Configuration.reference)
+            print(Configuration.reference, terminator: "")
             guard Process.isOutputWritten() else { throw ExitCode(DaemonExit.writeFailed) }
             return
         }

@@ -1,5 +1,6 @@
 """The framing of the native Varlink protocol: NUL-terminated JSON, answered in order."""
 
+import contextlib
 import json
 import time
 
@@ -305,12 +306,11 @@ def test_connections_beyond_a_users_limit_are_closed(make_ledger):
     for wire in wires:
         wire.call("GetCheckpoint")
     with ledger.wire() as one_too_many:
-        one_too_many.send(get(0))
         assert closed(one_too_many)
     wires.pop().close()
     deadline = time.monotonic() + 10
     while True:
-        with ledger.wire() as wire:
+        with contextlib.suppress(BrokenPipeError), ledger.wire() as wire:
             wire.send(get(0))
             if wire.receive() is not None:
                 break

@@ -127,28 +127,37 @@ def waits(ledger: Ledger, seconds: float) -> list[float]:
     """How long calls take, sorted: appends on a connection that is kept and on new ones, and a read."""
     taken = []
     end = time.monotonic() + seconds
-    with ledger.wire() as kept:
+    with arrived(ledger) as kept:
         while time.monotonic() < end:
             began = time.monotonic()
             kept.call("Append", {"events": [events.closure()]})
             taken.append(time.monotonic() - began)
             began = time.monotonic()
-            with ledger.wire() as new:
+            with arrived(ledger) as new:
                 new.call("GetEntry", {"index": 0})
             taken.append(time.monotonic() - began)
             time.sleep(0.002)
     return sorted(taken)
 
 
+def arrived(ledger: Ledger) -> Wire:
+    """A new connection; a socket with a time limit doesn't wait for room in the queue of those to be taken in."""
+    while True:
+        try:
+            return ledger.wire()
+        except BlockingIOError:
+            time.sleep(0.0005)
+
+
 def p99(taken: list[float]) -> float:
     return taken[int(len(taken) * 0.99)]
 
 
-def check_neighbour(ledger: Ledger, quiet: list[float], seconds: float = 3) -> None:
+def check_neighbour(ledger: Ledger, quiet: list[float], seconds: float = 3, multiple: int = MULTIPLE) -> None:
     loud = waits(ledger, seconds)
     print(f"p99 {p99(quiet) * 1e3:.1f} ms in quiet, {p99(loud) * 1e3:.1f} ms beside; "
           f"median {quiet[len(quiet) // 2] * 1e3:.1f} and {loud[len(loud) // 2] * 1e3:.1f}")
-    assert p99(loud) < MULTIPLE * max(p99(quiet), NOISE)
+    assert p99(loud) < multiple * max(p99(quiet), NOISE)
 
 
 def end(ledger: Ledger) -> None:
@@ -192,8 +201,13 @@ def test_strangers_have_little_whoever_they_are(make_ledger):
             assert made.recv(1) == b""
         made.close()
     assert time.monotonic() - began < 15
-    with ledger.wire() as wire:
-        assert wire.call("org.varlink.service.GetInfo")["product"] == "evidenced"
+
+    def answers() -> bool:
+        with contextlib.suppress(AssertionError, OSError), ledger.wire() as wire:
+            return wire.call("org.varlink.service.GetInfo")["product"] == "evidenced"
+        return False
+
+    wait_for(answers, 5, "a place is free again")
     assert ledger.stop() == 0
 
 
@@ -230,6 +244,28 @@ def test_idle_strangers_lock_nobody_out(open_ledger):
         time.sleep(1)
         check_neighbour(ledger, quiet, 2)
         assert ledger.call("Status")["connections"] < 100
+    end(ledger)
+
+
+@needs_other_users
+@pytest.mark.parametrize("asks", [False, True])
+def test_strangers_who_come_and_go_hold_nobody_up(open_ledger, asks):
+    ledger = open_ledger().init().start()
+    quiet = waits(ledger, 2)
+
+    def attack():
+        while True:
+            with contextlib.suppress(OSError), connected() as made:
+                if asks:
+                    made.sendall(b'{"method":"org.varlink.service.GetInfo"}\0')
+                    made.recv(1 << 12)
+
+    with contextlib.ExitStack() as stack:
+        for number in range(3):
+            stack.enter_context(as_user(ledger, FIRST_UID + number, attack))
+        time.sleep(0.5)
+        # They come as fast as the machine lets them, and are let go as fast: some of that is felt.
+        check_neighbour(ledger, quiet, multiple=60)
     end(ledger)
 
 
@@ -316,24 +352,30 @@ def test_unfinished_messages_of_one_principal_leave_room_for_others(open_ledger)
 
 
 @needs_other_users
-def test_a_flood_of_appends_is_busy_itself_and_holds_up_no_other(open_ledger):
-    ledger = two_principals(open_ledger, queue_events=4_096)
+def test_a_flood_of_appends_holds_up_no_other(open_ledger):
+    """Tens of thousands of events of one wait for the disk; another waits for a batch or two, not for all of them."""
+    ledger = two_principals(open_ledger)
     quiet = waits(ledger, 2)
 
     def flood():
-        wire = Wire("s")
-        while True:
-            wire.send(b"".join(message("Append", {"events": [events.closure() for _ in range(64)]})
-                               for _ in range(8)))
-            for _ in range(8):
-                with contextlib.suppress(CallError):
-                    wire.reply()
+        def send():
+            calls = [message("Append", {"events": [events.closure() for _ in range(64)]}) for _ in range(64)]
+            wire = Wire("s")
+            # As many as may be in flight, each time some of them are answered; duplicates the second time.
+            while True:
+                for call in calls:
+                    wire.send(call)
+                for _ in calls:
+                    with contextlib.suppress(CallError):
+                        wire.reply()
 
-    with contextlib.ExitStack() as stack:
-        for _ in range(6):
-            stack.enter_context(as_user(ledger, OTHER, flood))
-        time.sleep(0.5)
-        check_neighbour(ledger, quiet)
+        for _ in range(8):
+            threading.Thread(target=send, daemon=True).start()
+        time.sleep(60)
+
+    with as_user(ledger, OTHER, flood):
+        wait_for(lambda: ledger.call("Status")["queued"] > 2_000, 20, "the flood waits in the queue")
+        check_neighbour(ledger, quiet, multiple=60)
     end(ledger)
 
 

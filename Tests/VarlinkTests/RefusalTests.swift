@@ -199,6 +199,21 @@ import Testing
         for id in 1...20 { #expect(socket.readMessage() == "{\"parameters\":{\"id\":\(id)}}") }
     }
 
+    /// A burst that is longer than a turn of the loop is taken to its end, also where its client sends nothing more.
+    @Test func aBurstOfManyTurnsIsAnswered() throws {
+        let toy = try ToyServer { $0.inFlight = 1_000 }
+        let socket = try toy.socket()
+        let padding = String(repeating: "x", count: 1_000)
+        let calls = (0..<200).map {
+            "{\"method\":\"org.example.toy.Echo\",\"parameters\":{\"n\":\($0),\"x\":\"\(padding)\"}}\0"
+        }
+        socket.send(calls.joined())
+        socket.finishSending()
+        let (text, end) = socket.readToEnd()
+        #expect(end == .closed)
+        #expect(text == (0..<200).map { "{\"parameters\":{\"n\":\($0),\"x\":\"\(padding)\"}}\0" }.joined())
+    }
+
     /// Unfinished messages of one principal have to make room for another's.
     @Test func whoHoldsAllTheRoomIsToldBusyAndNotWhoComesAfter() throws {
         let toy = try ToyServer { limits in

@@ -10,9 +10,9 @@ struct evidenced_peer {
     uint32_t gid;
 };
 
-/// Reads SO_PEERCRED; struct ucred hides behind _GNU_SOURCE, which Swift's importer does not define.
-/// Returns 0, or the errno.
-int evidenced_peer_credentials(int descriptor, struct evidenced_peer *peer);
+/// Takes a connection in, not blocking and closed on exec, and reads SO_PEERCRED; accept4 and struct ucred hide behind
+/// _GNU_SOURCE, which Swift's importer does not define. Returns the descriptor, or the negated errno.
+int evidenced_accept(int listener, struct evidenced_peer *peer);
 
 /// Whether the kernel holds its clock for synchronised (adjtimex). 1 or 0.
 int evidenced_clock_is_synchronized(void);
