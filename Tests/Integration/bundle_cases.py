@@ -205,6 +205,25 @@ def recovery_cases(page: Path) -> Iterator[Case]:
         story = Story("moved", recovered=change)
         yield Case(f"a recovery with {name}", story.bundle(page), verdict, story.keys[-1])
 
+    def replacing(origin=None, again=False):
+        """Another key than the recovery would have, of whatever name: the one that then signs."""
+        def change(body, ledger):
+            seed = ledger.keys[-2][1].private.private_bytes_raw() if again else None
+            key = Key(origin or body["origin"], seed)
+            body.update(origin=key.origin, checkpoint_key=key.vkey)
+            ledger.keys[-1] = (body["incarnation"], key)
+            signing()(body, ledger)
+        return change
+
+    for name, change in [
+        ("the public key before under its new name", replacing(again=True)),
+        ("another origin and a key of that", replacing("example.com/other/incarnation/2")),
+        ("the origin of another number and a key of that", replacing("example.com/ledger/incarnation/3")),
+        ("the first origin and a key of that", replacing("example.com/ledger")),
+    ]:
+        story = Story("moved", recovered=change)
+        yield Case(f"a recovery with {name}", story.bundle(page), FAILED, story.keys[-1])
+
 
 # The checkpoint and older ones
 
