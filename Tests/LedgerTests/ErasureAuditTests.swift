@@ -68,7 +68,7 @@ import Testing
                 "evidence.destroyed",
                 streams: [object],
                 body: [
-                    "deposit": .int(Int64(index)), "erasure": .int(1), "key": .string(Sample.id().description),
+                    "deposit": .int(1), "erasure": .int(1), "key": .string(Sample.id().description),
                     "ground": .string("D1"),
                 ]
             ),
