@@ -20,6 +20,7 @@ private let target = chosen(of: [
     "lock": fuzzLock,
     "keyring": fuzzKeyring,
     "pages": fuzzPages,
+    "guard": fuzzGuard,
 ])
 
 @_cdecl("LLVMFuzzerTestOneInput")
