@@ -100,7 +100,10 @@ extension Configuration {
             unit: "transactions",
             16...4_096,
             example: "512",
-            "Read transactions of others, such as audits, open at once beside the daemon's own."
+            """
+            Read transactions open at once beside those the daemon keeps for itself: each audit and each backup is one. \
+            Where all are taken, an audit ends with status 75 and a backup is refused as Busy; all else goes on.
+            """
         ),
     ]
 

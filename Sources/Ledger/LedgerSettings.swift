@@ -6,7 +6,7 @@ public struct LedgerSettings: Sendable {
     public var maximumMapBytes = 16 << 40
     /// First size of the index's map in bytes.
     public var indexMapBytes = 1 << 30
-    /// Read transactions of others, such as audits, open at once beside the daemon's own.
+    /// Read transactions open at once beside those the daemon keeps for itself: of audits, and of backups.
     public var readers = 126
     /// Those the daemon keeps for itself: its workers, writer and follower never wait for others to end theirs.
     let ownReaders = 12

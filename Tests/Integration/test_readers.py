@@ -12,6 +12,7 @@ import pytest
 import events
 from faults import EXIT_SYSTEM, copy_files
 from ledger import Ledger, StartFailed, require
+from wire import CallError
 
 
 def take_all(environment) -> list:
@@ -56,6 +57,21 @@ def test_others_that_take_every_place_stop_nothing(make_ledger):
             reader.abort()
     assert ledger.stop() == 0, ledger.log_text()
     ledger.audit()
+
+
+def test_a_call_that_finds_no_place_is_told_to_try_again(make_ledger):
+    """A backup reads beside all that the daemon keeps places for."""
+    ledger = make_ledger(readers="16").init().start()
+    with lmdb.open(str(ledger.store), max_dbs=10, readonly=True, lock=True) as environment:
+        held = take_all(environment)
+        with pytest.raises(CallError) as refused:
+            ledger.call("Backup", {"directory": str(ledger.backups / "b")})
+        assert refused.value.name == "Busy", refused.value
+        assert not list(ledger.backups.iterdir())
+        # A place is kept for as long as there is an object.
+        while held:
+            held.pop().abort()
+        assert ledger.call("Backup", {"directory": str(ledger.backups / "b")})["size"] == ledger.size
 
 
 def test_a_start_without_a_place_says_why(make_ledger):
