@@ -44,7 +44,7 @@ let package = Package(
         .target(name: "Merkle", swiftSettings: strict),
         .target(name: "Paths", swiftSettings: strict),
         // Floor 2: safe faces, and everything ledger-format.md describes.
-        .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: strict),
+        .target(name: "LMDB", dependencies: ["CLMDB", "CLinux"], swiftSettings: strict),
         .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle", "Paths"], swiftSettings: strict),
         .target(name: "Zip", dependencies: ["CZip", "Paths"], swiftSettings: strict),
         .target(name: "LedgerFormat", dependencies: ["JSON", "Merkle"], swiftSettings: strict),

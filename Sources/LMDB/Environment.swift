@@ -17,6 +17,7 @@ public final class Environment: @unchecked Sendable {
     /// Held by the thread that writes; guards `pageGuard`.
     private let writing: UnsafeMutablePointer<pthread_mutex_t>
     private var pageGuard: PageGuard?
+    private let watch: DamageWatch
 
     /// How an environment is used.
     public enum Access: Sendable {
@@ -35,13 +36,15 @@ public final class Environment: @unchecked Sendable {
     ///   - databases: how many named databases may be opened.
     ///   - readers: how many read transactions may be open at once, over all processes.
     ///   - ownReaders: how many of them this process keeps for itself from now on, so that others can't take all.
+    ///   - damage: how the process ends where LMDB trips over a damaged page.
     public init(
         directory: String,
         mapBytes: Int,
         databases: Int,
         readers: Int = 126,
         ownReaders: Int = 0,
-        access: Access = .writing
+        access: Access = .writing,
+        damage: DamageNotice = DamageNotice("an LMDB file is damaged")
     ) throws(LMDBError) {
         var version: (major: Int32, minor: Int32, patch: Int32) = (0, 0, 0)
         _ = mdb_version(&version.major, &version.minor, &version.patch)
@@ -63,6 +66,7 @@ public final class Environment: @unchecked Sendable {
             if access != .writing { flags |= UInt32(MDB_RDONLY) }
             if access == .copy { flags |= UInt32(MDB_NOLOCK) }
             try check(mdb_env_open(created, directory, flags, 0o600), "opening \(directory)")
+            watch = try DamageWatch(created, damage, directory: directory)
         } catch {
             mdb_env_close(created)
             throw error
@@ -90,6 +94,7 @@ public final class Environment: @unchecked Sendable {
 
     deinit {
         for address in idleReaders.withLock({ $0 }) { mdb_txn_abort(OpaquePointer(bitPattern: address)) }
+        watch.end()
         mdb_env_close(handle)
         pthread_rwlock_destroy(gate)
         gate.deallocate()
@@ -139,6 +144,8 @@ public final class Environment: @unchecked Sendable {
     }
 
     private func openDatabases(_ names: [String]) throws(LMDBError) -> [Database] {
+        let usedBefore = watch.begin()
+        defer { DamageWatch.resume(usedBefore) }
         var transaction: OpaquePointer?
         try check(mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &transaction), "beginning")
         guard let reader = transaction else { throw LMDBError(code: ENOMEM, operation: "beginning a reader") }
@@ -165,6 +172,8 @@ public final class Environment: @unchecked Sendable {
 
     /// Runs `body` on a consistent snapshot.
     public func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+        let usedBefore = watch.begin()
+        defer { DamageWatch.resume(usedBefore) }
         pthread_rwlock_rdlock(gate)
         defer { pthread_rwlock_unlock(gate) }
         var begun = beginReading()
@@ -228,6 +237,8 @@ public final class Environment: @unchecked Sendable {
     /// - Throws: what `body` throws, or `CommitError` where the commit failed: whether it reached the disk is then
     ///   unknown, and the process must not go on writing.
     public func write<Result>(_ body: (borrowing WriteTransaction) throws -> Result) throws -> Result {
+        let usedBefore = watch.begin()
+        defer { DamageWatch.resume(usedBefore) }
         pthread_rwlock_rdlock(gate)
         defer { pthread_rwlock_unlock(gate) }
         pthread_mutex_lock(writing)
@@ -289,6 +300,8 @@ public final class Environment: @unchecked Sendable {
 
     /// Writes a consistent copy of the data file to `descriptor` while the environment is in use.
     public func copy(to descriptor: Int32) throws(LMDBError) {
+        let usedBefore = watch.begin()
+        defer { DamageWatch.resume(usedBefore) }
         pthread_rwlock_rdlock(gate)
         defer { pthread_rwlock_unlock(gate) }
         try check(mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)), "copying the environment")

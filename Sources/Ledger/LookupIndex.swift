@@ -44,7 +44,11 @@ final class LookupIndex: Sendable {
             mapBytes: mapBytes,
             databases: LookupIndex.names.count,
             readers: readers,
-            ownReaders: ownReaders
+            ownReaders: ownReaders,
+            damage: DamageNotice(
+                "the look-up index is damaged and was put aside: start again, and it is made anew",
+                setsAside: true
+            )
         )
         try LookupIndex.requireWhole(environment)
         do {
@@ -82,7 +86,8 @@ final class LookupIndex: Sendable {
             directory: directory,
             mapBytes: 1 << 20,
             databases: LookupIndex.names.count,
-            access: .reading
+            access: .reading,
+            damage: DamageNotice("the look-up index is damaged: start the daemon anew, which checks and mends it")
         )
         try LookupIndex.requireWhole(environment)
         try LookupIndex.checkPages(environment)

@@ -59,6 +59,10 @@ struct StoreSchema {
         }
     }
 
+    private static let damage = DamageNotice(
+        "the store is damaged, nothing more is done with it; 'evidence audit' says where, a backup can take its place"
+    )
+
     private static func openFile(
         directory: String,
         mapBytes: Int,
@@ -78,7 +82,8 @@ struct StoreSchema {
             databases: names.count,
             readers: readers,
             ownReaders: ownReaders,
-            access: access
+            access: access,
+            damage: StoreSchema.damage
         )
         // Reading a page beyond the end of the file would kill the process, so a shortened file is caught here.
         guard create || environment.sizes.used <= environment.fileBytes else {

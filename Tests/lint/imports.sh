@@ -51,7 +51,7 @@ only 'COpenSSL' OpenSSL
 only 'CZip' Zip
 only 'CBundleTexts' Bundle
 only 'NIO.*|_NIO.*' Varlink
-only 'CLinux' Ledger Varlink Daemon evidence
+only 'CLinux' LMDB Ledger Varlink Daemon evidence
 nothing_but JSON 'Swift|Synchronization'
 nothing_but Merkle 'Swift|Synchronization'
 nothing_but LedgerFormat 'Swift|Synchronization|Glibc|JSON|Merkle'

@@ -54,4 +54,24 @@ int evidenced_place_of(int descriptor, struct evidenced_place *place);
 /// Whether a path names the file of this device and inode. Returns 0, ESTALE for another file, or the errno.
 int evidenced_is_at(const char *path, const struct evidenced_place *place);
 
+/// A file that the process has mapped and whose pages it trusts.
+struct evidenced_mapped_file;
+
+/// From now on a fault of the processor (SIGBUS, SIGSEGV) within a map of the open file is damage of the file, and ends
+/// the process as `evidenced_end_of_damage` does; any other goes to the handler there was before. `words` (up to 255
+/// bytes) say what is damaged and what to do; a `path` that is given is renamed to `path.damaged` first, or deleted
+/// where there is such a file. Returns NULL where there is no memory.
+struct evidenced_mapped_file *evidenced_watch_mapped(int descriptor, const char *words, const char *path);
+
+/// The calling thread works with the file from now on, so that a fault in the code of liblmdb itself is damage of it,
+/// whatever the address: what is damaged may lead to nothing. Returns what it worked with before; NULL for none.
+const struct evidenced_mapped_file *evidenced_use_mapped(const struct evidenced_mapped_file *file);
+
+/// Ends what `evidenced_watch_mapped` began, before the file is closed. Nobody may be using the map any more.
+void evidenced_unwatch_mapped(struct evidenced_mapped_file *file);
+
+/// Ends the process at once with status 65, after one line on standard error: the file's words, and what shows it. May be
+/// called within a handler.
+_Noreturn void evidenced_end_of_damage(const struct evidenced_mapped_file *file, const char *what);
+
 #endif
