@@ -114,16 +114,27 @@ extension BundleVerifier {
         guard let position = incarnations.lastIndex(where: { key.isKey($0.key) }) else {
             return fail(.trust, nil, Words("the ledger's key is another one", "账本密钥与所提供的不同"))
         }
-        note(.trust, .passed, BundleMember.vkey(incarnations[position].number).name, nil)
-        let later = incarnations[(position + 1)...]
+        let (number, later) = (incarnations[position].number, incarnations[(position + 1)...])
+        let name = BundleMember.vkey(number).name
         guard !later.isEmpty else {
             report.signer = .given
-            return
+            return note(.trust, .passed, name, nil)
         }
         guard let lost = later.last(where: { !$0.isSucceeding }) else {
             report.signer = .succeeded
+            let remark = Words("an earlier one, of incarnation \(number)", "为较早的密钥（实例 \(number)）")
+            note(.trust, .passed, name, remark)
             return note(.succession, .passed, BundleMember.vkey(last.number).name, nil)
         }
+        note(
+            .trust,
+            .unchecked,
+            name,
+            Words(
+                "the key you hold is an earlier one of this ledger (incarnation \(number)); a key was lost since",
+                "您持有的是本账本较早的密钥（实例 \(number)）；其后有密钥丢失"
+            )
+        )
         note(
             .succession,
             .unchecked,

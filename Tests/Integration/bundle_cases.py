@@ -189,6 +189,8 @@ def recovery_cases(page: Path) -> Iterator[Case]:
     for name, fields, verdict in [
         ("lock_size and lock_root", {"lock_size": 3, "lock_root": digest}, VERIFIED),
         ("lock_size alone", {"lock_size": 3}, FAILED), ("lock_root alone", {"lock_root": digest}, FAILED),
+        ("a text for lock_size alone", {"lock_size": "x"}, FAILED), ("a number for lock_root alone", {"lock_root": 5}, FAILED),
+        ("a list for lock_size alone", {"lock_size": ["x"]}, FAILED),
         ("lock_size 0", {"lock_size": 0, "lock_root": digest}, FAILED),
         ("lock_size beyond 2^53", {"lock_size": 2**53, "lock_root": digest}, FAILED),
         ("another size", {"size": 2}, FAILED), ("another root", {"root": digest}, FAILED),
@@ -204,6 +206,15 @@ def recovery_cases(page: Path) -> Iterator[Case]:
             signing()(body, ledger)
         story = Story("moved", recovered=change)
         yield Case(f"a recovery with {name}", story.bundle(page), verdict, story.keys[-1])
+
+    for name, value in (("a number", 5), ("a list", ["x"])):
+        def change(body, ledger, value=value):
+            body["succession"] = value
+        story = Story("key-lost", recovered=change)
+        yield Case(f"a recovery with the reason key-lost and {name} for succession", story.bundle(page), FAILED, story.keys[-1])
+    for name, origin in (("a number", "example.com/incarnation/9"), ("a word", "example.com/incarnation/x")):
+        story = Story(origin=origin)
+        yield Case(f"a first origin with /incarnation/ and {name}", story.bundle(page), FAILED, story.keys[-1])
 
     def replacing(origin=None, again=False):
         """Another key than the recovery would have, of whatever name: the one that then signs."""
@@ -599,6 +610,7 @@ def member_cases(page: Path) -> Iterator[Case]:
         ("a consistency proof that is not here", lambda m: m["consistency"].append(4), FAILED),
         ("no consistency proof", setting(consistency=[]), FAILED), ("no original", setting(originals=[]), FAILED),
         ("an original of another entry", lambda m: m["originals"][0].update(index=0), FAILED),
+        ("another character for the dot of an original", lambda m: m["originals"][0].update(name="originals/1xtxt"), FAILED),
         ("an original of another number", lambda m: m["originals"][0].update(name="originals/2.txt"), FAILED),
         ("one key", lambda m: m["keys"].pop(), FAILED), ("keys in another order", lambda m: m["keys"].reverse(), FAILED),
         ("a space in it", lambda m: canonical(m).replace(",", ", ", 1), FAILED),

@@ -348,6 +348,26 @@ def test_a_key_file_is_a_key_or_none(story, tmp_path):
     story.evidence("verify", made["path"], "--key", tmp_path / "missing", status=66)
 
 
+def test_a_key_that_was_typed_is_no_file(story, tmp_path):
+    made = bundle(story, "--index", story.deposit)
+    digest, other = story.evidence("keys", "--fingerprint").stdout.strip(), Key("tests.example/ledger").vkey
+    verify = ["verify", made["path"], "--key"]
+    for typed, key, status in [
+        # Whose file would say that another's key is the one that was typed, and that the genuine one is not.
+        (story.vkey, other, 0), (digest, other, 0), (digest.upper(), other, 0), (other, story.vkey, 1), ("0" * 64, story.vkey, 1),
+        # Mistyped keys.
+        (story.vkey[:-1], story.vkey, 64), (digest[:-1], story.vkey, 64), (digest + "0", story.vkey, 64),
+        ("", story.vkey, 64), (" ", story.vkey, 64), ("\t \n", story.vkey, 64),
+    ]:
+        if typed:
+            (tmp_path / typed).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / typed).write_text(key + "\n")
+        story.evidence(*verify, typed, cwd=tmp_path, status=status)
+        if typed:
+            story.evidence(*verify, f"./{typed}", cwd=tmp_path, status=0 if key == story.vkey else 1)
+            story.evidence(*verify, tmp_path / typed, cwd=tmp_path, status=0 if key == story.vkey else 1)
+
+
 # A recovered ledger
 
 

@@ -51,6 +51,9 @@ def test_the_program(bin, tmp_path):
         assert report["verdict"] == BY_STATUS[done.returncode]
         assert report["passed"] == (report["verdict"] == VERIFIED)
         assert (report["signer"] == "not-shown") >= (report["verdict"] == NOT_SHOWN)
+        # Nobody reads that the key passed where nothing shows that it did.
+        trusted = [check["outcome"] for check in report["checks"] if check["check"] == "trust"]
+        assert (trusted == ["passed"]) == (report["signer"] != "not-shown")
         return report["verdict"]
 
     assert wrong(judge) == {}

@@ -74,7 +74,7 @@ def test_a_long_story_is_verified(tmp_path):
 def test_a_key_is_a_key(small, members, shell, tmp_path):
     directory = unpack(members, tmp_path / "case")
     vkey = small.keys[0]
-    for key in (f"\ufeff{vkey}", "x" + vkey, "$(id)", "a[$(id)]", vkey[:-1], "-", "key"):
+    for key in (f"\ufeff{vkey}", f"{vkey[:30]} {vkey[30:]}", f"{vkey[:30]}\n{vkey[30:]}", f"{vkey}\n{vkey}", "x" + vkey, "$(id)", "a[$(id)]", vkey[:-1], "-", "key"):
         assert run(directory, key, shell).returncode == NO_KEY, key
     assert run(directory, f" {vkey}\r\n", shell).returncode == VERIFIED
 

@@ -161,6 +161,7 @@ class Story:
         if entry["index"] == 0:
             self.ledger, wanted = min(streams), {"format": 1, "origin": key.name, "suite": "sha256"}
             good = len(streams) == 1 and self.ledger.startswith("ledger/") and not entry["claims"]
+            good = good and "/incarnation/" not in key.name
         else:
             (_, first, *_), (last_number, last, *_) = self.identities[0], self.identities[-1]
             wanted = {"incarnation": int(number), "origin": f"{first.name}/incarnation/{number}",
