@@ -215,6 +215,7 @@ def test_the_key_says_who_signed(browser, good, lease):
     for none in ("nonsense", "0" * 63, "-----BEGIN PUBLIC KEY----- AAAA -----END PUBLIC KEY-----"):
         browser.type_key(none)
         assert browser.verdict == "not-shown" and "not a verification key" in browser.text("#expected-result")
+        assert "No verdict" in browser.text("#headline") and "checks passed" not in browser.text("#headline")
     # As openssl has it, and as the page shows it: in one line, since that is what the field makes of it.
     for same in ((good / "keys/1.pem").read_text().replace("\n", " "), browser.text("#fingerprint"),
                  browser.text("#fingerprint").replace(" ", "").upper()):
@@ -253,9 +254,11 @@ def test_two_incarnations(browser, tmp_path):
     assert "2 keys" in browser.text("[data-check=identities]")
     (_, first), (_, second) = lease.ledger.keys
     browser.type_key(second.vkey)
-    assert browser.verdict == "passed"
+    assert browser.verdict == "passed" and "follows" not in browser.text("#headline")
     browser.type_key(first.vkey)
     assert browser.verdict == "passed" and "Each key since was signed by the one before" in browser.text("#expected-result")
+    assert "a key that follows, by unbroken signatures, from the key you gave" in browser.text("#headline")
+    assert "is the one you gave" not in browser.text("#headline")
     lease = Lease()
     lease.ledger.recover("key-lost")
     directory = unpack(lease.bundle(PAGE), tmp_path / "lost")
@@ -372,6 +375,57 @@ def test_originals_must_be_the_recorded_ones(browser, members, tmp_path):
     forged = finished(PAGE, texts_of(members), {"originals/1.txt": CONTRACT_TEXT + b" "})
     assert browser.open(unpack(forged, tmp_path) / "index.html") == "failed"
     assert browser.failed_members == ["originals/1.txt"]
+
+
+def test_nothing_has_passed_in_a_bundle_that_failed(browser, lease, members, tmp_path):
+    """A document that a forger made match, and a key he only names: neither is told as one that holds."""
+    texts, forged, opening = texts_of(members), CONTRACT_TEXT + b" forged", f"openings/{lease.deposit:016}.sha256"
+    old, new = (hashlib.sha256(text).hexdigest() for text in (CONTRACT_TEXT, forged))
+    path = tmp_path / "forged.txt"
+    path.write_bytes(forged)
+    other_opening = finished(PAGE, texts | {opening: texts[opening].replace(old, new)}, {"originals/1.txt": forged})
+    other_signature = page_of(texts | {"checkpoint": flipped(texts["checkpoint"], len(texts["checkpoint"]) - 20)}, members,
+                              tmp_path / "signature.html")
+    for page in (unpack(other_opening, tmp_path / "opening") / "index.html", other_signature):
+        assert browser.open(page) == "failed"
+        status, said = browser.choose(path)
+        assert status == "open" and "nothing can be said" in said and "✓" not in said
+        browser.type_key(lease.vkey)
+        assert browser.verdict == "failed" and browser.text("#expected-result").startswith("○ The checks failed")
+
+
+def test_a_key_has_not_passed_once_an_archive_failed(browser, good, members, lease):
+    browser.open(good / "index.html")
+    browser.type_key(lease.vkey)
+    assert browser.text("#expected-result").startswith("✓")
+    assert drop(browser, ("a.zip", archive(members)[:-1]))[0] == "failed"
+    WebDriverWait(browser.driver, 20, 0.02).until(lambda _: browser.text("#expected-result").startswith("○"))
+    drop(browser, ("a.zip", archive(members)))
+    WebDriverWait(browser.driver, 20, 0.02).until(lambda _: browser.text("#expected-result").startswith("✓"))
+    assert browser.verdict == "passed"
+
+
+def test_what_was_asked_for_is_what_the_maker_says(browser, lease, tmp_path):
+    size = len(lease.ledger.entries)
+    streams = sorted([lease.contract, lease.object])
+
+    def asked(name, change=lambda manifest: None, **options) -> str:
+        made = lease.bundle(PAGE, **options)
+        manifest = json.loads(made["manifest.json"])
+        change(manifest)
+        text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        changed = finished(PAGE, texts_of(made) | {"manifest.json": text}, originals_of(made))
+        assert browser.open(unpack(changed, tmp_path / name) / "index.html") == "not-shown", browser.text("#checks")
+        return re.search(r"Asked for\s+(.*?)\s+From\s", browser.text("#story"), re.DOTALL)[1]
+
+    nothing = {"selection": []}
+    said = asked("part", lambda manifest: manifest.update(nothing))
+    assert "whole ledger" not in said and said.startswith("not stated") and "not checked" in said
+    assert asked("whole", lambda manifest: manifest.update(nothing), indexes=range(size)) == "the whole ledger"
+    said = asked("streams")
+    assert "not told as a whole" not in said and "not checked" in said
+    said = asked("gaps", lambda manifest: manifest.update(streams=[]))
+    assert said.count("not told as a whole") == len(streams)
 
 
 def test_a_record_left_out_is_found(browser, lease, tmp_path):
