@@ -79,6 +79,42 @@ struct PageGuardTests {
         }
     }
 
+    /// A record too long for a page of the tree lies beside it, and stays as it is while a reader keeps it from being
+    /// used: both snapshots name it, so that comparing them shows nothing. What was summed up does.
+    @Test("refuses a wrong bit in a list that both snapshots have")
+    func sharedLists() throws {
+        let copy = try filled()
+        do {
+            let environment = try copy.open()
+            try environment.guardPages()
+            let databases = try environment.databases(PageGuardTests.names, create: false)
+            try environment.write { transaction in
+                for number in 0..<400 {
+                    try transaction.set(databases[0], Array("large \(number)".utf8), [UInt8](repeating: 1, count: 3_000))
+                }
+            }
+            try environment.read { _ in
+                try environment.write { try $0.clear(databases[0]) }
+                for round in 0..<2 {
+                    try environment.write { try $0.set(databases[1], [UInt8(round)], [1]) }
+                }
+            }
+        }
+        let good = try copy.contents()
+        let newest = Set(copy.freeLists(good, newestAlone: true))
+        let shared = newest.intersection(copy.freeLists(good, oldestAlone: true)).sorted()
+        try #require(shared.count > 200)
+        for offset in stride(from: 0, to: shared.count, by: 17).map({ shared[$0] }) {
+            for bit in 0..<12 {
+                let place = offset + bit / 8
+                try copy.put(good[place] ^ 1 << UInt8(bit % 8), at: place)
+                #expect(throws: PageDamage.self, "\(offset), bit \(bit)") { try copy.open().guardPages() }
+                try copy.put(good[place], at: place)
+            }
+        }
+        #expect(try !copy.open().guardPages())
+    }
+
     /// Whoever takes it first, the other takes it too.
     @Test("refuses a page that is listed as free twice")
     func listedTwice() throws {
@@ -221,12 +257,12 @@ private final class Copy {
 
     /// Where in the file the numbers of free pages stand, of the newest snapshot and the one before, read by the layout
     /// of a tree that is a single leaf.
-    func freeLists(_ file: [UInt8], newestAlone: Bool = false) -> [Int] {
+    func freeLists(_ file: [UInt8], newestAlone: Bool = false, oldestAlone: Bool = false) -> [Int] {
         func word(_ offset: Int) -> Int { self.word(file, offset) }
         func half(_ offset: Int) -> Int { Int(file[offset]) | Int(file[offset + 1]) << 8 }
         var found: Set<Int> = []
         let newest = word(144) > word(Environment.pageBytes + 144) ? 0 : 1
-        for page in newestAlone ? [newest] : [0, 1] {
+        for page in newestAlone ? [newest] : oldestAlone ? [1 - newest] : [0, 1] {
             let root = word(page * Environment.pageBytes + 80)
             guard root != -1 else { continue }
             let start = root * Environment.pageBytes
