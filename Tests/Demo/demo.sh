@@ -312,7 +312,7 @@ verdict() {
     local sandbox=()
     ((EUID == 0)) && sandbox=(--no-sandbox)
     chromium --headless=new "${sandbox[@]}" --disable-gpu --user-data-dir="$dir/browser" --virtual-time-budget=30000 \
-        --dump-dom "file://$1/index.html" 2>/dev/null | grep -o 'data-verdict="[a-z]*"' | cut -d'"' -f2
+        --dump-dom "file://$1/index.html" 2>/dev/null | grep -o 'data-verdict="[a-z-]*"' | cut -d'"' -f2
 }
 printf '\nchecked by the page in a browser, offline: '
 same "the verdict" "$(verdict "$dir/case")" not-shown

@@ -1,5 +1,7 @@
 """The commands that find, show, list, watch and prove what is recorded."""
 
+import base64
+import hashlib
 import json
 import signal
 import subprocess
@@ -133,7 +135,10 @@ def test_the_pem_key_verifies_checkpoints_in_openssl(shared, tmp_path):
     assert shared.evidence("keys").stdout == shared.vkey + "\n"
     (tmp_path / "key.pem").write_text(shared.evidence("keys", "--pem").stdout)
     [both] = shared.evidence_json("keys")
-    assert both == {"pem": (tmp_path / "key.pem").read_text(), "vkey": shared.vkey}
+    spki = base64.b64decode((tmp_path / "key.pem").read_text().splitlines()[1])
+    fingerprint = hashlib.sha256(spki).hexdigest()
+    assert both == {"fingerprint": fingerprint, "pem": (tmp_path / "key.pem").read_text(), "vkey": shared.vkey}
+    assert shared.evidence("keys", "--fingerprint").stdout == fingerprint + "\n"
     text, signature = shared.call("GetCheckpoint")["checkpoint"].split("\n\n")
     (tmp_path / "text").write_text(text + "\n")
     (tmp_path / "sig").write_bytes(verifier.unb64(signature.split()[-1], 68)[4:])
