@@ -131,9 +131,9 @@ struct PageGuard {
         }
     }
 
-    /// The snapshot before the newest and what was free in it, where the newest says what they have to be.
-    ///
-    /// - Throws: `PageDamage` where they are something else.
+    /// The snapshot before the newest and what was free in it, where they are what the newest says they have to be. Where
+    /// they are not, nothing follows for the newest, and the file must be walked whole: LMDB leaves the roots of a
+    /// transaction whose meta page it could not write in the meta page before the newest.
     static func olderSnapshot(
         _ file: PageFile,
         _ newest: MetaPage
@@ -144,15 +144,16 @@ struct PageGuard {
         else { return nil }
         var free: Set<UInt64> = []
         var total: UInt64 = 0
-        try FreePages.forEach(older.free, in: file) { record in
-            total &+= record.sum
-            free.formUnion(record.pages)
-            return true
+        do {
+            try FreePages.forEach(older.free, in: file) { record in
+                total &+= record.sum
+                free.formUnion(record.pages)
+                return true
+            }
+        } catch is PageDamage {
+            return nil
         }
-        guard SnapshotSum(older, records: total) == stated else {
-            throw PageDamage(page: older.free.rootPage, what: "the list of free pages is not as it was written")
-        }
-        return (older, free)
+        return SnapshotSum(older, records: total) == stated ? (older, free) : nil
     }
 
     /// The row with the sum of the snapshot before; nil where there is none.

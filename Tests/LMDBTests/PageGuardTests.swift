@@ -62,21 +62,28 @@ struct PageGuardTests {
         #expect(try copy.open().guardPages())
     }
 
-    /// Each bit of each number in each list: the page it then names is in use, listed twice, out of order or none.
+    /// Each bit of each number in each list: the page it then names is in use, listed twice, out of order or none. A wrong
+    /// bit that only the snapshot before has does no harm to the newest, which is then shown by a walk over all pages.
     @Test("refuses every wrong bit in the lists of free pages and what leads to them")
     func freePages() throws {
         let copy = try filled()
         let good = try copy.contents()
         let listed = copy.freeLists(good)
-        try #require(listed.count > 20)
+        let newest = Set(copy.freeLists(good, newestAlone: true))
+        try #require(newest.count > 20 && listed.count > newest.count)
         for offset in listed {
             for bit in 0..<24 {
                 let place = offset + bit / 8
                 try copy.put(good[place] ^ 1 << UInt8(bit % 8), at: place)
-                #expect(throws: PageDamage.self, "\(offset), bit \(bit)") { try copy.open().guardPages() }
+                if newest.contains(offset) {
+                    #expect(throws: PageDamage.self, "\(offset), bit \(bit)") { try copy.open().guardPages() }
+                } else {
+                    #expect(try copy.open().guardPages(), "\(offset), bit \(bit)")
+                }
                 try copy.put(good[place], at: place)
             }
         }
+        #expect(try !copy.open().guardPages())
     }
 
     /// A record too long for a page of the tree lies beside it, and stays as it is while a reader keeps it from being
