@@ -172,7 +172,9 @@ struct PageGuardTests {
                 }
             }
         }
-        #expect(refused > 200)
+        // Of the page before the newest, what is wrong is mostly no matter, for the newest is walked whole then.
+        let newest = copy.word(good, 144) > copy.word(good, Environment.pageBytes + 144) ? 0 : 1
+        #expect(refused > (page == newest ? 200 : 20))
         #expect(!rows.isEmpty)
     }
 
