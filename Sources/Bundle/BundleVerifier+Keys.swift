@@ -15,6 +15,7 @@ extension BundleVerifier {
             fail(.identity, first.member, Words(error: error))
             return nil
         }
+        let proofs = Dictionary(entries.map { ($0.entry.index, $0.proof) }) { first, _ in first }
         for entry in entries.dropFirst() {
             if entry.entry.type == "ledger.created" {
                 fail(.identity, entry.member, Words("the ledger was created before", "账本早已创建"))
@@ -26,12 +27,30 @@ extension BundleVerifier {
             }
             do {
                 let root = proof.rootBefore(size: checkpoint.size, hasher: &hasher)
-                incarnations.append(try Incarnation(entry.entry, after: last, root: root))
+                let incarnation = try Incarnation(entry.entry, after: last, root: root)
+                incarnations.append(incarnation)
+                // The entry of that number shows it by its proof; its own and those of earlier recoveries are among them.
+                guard let size = incarnation.lock?.size, let shown = proofs[size] ?? nil else { continue }
+                let lockRoot = shown.rootBefore(size: checkpoint.size, hasher: &hasher)
+                checkLock(.identity, of: incarnation, root: lockRoot)
             } catch {
                 fail(.identity, entry.member, Words(error: error))
             }
         }
         return Words(count: incarnations.count, "incarnation", "incarnations", "个实例")
+    }
+
+    /// The old lock's tree that a recovery states has the root this ledger has at that size.
+    private mutating func checkLock(_ kind: BundleCheckKind, of incarnation: Incarnation, root: Digest) {
+        guard let lock = incarnation.lock, lock.root != root else { return }
+        fail(
+            kind,
+            BundleMember.entry(incarnation.index).name,
+            Words(
+                "its lock_root is not the root of the ledger's first \(lock.size) entries",
+                "lock_root 不是账本前 \(lock.size) 项记录的根"
+            )
+        )
     }
 
     /// The manifest and the key files name these keys and no others.
@@ -146,24 +165,32 @@ extension BundleVerifier {
         )
     }
 
-    /// Each older note is signed by the key in force at its size, and its tree is the beginning of the checkpoint's.
+    /// Each older note is signed by the key in force at its size, and its tree is the beginning of the checkpoint's. What
+    /// recoveries state of old locks agrees with those notes.
     mutating func checkConsistency() -> Words? {
         var count = 0
+        var roots: [UInt64: Digest] = [:]
         for (name, bytes) in texts.sorted(by: { $0.key < $1.key }) {
             guard case .consistency(let size) = BundleMember(name: name) else { continue }
             count += 1
             do {
-                try checkConsistency(bytes, size: size)
+                roots[size] = try checkConsistency(bytes, size: size)
             } catch let error as ProofError {
                 fail(.consistency, name, Words(error.rawValue, "证明不成立（\(error.rawValue)）"))
             } catch {
                 fail(.consistency, name, Words(error: error))
             }
         }
+        for incarnation in incarnations {
+            if let root = incarnation.lock.flatMap({ roots[$0.size] }) {
+                checkLock(.consistency, of: incarnation, root: root)
+            }
+        }
         return Words(count: count, "older checkpoint", "older checkpoints", "个旧检查点")
     }
 
-    private mutating func checkConsistency(_ bytes: [UInt8], size: UInt64) throws {
+    /// - Returns: the root of the older note.
+    private mutating func checkConsistency(_ bytes: [UInt8], size: UInt64) throws -> Digest {
         guard let checkpoint else { throw BundleFormatError("there is no checkpoint to lead to", "没有可对照的检查点") }
         let proof = try ConsistencyText(bytes)
         guard proof.encoded.utf8.elementsEqual(bytes) else {
@@ -192,5 +219,6 @@ extension BundleVerifier {
             path: proof.path,
             hasher: &hasher
         )
+        return older.root
     }
 }

@@ -14,6 +14,9 @@ public struct Incarnation: Equatable, Sendable {
     public let index: UInt64
     /// Whether the key before signed that this one follows it; false of the first, and where that key was lost.
     public let isSucceeding: Bool
+    /// The tree of the old lock's checkpoint, where the entry states one that is a beginning of this ledger: none of
+    /// more entries than were taken over, which is another history.
+    let lock: Recovery.Tree?
     /// The ledger stream.
     let stream: StreamID
 
@@ -39,6 +42,7 @@ public struct Incarnation: Equatable, Sendable {
         key = try Incarnation.key(body, origin: origin)
         index = 0
         isSucceeding = false
+        lock = nil
         stream = membership.stream
     }
 
@@ -78,6 +82,7 @@ public struct Incarnation: Equatable, Sendable {
         self.key = key
         index = entry.index
         isSucceeding = recovery.succession != nil
+        lock = recovery.lock.flatMap { $0.size <= entry.index ? $0 : nil }
         stream = previous.stream
     }
 

@@ -187,7 +187,6 @@ def recovery_cases(page: Path) -> Iterator[Case]:
         story = Story(*reasons, recovered=change)
         yield Case(f"a succession {name}", story.bundle(page), verdict, story.keys[-1])
     for name, fields, verdict in [
-        ("lock_size and lock_root", {"lock_size": 3, "lock_root": digest}, VERIFIED),
         ("lock_size alone", {"lock_size": 3}, FAILED), ("lock_root alone", {"lock_root": digest}, FAILED),
         ("a text for lock_size alone", {"lock_size": "x"}, FAILED), ("a number for lock_root alone", {"lock_root": 5}, FAILED),
         ("a list for lock_size alone", {"lock_size": ["x"]}, FAILED),
@@ -215,6 +214,33 @@ def recovery_cases(page: Path) -> Iterator[Case]:
     for name, origin in (("a number", "example.com/incarnation/9"), ("a word", "example.com/incarnation/x")):
         story = Story(origin=origin)
         yield Case(f"a first origin with /incarnation/ and {name}", story.bundle(page), FAILED, story.keys[-1])
+    # Entries 0, 1, 3 (the recovery) and two after it are there, or 0, 1, 3, 4 and two more where there are two recoveries.
+    # What is asked is of the last. A size in words where it is not of the first recovery's.
+    for name, count, size, right, consistency, verdict in [
+        ("the tree taken over", 1, 3, True, [], VERIFIED), ("the tree taken over", 1, 3, False, [], FAILED),
+        ("as many as come before an entry that is shown", 1, 1, True, [], VERIFIED),
+        ("as many as come before an entry that is shown", 1, 1, False, [], FAILED),
+        ("an older checkpoint that is shown", 1, 2, True, [2], VERIFIED),
+        ("an older checkpoint that is shown", 1, 2, False, [2], FAILED),
+        ("an older checkpoint that is shown, of two", 1, 2, False, [2, 3], FAILED),
+        ("an older checkpoint of another size", 1, 2, False, [3, 5], VERIFIED),
+        ("no tree that is shown", 1, 2, False, [], VERIFIED),
+        ("the tree an earlier recovery took over", 2, 3, True, [], VERIFIED),
+        ("the tree an earlier recovery took over", 2, 3, False, [], FAILED),
+        ("the tree with an earlier recovery", 2, 4, False, [], FAILED),
+        # What was lost: those entries were others than the ledger has there now.
+        ("one more than was taken over", 1, 4, False, [4], VERIFIED),
+        ("as many as come before a later entry", 1, 5, False, [5], VERIFIED),
+        ("as many as the checkpoint", 1, 6, False, [3], VERIFIED),
+        ("more than the checkpoint", 1, 2**53 - 1, False, [3], VERIFIED),
+    ]:
+        def change(body, ledger, count=count, size=size, right=right):
+            if len(ledger.keys) == count + 1:
+                root = Tree(ledger.leaves).root(0, size) if right else sha256(b"x")
+                body.update(lock_size=size, lock_root=b64(root))
+        story = Story(*["moved"] * count, recovered=change)
+        yield Case(f"a recovery with {'its' if right else 'another'} lock_root, of {name}",
+                   story.bundle(page, consistency=consistency), verdict, story.keys[-1])
 
     def replacing(origin=None, again=False):
         """Another key than the recovery would have, of whatever name: the one that then signs."""

@@ -23,6 +23,7 @@ LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
 CASES = {case.name: case for case in bundle_cases.cases(PAGE)}
 BY_STATUS = {0: VERIFIED, 1: FAILED, 2: NOT_SHOWN}
 # Shells take a second each; a sample of the table in every run, all of it in long ones.
+LOCKS = {name for name in CASES if "lock_root, of" in name}
 SAMPLE = sorted(CASES) if LONG else sorted(random.Random("shells").sample(sorted(CASES), 60))
 
 
@@ -57,6 +58,26 @@ def test_the_program(bin, tmp_path):
         return report["verdict"]
 
     assert wrong(judge) == {}
+
+
+def test_a_wrong_root_of_an_old_lock_is_told_of_the_entry_that_states_it(bin, tmp_path):
+    failed = [CASES[name] for name in sorted(LOCKS) if CASES[name].verdict == FAILED]
+    assert len(failed) == 6
+    for case in failed:
+        path, number = packed(case, tmp_path), 4 if "earlier recovery" in case.name else 3
+        member = f"entries/{number:016}.json"
+        done = subprocess.run([bin / "evidence", "verify", path, "--json", "--key", case.key], capture_output=True)
+        told = [check for check in json.loads(done.stdout)["checks"] if check["outcome"] == "failed"]
+        assert [check.get("member") for check in told] == [member], case.name
+        assert "lock_root" in json.dumps(told), case.name
+        done = subprocess.run([sys.executable, INDEPENDENT, "bundle", path, "--key", case.key], capture_output=True)
+        said = (done.stdout + done.stderr).decode()
+        assert member in said and "lock_root" in said, case.name
+        done = instructions.run(unpack(case.members, tmp_path / case.name.replace(" ", "-")), case.key)
+        assert any(line.startswith("FAILED") and member in line for line in done.stdout.decode().split("\n")), case.name
+    for case in (CASES[name] for name in LOCKS if CASES[name].verdict == VERIFIED):
+        done = instructions.run(unpack(case.members, tmp_path / case.name.replace(" ", "-")), case.key)
+        assert done.returncode == 0, (case.name, done.stdout)
 
 
 def test_the_independent_verifier(tmp_path):

@@ -17,7 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import events
+from bundle_cases import Story
 from ledger import Ledger
+from page_bundles import Tree
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 VERIFIER = CHECKOUT / "Tests" / "Verifier" / "evidenced_verify.py"
@@ -192,6 +194,30 @@ def test_the_worked_example_is_a_directory_that_holds(example, tmp_path):
     said = verify("tiles", write(tmp_path / "d", tiles), "--key", example.vkey, "--older", tmp_path / "older")
     assert f"size: 3\nroot: {b64(example.roots[3])}\nentries checked: 3\n" in said
     assert "signer: given" in said and "types" in said
+
+
+def test_in_a_directory_the_root_of_an_old_lock_is_compared_wherever_it_is_of_this_history(tmp_path):
+    def published(name, size, right):
+        """Entries 0 to 2, a recovery under a new key, and two entries after it."""
+        def change(body, ledger):
+            root = Tree(ledger.leaves).root(0, size) if right else hashlib.sha256(b"x").digest()
+            body.update(lock_size=size, lock_root=b64(root))
+        story = Story("moved", recovered=change)
+        ledger = story.ledger
+        framed = b"".join(len(entry).to_bytes(2, "big") + entry for entry in ledger.bytes)
+        files = {"checkpoint": ledger.note(6).encode(), "tile/0/000.p/6": b"".join(ledger.leaves),
+                 "tile/entries/000.p/6": framed}
+        return write(tmp_path / name, files), story.keys[0]
+
+    for size in (1, 2, 3):
+        directory, key = published(f"right {size}", size, True)
+        assert "signer: succeeded" in verify("tiles", directory, "--key", key)
+        directory, key = published(f"wrong {size}", size, False)
+        said = verify("tiles", directory, "--key", key, status=1)
+        assert "entry 3" in said and f"`lock_root` is not the root of the first {size} entries" in said
+    for size in (4, 6, 7):
+        directory, key = published(f"lost {size}", size, False)
+        assert "signer: succeeded" in verify("tiles", directory, "--key", key)
 
 
 def test_the_worked_example_is_a_bundle_that_holds(example, tmp_path):

@@ -272,6 +272,8 @@ def follow_keys(entries: list[bytes]) -> list[str]:
         if kind == "system.recovered":
             refuse_unless(body["size"] == len(leaves) and body["root"] == b64(tree_root(leaves)), "another tree")
             refuse_unless(("lock_size" in body) == ("lock_root" in body), "half a lock")
+            if body.get("lock_size", 2**53) <= len(leaves):
+                refuse_unless(body["lock_root"] == b64(tree_root(leaves[: body["lock_size"]])), "another old lock")
             refuse_unless(("succession" in body) == (body["reason"] != "key-lost"), "a succession missing, or too many")
             if "succession" in body:
                 text = "\n".join(["evidenced/succession/v1", parse_vkey(keys[-1]).name, str(body["incarnation"]),

@@ -128,8 +128,9 @@ class Story:
     def __init__(self, whole):
         self.whole, self.time, self.requests, self.numbers, self.gaps = whole, "", set(), {}, set()
         self.identities = []            # incarnation, key, and the size from which on they are in force
+        self.locks = []                 # trees of old locks, as recoveries state them: entry, size, root
     def follow(self, raw, index, where, leaf_before, root_before):
-        """`leaf_before` is None where not known; `root_before` gives the root of all entries before."""
+        """`root_before(n)` is the root of entries 0 to n - 1; it and `leaf_before` are None if unknown."""
         entry = canonical_json(raw, where)
         need(ENTRY.fullmatch(raw.decode()) and len(entry) == 11 and len(raw) <= 65535, where, "no entry (§3)")
         streams, request, time = dict(entry["streams"]), (entry["submitter"], entry["request"]), entry["time"]
@@ -165,9 +166,12 @@ class Story:
         else:
             (_, first, *_), (last_number, last, *_) = self.identities[0], self.identities[-1]
             wanted = {"incarnation": int(number), "origin": f"{first.name}/incarnation/{number}",
-                      "root": base64(root_before()), "size": entry["index"]}
+                      "root": base64(root_before(entry["index"])), "size": entry["index"]}
             good = self.ledger in streams and last_number < int(number) < 2**53 and key.public != last.public
             good = good and ("lock_size" in body) == ("lock_root" in body) and body.get("lock_size", 1) >= 1
+            if good and body.get("lock_size", 2**53) <= entry["index"]:     # else of another history
+                self.locks.append((where, body["lock_size"], body["lock_root"]))
+                self.compare_locks(body["lock_size"], root_before(body["lock_size"]))
             text = "\n".join(["evidenced/succession/v1", last.name, str(number), str(entry["index"]),
                               wanted["root"], key.text, ""]).encode()
             signed = "succession" in body
@@ -176,6 +180,10 @@ class Story:
         good = good and WRITER.encode({**body, **wanted}) == WRITER.encode(body)
         need(good and key.name == body["origin"], where, "not an identity that may follow (§6)")
         self.identities.append((number, key, entry["index"] + 1, "succession" in body))
+    def compare_locks(self, size, root):        # of all recoveries up to now
+        for where, lock_size, lock_root in self.locks:
+            good = root is None or lock_size != size or lock_root == base64(root)
+            need(good, where, f"`lock_root` is not the root of the first {size} entries (§6)")
     def in_force(self, size):
         return [key for _, key, since, _ in self.identities if since <= max(size, 1)][-1]
     def signer(self, given):            # section 6, "Following origin and key"
@@ -206,7 +214,8 @@ def verify_tiles(directory, given, older):
             raw, where = data[begin + 2:end], f"{path}, entry {index}"
             leaf = sha256(b"\0", raw)
             need(leaf == stored[32 * (index - start):][:32], where, f"its hash is not that in {tile} (§7)")
-            story.follow(raw, index, where, leaves[-1] if leaves else bytes(32), lambda: tree_root(leaves))
+            before = leaves[-1] if leaves else bytes(32)
+            story.follow(raw, index, where, before, lambda n: tree_root(leaves[:n]))
             framed.append(data[begin:end])
             leaves.append(leaf)
     need(leaves and tree_root(leaves) == note.root, "checkpoint", "not the root of the entries (§4)")
@@ -257,16 +266,16 @@ def verify_bundle(path, given, older):
         return files[name]
     manifest = canonical_json(take("manifest.json"), "manifest.json")
     note, story = read_note(take("checkpoint"), "checkpoint"), Story(whole=False)
-    leaves, opened, rows = {-1: bytes(32)}, {}, []
+    leaves, befores, opened, rows = {-1: bytes(32)}, {}, {}, []
     check_signature(note, read_key(manifest["keys"][-1]["vkey"], "manifest.json"), "checkpoint")
     for index, names in [(row["index"], row["openings"]) for row in manifest["entries"]]:   # steps 3, 4, 8
         where, proof = f"entries/{index!s:0>16}.json", f"proofs/{index!s:0>16}.tlog-proof"
         leaves[index] = sha256(b"\0", take(where))
         path, signed = read_proof(take(proof), proof, f"c2sp.org/tlog-proof@v1\nindex {index}\n")
         need(signed == files["checkpoint"], proof, "its note is not `checkpoint`, byte for byte (step 3)")
-        before, root = climb(None, leaves[index], index, note.size - 1, path)
+        befores[index], root = climb(None, leaves[index], index, note.size - 1, path)
         need(root == note.root, where, f"not in the tree of `checkpoint` by {proof} (§4)")
-        entry = story.follow(files[where], index, where, leaves.get(index - 1), lambda: before)
+        entry = story.follow(files[where], index, where, leaves.get(index - 1), befores.get)
         rows.append({"index": entry["index"], "openings": sorted(names)})
         for name in names:
             where = f"openings/{index!s:0>16}.{name}"
@@ -295,6 +304,7 @@ def verify_bundle(path, given, older):
         check_signature(old, story.in_force(old.size), where)
         good = old.size == size < note.size and begins_with(size, note.size, old.root, note.root, path)
         need(good, where, "not the size in its name, or it does not hold (§4, §14)")
+        story.compare_locks(size, old.root)
     made = {                                                                                # steps 2, 6, 7
         "checkpoint": {"origin": note.origin, "root": base64(note.root), "size": note.size},
         "consistency": sorted(manifest["consistency"]), "entries": sorted(rows, key=lambda row: row["index"]),
