@@ -1,3 +1,4 @@
+import JSON
 public import LedgerFormat
 public import Merkle
 public import Zip
@@ -30,7 +31,8 @@ public struct BundleContents: Sendable {
         ///   it is 1 to 8 letters and digits.
         public init(index: UInt64, fileName: String, content: ZipContent) {
             self.index = index
-            let ending = fileName.split(separator: ".").dropFirst().last.map { $0.lowercased() } ?? ""
+            let last = fileName.utf8.split(separator: UInt8(ascii: ".")).dropFirst().last
+            let ending = String(decoding: last?.asciiLowercased ?? [], as: UTF8.self)
             self.ending = BundleMember.isEnding(ending) ? ending : "bin"
             self.content = content
         }

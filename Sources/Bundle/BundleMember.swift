@@ -43,15 +43,15 @@ public enum BundleMember: Hashable, Sendable {
     /// The member of a name; nil where a bundle has none of this name.
     public init?(name: String) {
         let fixed: [BundleMember] = [.manifest, .checkpoint, .instructions, .page, .digests]
-        if let member = fixed.first(where: { $0.name == name }) {
+        if let member = fixed.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
             self = member
             return
         }
-        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let dot = parts[1].firstIndex(of: ".") else { return nil }
-        let stem = parts[1][..<dot]
-        let ending = String(parts[1][parts[1].index(after: dot)...])
-        switch parts[0] {
+        let parts = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        guard parts.count == 2, let dot = parts[1].firstIndex(of: UInt8(ascii: ".")) else { return nil }
+        let stem = Substring(parts[1][..<dot])
+        let ending = String(Substring(parts[1][parts[1].index(after: dot)...]))
+        switch Substring(parts[0]) {
         case "entries": self = .entry(UInt64(stem) ?? 0)
         case "proofs": self = .proof(UInt64(stem) ?? 0)
         case "openings": self = .opening(UInt64(stem) ?? 0, claim: ending)

@@ -10,18 +10,21 @@ enum DigestList {
 
     /// What a list says otherwise than another: names of members, and lines that are none.
     static func differences(_ list: [UInt8], from right: [String: Digest]) -> [(name: String, isLine: Bool)] {
-        var stated: [String: String] = [:]
+        var stated: [[UInt8]: ArraySlice<UInt8>] = [:]
         var differences: [(String, Bool)] = []
         for line in list.split(separator: 0x0A) {
-            let text = String(decoding: line, as: UTF8.self)
-            let parts = text.split(separator: "  ", maxSplits: 1)
-            guard parts.count == 2, stated.updateValue(String(parts[0]), forKey: String(parts[1])) == nil else {
-                differences.append((String(text.prefix(80)), true))
+            guard let gap = line.firstRange(of: "  ".utf8),
+                stated.updateValue(line[..<gap.lowerBound], forKey: Array(line[gap.upperBound...])) == nil
+            else {
+                differences.append((String(String(decoding: line, as: UTF8.self).prefix(80)), true))
                 continue
             }
         }
-        for name in Set(stated.keys).union(right.keys).sorted() where stated[name] != right[name]?.hex {
-            differences.append((name, false))
+        let digests = Dictionary(uniqueKeysWithValues: right.map { (Array($0.key.utf8), $0.value.hex.utf8) })
+        let names = Set(stated.keys).union(digests.keys).sorted { $0.lexicographicallyPrecedes($1) }
+        for name in names {
+            if let one = stated[name], let other = digests[name], one.elementsEqual(other) { continue }
+            differences.append((String(decoding: name, as: UTF8.self), false))
         }
         return differences
     }

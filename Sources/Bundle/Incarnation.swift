@@ -36,7 +36,9 @@ public struct Incarnation: Equatable, Sendable {
         try require(body["suite"]?.string == "sha256", "names another suite than sha256", "算法套件不是 sha256")
         try require(body["format"]?.int == 1, "is of another format than 1", "格式版本不是 1")
         let origin = body["origin"]?.string ?? ""
-        try require(!origin.contains("+") && !origin.contains("/incarnation/"), "has no valid origin", "来源名称无效")
+        let isOrigin =
+            SignedNote.isKeyName(origin) && Recovery.origin(origin, incarnation: 1).utf8.elementsEqual(origin.utf8)
+        try require(isOrigin, "has no valid origin", "来源名称无效")
         number = 1
         self.origin = origin
         key = try Incarnation.key(body, origin: origin)
@@ -61,16 +63,16 @@ public struct Incarnation: Equatable, Sendable {
         guard number > previous.number else {
             throw BundleFormatError("does not count its incarnation on", "实例编号没有增加")
         }
-        let base = previous.origin.split(separator: "/incarnation/").first.map(String.init) ?? previous.origin
         let origin = body["origin"]?.string ?? ""
-        guard origin.utf8.elementsEqual("\(base)/incarnation/\(number)".utf8) else {
+        guard origin.utf8.elementsEqual(Recovery.origin(previous.origin, incarnation: number).utf8) else {
             throw BundleFormatError("has an origin that is not the first one's with its number", "来源名称与编号不符")
         }
         let key = try Incarnation.key(body, origin: origin)
         guard key.publicKey != previous.key.publicKey else {
             throw BundleFormatError("has the key of the incarnation before", "沿用了上一实例的密钥")
         }
-        guard body["size"]?.int == Int64(entry.index), body["root"]?.string == root.base64 else {
+        let stated = body["root"]?.string ?? ""
+        guard body["size"]?.int == Int64(entry.index), stated.utf8.elementsEqual(root.base64.utf8) else {
             throw BundleFormatError("takes over another tree than that of the entries before it", "接续的不是之前记录的树")
         }
         let recovery = try Recovery(entry)

@@ -48,7 +48,7 @@ struct IdentityHistory: Sendable {
             (next.incarnation > before.incarnation, "does not count its incarnation on"),
             (
                 next.origin.utf8.elementsEqual(
-                    LedgerIdentity.origin(before.origin, incarnation: next.incarnation).utf8
+                    Recovery.origin(before.origin, incarnation: next.incarnation).utf8
                 ),
                 "has an origin that is not the first one's with its number"
             ), (next.isKeyNamed, "has a key of another name than its origin"),
@@ -65,7 +65,9 @@ struct IdentityHistory: Sendable {
     {
         var wrong: [(UInt64, String)] = []
         for (index, stated, lock) in takenOver {
-            if let root = try? schema.root(transaction, size: index), root.base64 != stated {
+            if let root = try? schema.root(transaction, size: index),
+                !stated.utf8.elementsEqual(root.base64.utf8)
+            {
                 wrong.append((index, "takes over another tree than that of the entries before it"))
             }
             if let lock, lock.size <= index, let root = try? schema.root(transaction, size: lock.size),
@@ -96,9 +98,9 @@ struct IdentityHistory: Sendable {
     /// Checks a note against the identity in force at the size of its checkpoint.
     func verify(_ note: SignedNote) throws {
         let checkpoint = try Checkpoint(parsing: note.text)
-        guard let identity = inForce(atSize: checkpoint.size), checkpoint.origin == identity.origin else {
-            throw NoteError(.malformedCheckpoint, "its origin is not the one in force at its size")
-        }
+        guard let identity = inForce(atSize: checkpoint.size),
+            checkpoint.origin.utf8.elementsEqual(identity.origin.utf8)
+        else { throw NoteError(.malformedCheckpoint, "its origin is not the one in force at its size") }
         try note.verify([CheckpointVerifier(vkey: identity.vkey)])
     }
 }

@@ -91,7 +91,7 @@ public enum LedgerCreation {
 
     /// Refuses an origin that can be none, a clock that says no time of the format, and paths where something is.
     public static func checkFree(_ locations: LedgerLocations, origin: String) throws {
-        guard Checkpoint.isOrigin(origin), origin.utf8.firstRange(of: "/incarnation/".utf8) == nil,
+        guard Checkpoint.isOrigin(origin), Recovery.origin(origin, incarnation: 1).utf8.elementsEqual(origin.utf8),
             FieldRule.pattern(.origin(FormatLimits.originBytes)).allows(.string(origin))
         else {
             throw StartupRefusal(

@@ -42,7 +42,7 @@ struct LedgerOpening {
             }
         }
         signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: identity.origin)
-        guard signer.vkey == identity.vkey else {
+        guard signer.vkey.utf8.elementsEqual(identity.vkey.utf8) else {
             throw StartupRefusal(
                 .keyMismatch,
                 "the keyring's checkpoint key is not the key \(identity.vkey) this ledger signs with",

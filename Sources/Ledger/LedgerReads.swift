@@ -165,8 +165,8 @@ extension Ledger {
     private func passes(_ stored: StoredEntry, _ filter: EntryFilter) throws -> Bool {
         guard filter.type != nil || filter.submitter != nil || filter.stream != nil else { return true }
         let entry = try Entry(stored.bytes)
-        return (filter.type.map { $0 == entry.type } ?? true)
-            && (filter.submitter.map { $0 == entry.submitter } ?? true)
+        return (filter.type.map { $0.utf8.elementsEqual(entry.type.utf8) } ?? true)
+            && (filter.submitter.map { $0.utf8.elementsEqual(entry.submitter.utf8) } ?? true)
             && (filter.stream.map { stream in entry.streams.contains { $0.stream == stream } } ?? true)
     }
 

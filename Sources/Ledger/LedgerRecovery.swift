@@ -48,7 +48,7 @@ extension LedgerCreation {
             return try LedgerOpening.identity(transaction, schema)
         }
         let incarnation = try nextIncarnation(after: max(old.incarnation, lock?.record.incarnation ?? 0))
-        let origin = LedgerIdentity.origin(old.origin, incarnation: incarnation)
+        let origin = Recovery.origin(old.origin, incarnation: incarnation)
         let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
         guard signer.publicKey != old.publicKey else {
             throw StartupRefusal(
@@ -240,7 +240,7 @@ private struct TakenOver {
         if let known = identities.identity(ofIncarnation: lock.incarnation) {
             (origin, vkey) = (known.origin, known.vkey)
         } else if let newest = identities.newest, lock.incarnation > newest.incarnation {
-            origin = LedgerIdentity.origin(newest.origin, incarnation: lock.incarnation)
+            origin = Recovery.origin(newest.origin, incarnation: lock.incarnation)
         }
         guard checkpoint.origin.utf8.elementsEqual(origin.utf8) else {
             throw NoteError(.malformedCheckpoint, "is of \(checkpoint.origin), which is none of this ledger's origins")

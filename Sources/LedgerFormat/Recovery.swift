@@ -80,6 +80,16 @@ public struct Recovery: Equatable, Sendable {
         }
     }
 
+    /// The origin an incarnation of a ledger has; that of the first is the one without a number.
+    ///
+    /// - Parameter origin: that of any incarnation of the ledger.
+    public static func origin(_ origin: String, incarnation: Int64) -> String {
+        let mark = "/incarnation/"
+        // By bytes: to a String, a slash and a mark behind it are one character.
+        let base = origin.utf8.firstRange(of: mark.utf8).map { String(Substring(origin.utf8[..<$0.lowerBound])) }
+        return (base ?? origin) + (incarnation == 1 ? "" : "\(mark)\(incarnation)")
+    }
+
     /// What the key in force before signs of this recovery.
     ///
     /// - Parameter origin: that of the incarnation before.

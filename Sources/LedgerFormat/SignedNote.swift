@@ -50,6 +50,12 @@ public struct SignedNote: Equatable, Sendable {
             self.keyID = keyID
             self.signature = signature
         }
+
+        /// By bytes: to `String`, names are the same that no verifier takes for each other.
+        public static func == (left: Signature, right: Signature) -> Bool {
+            left.name.utf8.elementsEqual(right.name.utf8) && left.keyID == right.keyID
+                && left.signature == right.signature
+        }
     }
 
     public static let maximumBytes = 1_000_000
@@ -106,6 +112,11 @@ public struct SignedNote: Equatable, Sendable {
         }
         text = String(decoding: note[...separator], as: UTF8.self)
         self.signatures = signatures
+    }
+
+    /// By bytes, which are what was signed.
+    public static func == (left: SignedNote, right: SignedNote) -> Bool {
+        left.text.utf8.elementsEqual(right.text.utf8) && left.signatures == right.signatures
     }
 
     /// The note as bytes of text.

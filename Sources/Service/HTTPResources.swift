@@ -18,7 +18,7 @@ extension LedgerService {
             case "/checkpoint": return LedgerService.text(200, ledger.checkpoint.note)
             case "/metrics": return HTTPResource(status: 200, contentType: Metrics.contentType, body: try metrics())
             default:
-                guard let tile = Tile(path: String(path.dropFirst())), let bytes = try ledger.tile(tile) else {
+                guard let tile = Tile(path: Substring(path.utf8.dropFirst())), let bytes = try ledger.tile(tile) else {
                     return LedgerService.text(404, "the tree has no such tile\n")
                 }
                 return HTTPResource(status: 200, contentType: "application/octet-stream", body: bytes)

@@ -133,7 +133,8 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         // RFC 9110 section 10.1.1: a client that waits before it sends the body is told to go on, or what is wrong.
         // HTTP/1.0 knows nothing of it.
         let isAsking =
-            !head.isHTTP10 && head.headers["expect"].contains { $0.lowercased() == "100-continue" }
+            !head.isHTTP10
+            && head.headers["expect"].contains { $0.utf8.asciiLowercased.elementsEqual("100-continue".utf8) }
         let isShort = !head.headers.contains(name: "transfer-encoding") && length <= host.limits.shortBodyBytes
         if let refusal, isAsking || !isShort || length > terms.messageBytes { return refuseAtOnce(refusal) }
         guard length <= terms.messageBytes else { return refuseAtOnce(.fail(.tooLarge(limit: terms.messageBytes))) }

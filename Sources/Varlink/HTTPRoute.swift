@@ -1,3 +1,4 @@
+import JSON
 import NIOHTTP1
 
 /// What a request asks for, as its head alone tells.
@@ -12,6 +13,8 @@ enum HTTPRoute {
     case malformed(HTTPResource)
 
     private static let calls = "/call/"
+    /// What a client takes that takes more than one reply (RFC 7464).
+    private static let sequence = "application/json-seq"
 
     init(_ head: HTTPRequestHead) {
         // RFC 9112 section 6.3: two lengths are how requests are smuggled.
@@ -29,7 +32,7 @@ enum HTTPRoute {
         let isCall = path.utf8.starts(with: HTTPRoute.calls.utf8)
         switch head.method {
         case .POST where isCall:
-            let more = head.headers["accept"].contains { $0.contains("application/json-seq") }
+            let more = head.headers["accept"].contains { $0.utf8.firstRange(of: HTTPRoute.sequence.utf8) != nil }
             self = .call(String(Substring(path.utf8.dropFirst(HTTPRoute.calls.utf8.count))), more: more)
         case .POST: self = .refused(.text(404, "POST goes to /call/METHOD\n"))
         case .GET where !isCall, .HEAD where !isCall: self = .resource(path)
@@ -42,9 +45,8 @@ enum HTTPRoute {
     /// The path of a target in origin-form or absolute-form (RFC 9112 section 3.2), without a query.
     private static func path(of target: String) -> String {
         var rest = Substring(target).utf8
-        for scheme in ["http://", "https://"] where rest.count >= scheme.utf8.count {
-            let isScheme = zip(rest, scheme.utf8).allSatisfy { $0 | 0x20 == $1 | 0x20 }
-            guard isScheme else { continue }
+        for scheme in ["http://", "https://"] {
+            guard rest.prefix(scheme.utf8.count).asciiLowercased.elementsEqual(scheme.utf8) else { continue }
             // Whatever the authority is called, nobody else is at this socket.
             rest = rest.dropFirst(scheme.utf8.count)
             rest = rest.drop { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }

@@ -108,8 +108,10 @@ final class ServerHost: Sendable {
         guard let parameters = try? JSONReader.parse(call.parameters), let name = parameters["interface"]?.string else {
             return call.fail(.invalidParameter("interface"))
         }
-        guard let interface = ([ServerHost.serviceInterface] + service.interfaces).first(where: { $0.name == name })
-        else { return call.fail(.interfaceNotFound(name)) }
+        let interfaces = [ServerHost.serviceInterface] + service.interfaces
+        guard let interface = interfaces.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+            return call.fail(.interfaceNotFound(name))
+        }
         call.reply(JSONValue.members(["description": .string(interface.description)]).canonicalBytes)
     }
 

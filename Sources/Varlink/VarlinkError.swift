@@ -52,7 +52,7 @@ public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible 
 
     /// The status of the HTTP binding (UAPI.20), with the domain's own errors mapped by their last part.
     var httpStatus: Int {
-        switch name.split(separator: ".").last {
+        switch name.utf8.split(separator: UInt8(ascii: ".")).last.map({ Substring($0) }) {
         case "InvalidParameter", "ExpectedMore", "InvalidEvent", "InvalidArgument": 400
         case "PermissionDenied": 403
         case "MethodNotFound", "InterfaceNotFound", "NotFound": 404

@@ -1,3 +1,5 @@
+import JSON
+
 /// The media type a file name's ending stands for.
 enum MediaType {
     private static let byEnding = [
@@ -13,9 +15,7 @@ enum MediaType {
     /// - Parameter name: the file's name, in whatever encoding: an ending is ASCII.
     static func ofFile(named name: [UInt8]) -> String {
         let parts = name.split(separator: UInt8(ascii: "."))
-        guard parts.count > 1, let ending = parts.last, ending.allSatisfy({ $0 < 0x80 }) else {
-            return "application/octet-stream"
-        }
-        return byEnding[String(decoding: ending, as: UTF8.self).lowercased()] ?? "application/octet-stream"
+        guard parts.count > 1, let ending = parts.last else { return "application/octet-stream" }
+        return byEnding[String(decoding: ending.asciiLowercased, as: UTF8.self)] ?? "application/octet-stream"
     }
 }

@@ -29,7 +29,8 @@ struct TileExport {
     private var olderSize: UInt64 { older?.checkpoint.size ?? 0 }
 
     mutating func run() throws {
-        if older?.note != newest.note {
+        let isThere = older.map { $0.note.utf8.elementsEqual(newest.note.utf8) } ?? false
+        if !isThere {
             try fetch()
             try target.sync()
             try prove()

@@ -149,7 +149,8 @@ struct BundleTests {
     func endings() {
         let endings = [
             "a.PDF": "pdf", "合同.docx": "docx", "a": "bin", "a.": "bin", "a.合同": "bin", "a.b/c": "bin",
-            "x.tar.gz": "gz", ".profile": "bin", "a.longerthan8": "bin",
+            "x.tar.gz": "gz", ".profile": "bin", "a.longerthan8": "bin", "a.K": "k", "other.\u{212A}": "bin",
+            "a.\u{301}pdf": "bin",
         ]
         for (name, ending) in endings {
             #expect(BundleContents.Original(index: 1, fileName: name, content: .bytes([])).ending == ending)

@@ -57,6 +57,20 @@ struct RecoveryEntryTests {
         return rule
     }
 
+    @Test(
+        "count on from the first origin",
+        arguments: [
+            ("a.example/l", 1, "a.example/l"), ("a.example/l", 2, "a.example/l/incarnation/2"),
+            ("a.example/l/incarnation/2", 13, "a.example/l/incarnation/13"),
+            ("a.example/l/incarnation/2", 1, "a.example/l"),
+            // The mark is found by bytes, whatever would merge with its slashes.
+            ("a.example/l\u{200D}/incarnation/\u{301}2", 3, "a.example/l\u{200D}/incarnation/3"),
+        ]
+    )
+    func origins(_ origin: String, _ incarnation: Int64, _ expected: String) {
+        #expect(Recovery.origin(origin, incarnation: incarnation).utf8.elementsEqual(expected.utf8))
+    }
+
     @Test("are signed, unless the key was lost", arguments: Recovery.Reason.allCases)
     func presenceOfTheSignature(reason: Recovery.Reason) throws {
         let signed = try broken(entry(reason.rawValue, [RecoveryEntryTests.succession]))

@@ -168,6 +168,9 @@ struct SignedNoteTests {
         let renamed = Array(note.utf8).replacing(Array(" \(own).".utf8), with: Array(" \(other).".utf8))
         let read = try SignedNote(parsing: renamed)
         #expect { try read.verify([key]) } throws: { ($0 as? NoteError)?.code == .noKnownSignature }
+        #expect(try read != SignedNote(parsing: Array(note.utf8)))
+        let (left, right) = try (SignedNote.signed("\(own)\n", by: key), SignedNote.signed("\(other)\n", by: key))
+        #expect(SignedNote(text: left.text, signatures: right.signatures) != right)
     }
 
     @Test("are split at their last empty line")
