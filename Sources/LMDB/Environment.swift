@@ -12,6 +12,10 @@ public final class Environment: @unchecked Sendable {
     let handle: OpaquePointer
     /// Held shared by every transaction, exclusively while the map is resized.
     private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+    /// Up to where `reserveFile` gave the file blocks.
+    private let reserved = Atomic(0)
+    /// Bytes up to which the file is known to have blocks; 0 before `reserveFile`.
+    public var reservedBytes: Int { reserved.load(ordering: .relaxed) }
     /// Reset read transactions waiting for reuse; starting one anew costs a system-wide lock.
     private let idleReaders = Mutex<[UInt]>([])
     /// Held by the thread that writes; guards `pageGuard`.
@@ -307,21 +311,25 @@ public final class Environment: @unchecked Sendable {
         try check(mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)), "copying the environment")
     }
 
-    /// Makes the data file at least `bytes` long with blocks of its own, so that commits do not run out of disk. What
-    /// is written is not touched.
+    /// Makes the data file at least `bytes` long, with blocks of its own behind all pages in use, so that commits do not
+    /// run out of disk. Its length says nothing of blocks, for a copy may have holes; where they are, nothing happens.
+    /// Only the thread that writes transactions may call this, and not within one: where the file system can't do it,
+    /// zeros are written.
     ///
     /// - Throws: `LMDBError` with the errno of the failed call, and the file is as usable as before.
     public func reserveFile(to bytes: Int) throws(LMDBError) {
         let descriptor = try descriptor()
-        let length = fileBytes
-        guard length < bytes else { return }
-        var code = posix_fallocate(descriptor, off_t(length), off_t(bytes - length))
-        while code == EINTR { code = posix_fallocate(descriptor, off_t(length), off_t(bytes - length)) }
+        let start = max(reservedBytes, sizes.used)
+        guard start < bytes else { return }
+        var code = posix_fallocate(descriptor, off_t(start), off_t(bytes - start))
+        while code == EINTR { code = posix_fallocate(descriptor, off_t(start), off_t(bytes - start)) }
         // A file system or a sandbox that doesn't have the call: what is written has blocks too.
         if [EINVAL, ENOSYS, EPERM, EOPNOTSUPP].contains(code) {
-            return try writeZeros(descriptor, from: length, count: bytes - length, "extending the data file")
+            try writeZeros(descriptor, from: start, count: bytes - start, "extending the data file")
+        } else if code != 0 {
+            throw LMDBError(code: code, operation: "extending the data file")
         }
-        guard code == 0 else { throw LMDBError(code: code, operation: "extending the data file") }
+        reserved.store(bytes, ordering: .relaxed)
     }
 
     /// Writes zeros over a part of the file behind all pages in use: a commit into blocks that were written before

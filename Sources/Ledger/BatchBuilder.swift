@@ -38,6 +38,8 @@ struct BatchBuilder {
     /// transaction; looked up together, for a look-up of its own for each call costs more than the call.
     private let references: [RequestReference]
     private let recorded: [UInt64?]
+    /// Whether a row of this batch turned out to be there already: then every call's are looked for before it is taken.
+    private let isSuspicious: Bool
     /// Where the events of the call at hand begin.
     private var first = 0
 
@@ -47,8 +49,10 @@ struct BatchBuilder {
         schema: StoreSchema,
         index: LookupIndex,
         now: Int64,
+        isSuspicious: Bool = false,
         _ hasher: SHA256Hasher
     ) throws {
+        self.isSuspicious = isSuspicious
         self.state = state
         self.schema = schema
         self.now = now
@@ -78,7 +82,13 @@ struct BatchBuilder {
     ) throws -> Result<[Receipt], LedgerError> {
         defer { first += call.submissions.count }
         memory.staging.clear()
-        let result = try stage(call, transaction, &memory)
+        let result: Result<[Receipt], LedgerError>
+        do {
+            result = try stage(call, transaction, &memory)
+        } catch let damage as StoreDamage {
+            // What was signed is not hurt by it, nor are the other calls; this one can't be answered rightly.
+            result = .failure(.damaged(index: damage.index, what: damage.what))
+        }
         switch result {
         case .success:
             try write(call, transaction, &memory)
@@ -122,11 +132,11 @@ struct BatchBuilder {
                     let now = LedgerClock.steadySeconds
                     let wait = memory.conflicts.wait(of: call.submitter, entry: known, now: now)
                     guard wait == 0 else { return .failure(.throttled(event: position, seconds: wait)) }
-                    guard try matches(known, reference, submission, transaction, &memory.claims) else {
+                    guard let receipt = try receipt(known, reference, submission, transaction, &memory) else {
                         memory.conflicts.note(call.submitter, entry: known, now: now)
                         return .failure(.requestConflict(event: position, index: known))
                     }
-                    receipts.append(try receipt(ofDuplicate: known, transaction))
+                    receipts.append(receipt)
                 }
                 continue
             }
@@ -169,12 +179,9 @@ struct BatchBuilder {
         guard let time = draft.nextTime(now) else { return .clockUnconfirmed(reason: "no later time can be written") }
         memory.staging.numbers.removeAll(keepingCapacity: true)
         for stream in submission.streams {
-            let number: UInt64
-            do {
-                number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
-            } catch let damage as StoreDamage {
-                // A number given on its word would be signed. Events of other streams are not hurt by it.
-                return .damaged(index: damage.index, what: damage.what)
+            let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
+            if isSuspicious, try transaction.get(schema.streams, StoreKey.stream(stream, number: number)) != nil {
+                throw StoreDamage(index, "the stream \(stream) has the number \(number) already")
             }
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
@@ -226,6 +233,7 @@ struct BatchBuilder {
         for (ordinal, scope) in submission.claims.enumerated() {
             // A scope is one of the event's streams; at number 0 it has no entries, and so no data key yet.
             let number = submission.streams.firstIndex(of: scope.scope).map { memory.staging.numbers[$0] }
+            if isSuspicious { try requireUnused(index, ordinal, scope.scope, isNew: number == 0, transaction) }
             let start = memory.staging.bytes.count
             let isSealed = try memory.claims.seal(
                 prepared.plaintext.span.extracting(prepared.scopes[claims.scope + ordinal]),
@@ -243,6 +251,23 @@ struct BatchBuilder {
             )
         }
         return true
+    }
+
+    /// Refuses what would be sealed under keys that the store has rows of already.
+    private func requireUnused(
+        _ index: UInt64,
+        _ ordinal: Int,
+        _ scope: StreamID,
+        isNew: Bool,
+        _ transaction: borrowing WriteTransaction
+    ) throws {
+        if isNew, try transaction.get(schema.scopes, StoreKey.stream(scope)) != nil {
+            throw StoreDamage(nil, "\(scope) has a data key, but no entry is found of it")
+        }
+        let last = try transaction.cursor(schema.sealed) { try $0.last() }?.key
+        guard last?.lexicographicallyPrecedes(StoreKey.sealed(index: index, ordinal: ordinal)) ?? true else {
+            throw StoreDamage(nil, "claims are sealed for an entry there is not")
+        }
     }
 
     // MARK: Writing
@@ -299,30 +324,33 @@ struct BatchBuilder {
 
     // MARK: Duplicates
 
-    private func receipt(
-        ofDuplicate known: UInt64,
-        _ transaction: borrowing WriteTransaction
-    ) throws -> Receipt {
-        let entry = try Entry(schema.entry(transaction, known))
-        let leaf = try schema.leaf(transaction, known)
-        return Receipt(index: known, leaf: leaf, time: entry.time, duplicate: true)
-    }
-
-    /// Whether the entry at `known` records the same content. Its own salts give the submission's commitments, so no
-    /// second digest of the content needs to be kept anywhere.
+    /// The receipt of the entry at `known`; nil where it records other content.
     ///
-    /// - Throws: `LookupDamage` where that entry was not made by this request key, whatever the look-up index says.
-    private func matches(
+    /// - Throws: `StoreDamage` where that entry is not what was signed; `LookupDamage` where it is, but was not made by
+    ///   this request key, whatever the look-up index says.
+    private func receipt(
         _ known: UInt64,
         _ reference: RequestReference,
         _ submission: Submission,
         _ transaction: borrowing WriteTransaction,
-        _ claims: inout SealedClaims
-    ) throws -> Bool {
-        let entry = try Entry(schema.entry(transaction, known))
-        guard RequestReference(entry, claims.hasher) == reference else {
+        _ memory: inout BatchMemory
+    ) throws -> Receipt? {
+        let (entry, leaf) = try schema.intactEntry(transaction, known, &memory.hasher)
+        guard RequestReference(entry, memory.hasher) == reference else {
             throw LookupDamage("it says that entry \(known) was made by another request")
         }
+        guard try matches(entry, submission, transaction, &memory.claims) else { return nil }
+        return Receipt(index: known, leaf: leaf, time: entry.time, duplicate: true)
+    }
+
+    /// Whether an entry records the same content. Its own salts give the submission's commitments, so no second digest
+    /// of the content needs to be kept anywhere.
+    private func matches(
+        _ entry: Entry,
+        _ submission: Submission,
+        _ transaction: borrowing WriteTransaction,
+        _ claims: inout SealedClaims
+    ) throws -> Bool {
         guard entry.type == submission.type.name, entry.actor == submission.actor,
             entry.streams.map(\.stream) == submission.streams, entry.body == submission.body,
             entry.claims.map(\.scope) == submission.claims.map(\.scope)

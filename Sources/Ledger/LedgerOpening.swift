@@ -32,7 +32,7 @@ struct LedgerOpening {
             try environment.read { transaction in
                 try LedgerOpening.requireFormat(transaction, schema)
                 let identity = try LedgerOpening.identity(transaction, schema)
-                _ = try LedgerIdentity.genesis(Entry(schema.entry(transaction, 0)))
+                try LedgerOpening.require(identity, transaction, schema)
                 _ = try schema.keptCheckpoint(transaction)
                 let check = StartCheck(schema: schema, identity: identity, record: lock.record)
                 let state = try check.state(transaction, verifiedTail: settings.verifiedTail)
@@ -59,6 +59,22 @@ struct LedgerOpening {
                 advice: "Use the version of evidenced that wrote it"
             )
         }
+    }
+
+    /// Refuses an identity that the ledger's first entry contradicts: its stream, and so that of all the daemon records of
+    /// itself, is that entry's, and its origin follows from that entry's. Its key and number are those of the lock's
+    /// checkpoint, which `StartCheck` compares.
+    private static func require(
+        _ identity: LedgerIdentity,
+        _ transaction: borrowing ReadTransaction,
+        _ schema: StoreSchema
+    ) throws {
+        var hasher = SHA256Hasher()
+        let genesis = try LedgerIdentity.genesis(schema.intactEntry(transaction, 0, &hasher).entry)
+        let origin = LedgerIdentity.origin(genesis.origin, incarnation: identity.incarnation)
+        guard identity.stream == genesis.stream, identity.incarnation > 1 || identity == genesis,
+            identity.origin.utf8.elementsEqual(origin.utf8), identity.isKeyNamed
+        else { throw StoreDamage(nil, "the identity the store states is not what its entries say") }
     }
 
     static func identity(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws -> LedgerIdentity {

@@ -33,6 +33,8 @@ final class LedgerWriter: @unchecked Sendable {
     private var clockPolicy: ClockPolicy
     private let clockStanding: ClockStanding
     private var own: OwnRecords
+    /// Whether it was said that own records are refused.
+    private var isOwnRefused = false
     /// Takes a line for the log; never anything personal.
     private let notice: @Sendable (String) -> Void
     private var hasher = SHA256Hasher()
@@ -41,9 +43,10 @@ final class LedgerWriter: @unchecked Sendable {
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
     private var unsavedSignature: SignedNote.Signature?
-    /// How long the data file is, as far as this process knows; it never gets shorter. Asking the file system before
-    /// every commit would cost another write: since Linux 6.13 a file whose times were asked for gets a new one with its
-    /// next write, and the sync then writes the inode too.
+    /// Up to where the data file has blocks, as far as this process knows; 0 before the first commit, for its length says
+    /// nothing of that: a file may have been copied with holes. Asking the file system before every commit would cost
+    /// another write: since Linux 6.13 a file whose times were asked for gets a new one with its next write, and the sync
+    /// then writes the inode too.
     private var room = 0
     /// Up to where the data file's blocks were written, as far as this process knows.
     private var prewritten = 0
@@ -104,8 +107,11 @@ final class LedgerWriter: @unchecked Sendable {
                 try waitForFollower()
                 let now = try confirmedTime()
                 let ownCalls = try own.calls(stream: identity.stream, now: now)
-                if !ownCalls.isEmpty || !calls.isEmpty { try commit(ownCalls + calls, now: now) }
-                own.clear()
+                if !ownCalls.isEmpty || !calls.isEmpty {
+                    let results = try commit(ownCalls + calls, now: now)
+                    keepRefused(results.prefix(ownCalls.count))
+                    noteDamage(results.dropFirst(ownCalls.count))
+                }
                 try prewrite()
             } catch let refusal as LedgerError {
                 if case .storeFull = refusal { counters.noteRoom(false) }
@@ -154,7 +160,31 @@ final class LedgerWriter: @unchecked Sendable {
         }
     }
 
-    private func commit(_ calls: [PendingAppend], now: Int64) throws {
+    /// Keeps of the daemon's own records those that were refused, to be tried again.
+    private func keepRefused(_ results: ArraySlice<Result<[Receipt], LedgerError>>) {
+        let refusal = own.settle(results)
+        if let refusal, !isOwnRefused {
+            let reason = LedgerWriter.reason(refusal)
+            notice("what the daemon has to record of itself was refused and is tried again: \(reason)")
+        }
+        isOwnRefused = refusal != nil
+    }
+
+    private func noteDamage(_ results: ArraySlice<Result<[Receipt], LedgerError>>) {
+        for case .failure(let refusal) in results {
+            guard case .damaged = refusal else { continue }
+            notice("a call was refused, for \(LedgerWriter.reason(refusal)): 'evidence audit' says what is wrong")
+        }
+    }
+
+    /// Why a call was refused, for the log: streams, and so people, are not named.
+    private static func reason(_ refusal: LedgerError) -> String {
+        guard case .damaged(let index, _) = refusal else { return "\(refusal)" }
+        return index.map { "the store is damaged at entry \($0)" } ?? "the store is damaged"
+    }
+
+    /// - Returns: what became of each call.
+    private func commit(_ calls: [PendingAppend], now: Int64) throws -> [Result<[Receipt], LedgerError>] {
         try prepareRoom(for: calls.reduce(0) { $0 + $1.bytes })
         let before = state
         let (builder, results, draft) = try lookups.whileAppending { index in
@@ -166,12 +196,13 @@ final class LedgerWriter: @unchecked Sendable {
             // Duplicates and refusals only: nothing was written, and the newest checkpoint covers it.
             guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
             answer(calls, results, unsaved)
-            return
+            return results
         }
         counters.noteRoom(true)
         let root = try verifiedRoot(from: before, to: builder.state)
         state = builder.state
         answer(calls, results, try moveLock(to: draft, over: root, time: state.time))
+        return results
     }
 
     /// - Returns: the checkpoint of what was committed too, still being signed; nil where nothing was.
@@ -180,6 +211,7 @@ final class LedgerWriter: @unchecked Sendable {
         _ index: LookupIndex,
         now: Int64
     ) throws -> (BatchBuilder, [Result<[Receipt], LedgerError>], CheckpointDraft?) {
+        var isSuspicious = false
         while true {
             do {
                 var results: [Result<[Receipt], LedgerError>] = []
@@ -191,6 +223,7 @@ final class LedgerWriter: @unchecked Sendable {
                         schema: schema,
                         index: index,
                         now: now,
+                        isSuspicious: isSuspicious,
                         memory.hasher
                     )
                     for call in calls { results.append(try builder.record(call, transaction, &memory)) }
@@ -208,6 +241,10 @@ final class LedgerWriter: @unchecked Sendable {
                     throw LedgerError.storeFull(reason: "the map has reached its limit")
                 }
                 try environment.resizeMap(bytes: min(size * 2, settings.maximumMapBytes))
+            } catch let error as LMDBError where error.isKeyExists && !isSuspicious {
+                // A row that nothing names is in the way of one of the calls: once more, to find out of which.
+                memory.forget()
+                isSuspicious = true
             } catch let damage as LookupDamage {
                 // Nothing was written. Without the index nobody knows what was recorded already, so nothing is recorded
                 // until the follower has made it anew.
@@ -280,18 +317,20 @@ final class LedgerWriter: @unchecked Sendable {
         // Entries, sealed claims, tree rows, stream keys and the pages above them take under eight times the bytes.
         let needed = environment.sizes.used + 8 * bytes + (4 << 20)
         guard room < needed else { return }
-        room = environment.fileBytes
-        guard room < needed else { return }
         let ahead = max(needed, environment.sizes.used + settings.preparedBytes)
-        // Where there is not room for much, there may be for this batch.
-        if try !reserve(ahead), try !reserve(needed) { throw LedgerError.storeFull(reason: "the disk is full") }
+        if try reserve(ahead) { return }
+        // Where there is not room for much, there may be for what was prepared before, or for this batch.
+        let prepared = environment.fileBytes
+        if needed < prepared, prepared < ahead, try reserve(prepared) { return }
+        if try !reserve(needed) { throw LedgerError.storeFull(reason: "the disk is full") }
     }
 
     /// Gives the file blocks up to a size; false where the disk has none.
     private func reserve(_ bytes: Int) throws -> Bool {
+        let end = min(bytes, environment.sizes.map)
         do {
-            try environment.reserveFile(to: min(bytes, environment.sizes.map))
-            room = environment.fileBytes
+            try environment.reserveFile(to: end)
+            room = max(room, end)
             return true
         } catch {
             guard error.isOutOfRoom else { throw error }

@@ -15,10 +15,13 @@ struct LookupLog: Sendable {
     func leaf(_ index: UInt64) throws -> Digest { try environment.read { try schema.leaf($0, index) } }
 
     /// What the look-up index must hold of entries.
+    ///
+    /// - Throws: `StoreDamage` where one of them is not what its leaf hash was made of.
     func records(_ indexes: Range<UInt64>) throws -> [LookupRecord] {
         var claims = try SealedClaims(claimsKey: claimsKey)
+        var hasher = SHA256Hasher()
         return try environment.read { transaction in
-            try indexes.map { try schema.lookupRecord(transaction, $0, &claims) }
+            try indexes.map { try schema.lookupRecord(transaction, $0, &claims, &hasher) }
         }
     }
 
@@ -30,13 +33,36 @@ struct LookupLog: Sendable {
 }
 
 extension StoreSchema {
+    /// An entry that hashes to its leaf in the tree, and that leaf: what else is read of it was signed.
+    ///
+    /// - Throws: `StoreDamage` where it doesn't, or is no entry.
+    func intactEntry(
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ index: UInt64,
+        _ hasher: inout SHA256Hasher
+    ) throws -> (entry: Entry, leaf: Digest) {
+        let bytes = try entry(transaction, index)
+        let leaf = try leaf(transaction, index)
+        guard hasher.leaf(bytes) == leaf else {
+            throw StoreDamage(index, "the entry does not hash to its leaf in the tree")
+        }
+        do throws(EntryError) {
+            return (try Entry(bytes), leaf)
+        } catch {
+            throw StoreDamage(index, "the entry is malformed: \(error)")
+        }
+    }
+
     /// What the look-up index must hold of an entry; document digests of erased claims are gone from it too.
+    ///
+    /// - Throws: `StoreDamage` where the entry is not what its leaf hash was made of.
     func lookupRecord(
         _ transaction: borrowing some Readable & ~Copyable,
         _ index: UInt64,
-        _ claims: inout SealedClaims
+        _ claims: inout SealedClaims,
+        _ hasher: inout SHA256Hasher
     ) throws -> LookupRecord {
-        let entry = try Entry(entry(transaction, index))
+        let (entry, leaf) = try intactEntry(transaction, index, &hasher)
         var documents = DocumentDigests()
         if entry.claims.contains(where: { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } }) {
             let erased = try claims.open(entry, transaction, self) { _, name, _, value in
@@ -46,7 +72,7 @@ extension StoreSchema {
         }
         return LookupRecord(
             index: index,
-            leaf: try leaf(transaction, index),
+            leaf: leaf,
             type: entry.type,
             submitter: entry.submitter,
             request: RequestReference(entry, claims.hasher),

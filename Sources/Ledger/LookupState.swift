@@ -96,7 +96,7 @@ extension LookupIndex {
         let pages = touched + added + shape.requests.branches + names + content / page + 64
         let needed = environment.sizes.used + pages * page
         while environment.sizes.map < needed { try environment.resizeMap(bytes: environment.sizes.map * 2) }
-        guard environment.fileBytes < needed else { return }
+        guard environment.reservedBytes < needed else { return }
         for bytes in [needed + LookupIndex.aheadBytes, needed] {
             do {
                 try environment.reserveFile(to: min(bytes, environment.sizes.map))

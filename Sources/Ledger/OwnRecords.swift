@@ -36,8 +36,19 @@ struct OwnRecords {
         if sum != 0 { facts.append(.clockJumped(microseconds: sum, confirmed: confirmed ?? vouched)) }
     }
 
-    /// Forgets all: it was recorded.
-    mutating func clear() { facts.removeAll() }
+    /// Forgets what was recorded.
+    ///
+    /// - Parameter results: what became of the calls that `calls` made, in their order.
+    /// - Returns: why others were refused, which are kept.
+    mutating func settle(_ results: some Sequence<Result<[Receipt], LedgerError>>) -> LedgerError? {
+        var refusal: LedgerError?
+        facts = zip(facts, results).compactMap { fact, result in
+            guard case .failure(let error) = result else { return nil }
+            refusal = refusal ?? error
+            return fact
+        }
+        return refusal
+    }
 
     /// The calls that record it.
     func calls(stream: StreamID, now: Int64) throws -> [PendingAppend] {

@@ -98,7 +98,11 @@ struct SealedClaims {
         each: (String, Span<UInt8>, Span<UInt8>) throws -> Void
     ) throws {
         SealedClaims.context(scope.scope, index, in: &context)
-        try cipher.open(sealed, key: key, context: context.span, to: &plaintext)
+        do {
+            try cipher.open(sealed, key: key, context: context.span, to: &plaintext)
+        } catch {
+            throw StoreDamage(index, "the sealed claims do not open under the data key of their scope")
+        }
         let opened = plaintext.span
         var position = 0
         for claim in scope.claims {

@@ -67,7 +67,7 @@ def test_calls_that_are_refused_half_way_leave_nothing_in_the_commits_of_others(
                 accepted += [receipt["index"] for receipt in wire.reply()["receipts"]]
     for wire in wires:
         wire.close()
-    assert ledger.size == accepted[-1] + 1 and len(set(accepted)) == len(accepted) == 100
+    assert ledger.size == max(accepted) + 1 and len(set(accepted)) == len(accepted) == 100
     # The objects of refused calls are as new as before.
     [receipt] = ledger.append(objects[0])["receipts"]
     assert json.loads(ledger.entry(receipt["index"])["entry"])["streams"] == [[objects[0]["streams"][0], 0]]

@@ -182,6 +182,23 @@ struct EnvironmentTests {
         #expect(try store.keys(store.main) == [[1], [2], [3]])
     }
 
+    @Test("give blocks to the holes of a file that was copied sparse")
+    func holes() throws {
+        let store = try Store()
+        try store.fill([1])
+        let length = 4 << 20
+        let path = store.directory + "/data.mdb"
+        try #require(truncate(path, off_t(length)) == 0)
+        var status = stat()
+        try #require(stat(path, &status) == 0)
+        try #require(Int(status.st_blocks) * 512 < length / 2)
+        try store.environment.reserveFile(to: length)
+        try #require(stat(path, &status) == 0)
+        #expect(Int(status.st_blocks) * 512 >= length - 65_536)
+        #expect(Int(status.st_size) == length)
+        #expect(try store.keys(store.main) == [[1]])
+    }
+
     @Test("write ahead behind all pages in use and stay as they were")
     func writingAhead() throws {
         let store = try Store()
