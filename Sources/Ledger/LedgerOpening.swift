@@ -71,7 +71,7 @@ struct LedgerOpening {
     ) throws {
         var hasher = SHA256Hasher()
         let genesis = try LedgerIdentity.genesis(schema.intactEntry(transaction, 0, &hasher).entry)
-        let origin = LedgerIdentity.origin(genesis.origin, incarnation: identity.incarnation)
+        let origin = Recovery.origin(genesis.origin, incarnation: identity.incarnation)
         guard identity.stream == genesis.stream, identity.incarnation > 1 || identity == genesis,
             identity.origin.utf8.elementsEqual(origin.utf8), identity.isKeyNamed
         else { throw StoreDamage(nil, "the identity the store states is not what its entries say") }

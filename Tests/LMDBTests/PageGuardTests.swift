@@ -97,7 +97,11 @@ struct PageGuardTests {
             let databases = try environment.databases(PageGuardTests.names, create: false)
             try environment.write { transaction in
                 for number in 0..<400 {
-                    try transaction.set(databases[0], Array("large \(number)".utf8), [UInt8](repeating: 1, count: 3_000))
+                    try transaction.set(
+                        databases[0],
+                        Array("large \(number)".utf8),
+                        [UInt8](repeating: 1, count: 3_000)
+                    )
                 }
             }
             try environment.read { _ in
