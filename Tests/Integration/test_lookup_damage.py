@@ -10,6 +10,7 @@ import pytest
 
 import events
 from faults import EXIT_REFUSED, copy_ledger
+from lockfile import settle
 from ledger import Ledger
 from lmdbfile import DataFile
 from store import database, number
@@ -141,6 +142,7 @@ def test_an_index_that_is_not_the_stores(old, indexed, tmp_path, damage):
         for directory in ("store", "lock"):
             shutil.copytree(ledger.root / directory, older.root / directory)
         shutil.copy2(ledger.keyring, older.keyring)
+        settle(older.lock, older.store)
         older.start()
         assert older.stop() == 0
         shutil.copytree(older.index, ledger.index)

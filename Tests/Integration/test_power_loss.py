@@ -92,6 +92,8 @@ class Recording:
         """Files that were not there before, and where in the trace they came to be."""
         synced_descriptors: set[tuple[int, Path]] = set()
         positions: dict[tuple[int, Path], int] = {}
+        linked: dict[Path, Renaming] = {}
+        """Files that got a name by a link, until that is renamed in its turn."""
         for call in read_trace(trace):
             path = Path(call.path) if call.path else None
             inside = path is not None and path.is_relative_to(root)
@@ -134,12 +136,19 @@ class Recording:
             elif call.name == "rename":
                 source, target = (Path(text).relative_to(root) for text in named(call))
                 demand(call.result == 0 and target.with_name(target.name + ".new") == source, "unexpected:", call)
+                # A passing name leaves nothing to look at: what counts is the file, and the name it has in the end.
+                source = linked.pop(source).source if source in linked else source
                 self.renamings.append(Renaming(source, target, call.began, call.ended))
-            elif call.name == "unlink" and call.result != 0:
-                pass  # of a draft that isn't there
+            elif call.name == "link":
+                source, target = (Path(text).relative_to(root) for text in named(call))
+                demand(call.result == 0, "unexpected:", call)
+                linked[target] = Renaming(source, target, call.began, call.ended)
+            elif call.name == "unlink" and (call.result != 0 or relative in {link.source for link in linked.values()}):
+                pass  # of a draft that isn't there, or that has its name by now
             elif call.name not in ("mkdir", "mkdirat"):
                 # What the replay does not know it must not pass over.
                 raise Broken(f"an unexpected {call.name} of {relative}")
+        self.renamings += linked.values()
 
     def _take_answer(self, call: Call):
         data = b"".join(unescape(text) for text in re.findall(r'"([^"]*)"', call.arguments))
@@ -218,7 +227,8 @@ class Recording:
         synced = [sync for sync in self.syncs if sync.path == renaming.source and begun < sync.began]
         demand(any(max(write.ended for write in writes) < sync.began and sync.ended < renaming.began
                    for sync in synced), "a file was renamed before it was synced")
-        (root / renaming.target).unlink()
+        (root / renaming.target).unlink(missing_ok=True)
+        (root / renaming.target).parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(root / renaming.target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         for write in writes:
             os.pwrite(descriptor, write.data, write.offset)

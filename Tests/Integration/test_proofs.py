@@ -167,8 +167,12 @@ def test_another_entrys_proof_and_another_ledgers_key_are_refused(proven, make_l
     same_name = make_ledger().init()
     verify(proven, tmp_path, proof.encode(), entry, key=same_name.vkey, status=1)
     name, _, rest = proven.vkey.partition("+")
+    # What is no key gives no verdict on the proof.
     for wrong in (f"{name}x+{rest}", f"{name}+00000000+{rest.partition('+')[2]}", flipped(proven.vkey, -3)):
-        verify(proven, tmp_path, proof.encode(), entry, key=wrong, status=1)
+        verify(proven, tmp_path, proof.encode(), entry, key=wrong, status=64)
+    key = rest.partition("+")[2]
+    key_id = verifier.sha256(f"{name}x\n".encode() + verifier.unb64(key, 33)).hex()[:8]
+    verify(proven, tmp_path, proof.encode(), entry, key=f"{name}x+{key_id}+{key}", status=1)
 
 
 def test_openings_and_documents(proven, tmp_path):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import events
-from faults import EXIT_WRITE_FAILED
+from faults import EXIT_REFUSED, EXIT_WRITE_FAILED
 from ledger import require
 from wire import CallError
 
@@ -94,7 +94,7 @@ def test_what_is_signed_was_read_back(make_ledger):
     os.close(descriptor)
     client.join(30)
     assert isinstance(outcome[0], Exception) and not isinstance(outcome[0], CallError), outcome
-    assert ledger.wait() == EXIT_WRITE_FAILED and "does not hash to its row of the tree" in ledger.log_text()
+    assert ledger.wait() == EXIT_REFUSED and "does not hash to its row of the tree" in ledger.log_text()
     # Nor does the next start sign it.
     assert before.encode() in ledger.lock.read_bytes()
     assert ledger.run_until_exit() == 65
