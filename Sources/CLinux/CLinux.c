@@ -100,6 +100,8 @@ static void open_to_backtrace(int signal, siginfo_t *info, void *context) {
     sigaction(signal, action, NULL);
     if (action->sa_flags & SA_SIGINFO) action->sa_sigaction(signal, info, context);
     else action->sa_handler(signal);
+    // The kernel gives a core dump to a program that takes them whatever RLIMIT_CORE says.
+    prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
     // What faulted faults again and ends the process; what was sent, as by the service manager's watchdog, must too.
     if (info->si_code <= 0) raise(signal);
 }

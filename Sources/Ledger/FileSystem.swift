@@ -78,6 +78,9 @@ enum FileSystem {
         guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
     }
 
+    /// What a file's name ends in while `create` writes it.
+    static let draftSuffix = ".part"
+
     /// Writes a new file durably, whole or not at all; one that exists is refused.
     static func create(_ path: String, _ bytes: [UInt8], mode: mode_t) throws {
         try bytes.withUnsafeBytes { try create(path, $0, mode: mode) }
@@ -85,7 +88,7 @@ enum FileSystem {
 
     /// The same.
     static func create(_ path: String, _ bytes: UnsafeRawBufferPointer, mode: mode_t) throws {
-        let part = path + ".part"
+        let part = path + draftSuffix
         unlink(part)
         let descriptor = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SystemError("creating \(path)") }

@@ -7,6 +7,8 @@ import LedgerFormat
 struct LookupDirectory {
     private static let dataFile = "data.mdb"
     private static let marker = "index-of"
+    /// What a crash leaves of the marker while it is written; the second is `FileSystem.create`'s.
+    private static let drafts = [marker + ".new", marker + ".new" + FileSystem.draftSuffix]
     /// What a file system puts into its root by itself.
     private static let foreign = ["lost+found"]
     let path: String
@@ -24,14 +26,14 @@ struct LookupDirectory {
                 guard try FileSystem.read(marker, limit: text.count + 1) == text else { throw refusal }
                 return
             }
-            let ignored = LookupDirectory.foreign + [LookupDirectory.marker + ".new"]
+            let ignored = LookupDirectory.foreign + LookupDirectory.drafts
             for name in try FileSystem.names(in: path) where !ignored.contains(where: { name.elementsEqual($0.utf8) }) {
                 throw refusal
             }
         }
         do {
             try FileSystem.makeDirectory(path)
-            unlink(marker + ".new")
+            for draft in LookupDirectory.drafts { unlink(path + "/" + draft) }
             try FileSystem.create(marker + ".new", text, mode: 0o600)
             guard rename(marker + ".new", marker) == 0 else { throw SystemError("naming \(marker)") }
             try FileSystem.syncDirectory(path)

@@ -52,6 +52,9 @@ def require(tool: str) -> str:
 
 def die_with_parent():
     """In a child before it runs: no test run that is killed leaves processes behind."""
+    # Whoever runs the tests in the background may ignore these, and a program goes on ignoring what its parent did.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

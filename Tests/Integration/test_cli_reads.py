@@ -8,7 +8,7 @@ import subprocess
 
 import events
 import verifier
-from ledger import ORIGIN, PRINCIPAL, require
+from ledger import ORIGIN, PRINCIPAL, die_with_parent, require
 
 
 def test_find(shared, tmp_path):
@@ -74,7 +74,7 @@ def test_list_all_of_more_than_a_page(shared):
 def test_watch_prints_each_entry_at_once_and_ends_with_its_signal(shared):
     size = shared.size
     command = [shared.bin / "evidence", "watch", "--json", "--from", str(size), "--type", "account.closed"]
-    with subprocess.Popen(command, env=shared.environment, stdout=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(command, env=shared.environment, stdout=subprocess.PIPE, preexec_fn=die_with_parent, text=True) as watcher:
         try:
             for _ in range(3):
                 event = events.closure()

@@ -66,6 +66,15 @@ import Testing
         #expect(names(in: fixture.locations.index).contains("data.mdb.damaged"))
     }
 
+    @Test(arguments: ["index-of.new", "index-of.new.part"])
+    func whatACrashLeavesOfTheMarkerIsNoObstacle(_ name: String) throws {
+        let fixture = try LedgerFixture()
+        try FileSystem.makeDirectory(fixture.locations.index)
+        try FileSystem.create(fixture.locations.index + "/" + name, Array("evidenced look-up".utf8), mode: 0o600)
+        try fixture.whileOpen { _ in }
+        #expect(!names(in: fixture.locations.index).contains(name))
+    }
+
     /// What a directory holds that is not this ledger's index stays as it is.
     @Test func aDirectoryOfOthersIsRefused() throws {
         let fixture = try LedgerFixture()
