@@ -20,6 +20,7 @@ public struct Recovery: Equatable, Sendable {
         public let size: UInt64
         public let root: Digest
 
+        /// - Parameter size: entries of the tree (section 4).
         public init(size: UInt64, root: Digest) {
             self.size = size
             self.root = root

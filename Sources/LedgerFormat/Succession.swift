@@ -12,6 +12,7 @@ public struct Succession: Equatable, Sendable {
     /// Verification key of the incarnation that begins, in the form of section 7.
     public let checkpointKey: String
 
+    /// - Parameter origin: that of the incarnation before, whose key signs.
     public init(origin: String, incarnation: Int64, tree: Recovery.Tree, checkpointKey: String) {
         self.origin = origin
         self.incarnation = incarnation
