@@ -19,6 +19,8 @@ extension Words {
         case .duplicate: "名称重复"
         case .order: "未按名称字节次序排列"
         case .compressed: "经过压缩"
+        case .method: "采用 deflate 以外的压缩方法"
+        case .link: "是链接或不是文件"
         case .encrypted: "经过加密"
         case .flags: "含有不允许的标志"
         case .comment: "带有注释"

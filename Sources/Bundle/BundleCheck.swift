@@ -11,8 +11,9 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
     case openings
     case originals
     case consistency
+    case container, citations, cited, clock
 
-    /// The step of section 14 it is part of.
+    /// The step of section 14 it is part of; 11 for what stands beside the verdict.
     public var step: Int {
         switch self {
         case .archive, .digests: 1
@@ -25,6 +26,7 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
         case .openings: 8
         case .originals: 9
         case .consistency: 10
+        case .container, .citations, .cited, .clock: 11
         }
     }
 
@@ -34,7 +36,8 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
     /// What holds where the check has passed.
     public var words: Words {
         switch self {
-        case .archive: Words("the archive keeps the rules of the format", "归档文件符合格式规则")
+        case .archive: Words("every file can be read, and is there once", "各文件均可读取且不重复")
+        case .container: Words("the files are in the archive that was issued", "各文件装于原始压缩包中")
         case .digests: Words("SHA256SUMS states the digest of every other member", "SHA256SUMS 列出的摘要与各文件一致")
         case .manifest: Words("the manifest is complete and canonical", "清单完整且为规范形式")
         case .members: Words("the members are exactly those the manifest states", "文件与清单所列完全一致")
@@ -54,6 +57,9 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
         case .openings: Words("disclosed claims are what the entries commit to", "披露内容与记录中的加盐哈希值一致")
         case .originals: Words("originals have the digests that were recorded", "原始文件摘要与记录一致")
         case .consistency: Words("the ledger only grew since its older checkpoints", "账本自旧检查点以来只增不改")
+        case .citations: Words("what the records cite is what they say", "各记录所引用的记录与其所述相符")
+        case .cited: Words("every record that is cited is in the bundle", "所引用的记录均在本证据包中")
+        case .clock: Words("the ledger's clock was synchronised", "账本时钟已同步")
         }
     }
 }
@@ -64,12 +70,15 @@ public struct BundleCheck: Equatable, Sendable {
         case passed, failed
         /// It could not be made, or nobody asked for it.
         case unchecked
+        /// Something a reader has to know that no verdict rests on.
+        case noted
 
         public var words: Words {
             switch self {
             case .passed: Words("passed", "通过")
             case .failed: Words("FAILED", "未通过")
             case .unchecked: Words("not checked", "未核验")
+            case .noted: Words("NOTE", "提示")
             }
         }
     }
@@ -95,6 +104,8 @@ public struct BundleReport: Sendable {
     /// In the order of the steps. A check that failed on several members is there once for each, up to
     /// `maximumFailures`.
     public internal(set) var checks: [BundleCheck] = []
+    /// What the files lie in; nil where they can't be read.
+    public internal(set) var container: BundleContainer?
     /// What the bundle states; nil where its manifest can't be read.
     public internal(set) var manifest: Manifest?
 

@@ -10,6 +10,7 @@ public struct BundleVerifier {
     static let maximumTextBytes: UInt64 = 1 << 30
 
     var report = BundleReport()
+    private var source: BundleSource?
     var hasher = SHA256Hasher()
     /// Contents of all members but originals, by name.
     var texts: [String: [UInt8]] = [:]
@@ -39,7 +40,7 @@ public struct BundleVerifier {
         var member: String { BundleMember.entry(entry.index).name }
     }
 
-    /// Verifies the bundle at a path.
+    /// Verifies the bundle at a path: an archive, or a folder with the files of one.
     ///
     /// - Parameter key: the ledger operator's key from elsewhere, of any incarnation; nil where there is none.
     /// - Returns: all checks. A file that can't be read is a failed check.
@@ -54,7 +55,7 @@ public struct BundleVerifier {
         // An archive that can be read and holds no text is no bundle: the checks of what must be there say so.
         guard !texts.isEmpty || report.hasPassed else {
             for kind in BundleCheckKind.allCases where kind != .archive {
-                note(kind, .unchecked, nil, Words("the archive can't be read", "归档文件无法读取"))
+                note(kind, .unchecked, nil, Words("the files can't be read", "文件无法读取"))
             }
             return
         }
@@ -74,6 +75,9 @@ public struct BundleVerifier {
         check(.openings, nil) { $0.checkOpenings() }
         check(.originals, nil) { $0.checkOriginals() }
         check(.consistency, nil) { $0.checkConsistency() }
+        tellContainer()
+        tellCitations()
+        tellClock()
     }
 
     // MARK: The report
@@ -102,13 +106,17 @@ public struct BundleVerifier {
     private mutating func checkArchive(_ path: String) {
         check(.archive, nil) { verifier in
             do {
-                let archive = try ZipReader(path: path)
-                let text = archive.members.reduce(UInt64(0)) { sum, member in
-                    if case .original = BundleMember(name: member.name) { sum } else { sum + member.size }
+                let source = try BundleSource(path: path)
+                verifier.source = source
+                verifier.report.container = source.container
+                let text = source.members.reduce(UInt64(0)) { sum, member in
+                    if case .original = BundleMember(name: member.name) { return sum }
+                    let (more, isTooMuch) = sum.addingReportingOverflow(member.size)
+                    return isTooMuch ? .max : more
                 }
                 guard text <= BundleVerifier.maximumTextBytes else { throw ZipError(.memberTooLarge) }
-                for member in archive.members { verifier.read(member, of: archive) }
-                return Words(count: archive.members.count, "member", "members", "个文件")
+                for member in source.members { verifier.read(member, of: source) }
+                return Words(count: source.members.count, "file", "files", "个文件")
             } catch let error as ZipError {
                 verifier.fail(.archive, error.member, Words(archive: error))
             } catch {
@@ -118,14 +126,16 @@ public struct BundleVerifier {
         }
     }
 
-    private mutating func read(_ member: ZipMember, of archive: ZipReader) {
+    private mutating func read(_ member: BundleSource.Member, of source: BundleSource) {
         let kind = BundleMember(name: member.name)
-        if kind == nil { fail(.archive, member.name, Words("no bundle has a member of this name", "证据包中不应有此名称的文件")) }
+        guard kind != nil else {
+            return fail(.archive, member.name, Words("no bundle has a file of this name", "证据包中不应有此名称的文件"))
+        }
         let sha256 = RunningDigest.sha256()
         let sm3 = RunningDigest.sm3()
         do {
             if case .original = kind {
-                try archive.read(member) {
+                try source.read(member) {
                     sha256.update($0)
                     sm3.update($0)
                 }
@@ -133,7 +143,10 @@ public struct BundleVerifier {
                 digests[member.name] = digest
                 originals[member.name] = OriginalDigests(sha256: digest, sm3: sm3.finish(), size: member.size)
             } else {
-                let content = try archive.content(of: member.name, limit: Int(member.size))
+                var content: [UInt8] = []
+                // No more ahead than what a small archive may claim for nothing.
+                content.reserveCapacity(Int(min(member.size, 1 << 24)))
+                try source.read(member) { content.append(contentsOf: $0) }
                 digests[member.name] = hasher.hash(content)
                 texts[member.name] = content
                 if String(validating: content, as: UTF8.self) == nil {
@@ -144,6 +157,32 @@ public struct BundleVerifier {
             fail(.archive, member.name, Words(archive: error))
         } catch {
             fail(.archive, member.name, Words(error: error))
+        }
+    }
+
+    /// What the files lie in is told apart from them: nothing of the verdict rests on it.
+    private mutating func tellContainer() {
+        guard let source else { return }
+        let left = source.leavings.prefix(5).joined(separator: ", ")
+        let (more, moreZH) = source.leavings.isEmpty ? ("", "") : ("; passed over: \(left)", "；已略过：\(left)")
+        let isIntact = report.checks.allSatisfy { ![1, 2].contains($0.kind.step) || $0.outcome != .failed }
+        let (intact, intactZH) = isIntact ? ("; contents intact", "，内容完好") : ("", "")
+        switch source.container {
+        case .issued: note(.container, .passed, nil, nil)
+        case .repacked:
+            let why = source.deviation.map { Words(archive: $0) }
+            let member = source.deviation?.member.map { "\($0) " } ?? ""
+            note(
+                .container,
+                .noted,
+                nil,
+                Words(
+                    "repacked\(intact) (\(member)\(why?.english ?? "")\(more))",
+                    "经重新打包\(intactZH)（\(member)\(why?.chinese ?? "")\(moreZH)）"
+                )
+            )
+        case .folder:
+            note(.container, .noted, nil, Words("unpacked\(intact)\(more)", "已解压\(intactZH)\(moreZH)"))
         }
     }
 

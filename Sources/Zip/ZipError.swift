@@ -13,6 +13,8 @@ public struct ZipError: Error, Equatable, Sendable, CustomStringConvertible {
         case duplicate = "occurs twice"
         case order = "does not stand in byte order of the names"
         case compressed = "is compressed"
+        case method = "is compressed by another method than deflate"
+        case link = "is a link, or no file"
         case encrypted = "is encrypted"
         case flags = "has flags that are not allowed"
         case comment = "has a comment"

@@ -1,42 +1,66 @@
 import CZip
 import Glibc
 
-/// An archive that is open for reading. Opening checks its whole layout, so that every reader of ZIP files finds the
-/// same members in it; contents are checked against their CRC-32 as they are read. Input may be hostile: nothing traps,
+/// An archive that is open for reading. Opening checks its layout, so that every reader of ZIP files finds the same
+/// members in it; contents are checked against their CRC-32 as they are read. Input may be hostile: nothing traps,
 /// and no more memory is taken than the directory's and what a caller reads.
 ///
 /// Not for use by two threads at once.
 public final class ZipReader {
     private let archive: OpaquePointer
-    /// The members, in byte order of their names.
+    /// The members: of the plain layout in byte order of their names, of an ordinary archive in that of its directory.
     public let members: [ZipMember]
     private let positions: [String: Int]
 
-    /// Opens an archive and checks it by `ledger-format.md` section 14.
+    /// What is asked of an archive.
+    public enum Form: Sendable {
+        /// The one layout of `ledger-format.md` section 14, "Archive".
+        case plain
+        /// Any ordinary archive of files: stored or deflated, in any order. Names are paths below a folder, in UTF-8 (what
+        /// else is in one has U+FFFD instead), each once.
+        case ordinary
+    }
+
+    /// Opens an archive and checks its layout.
     ///
     /// - Throws: `ZipError` with the rule that is broken and the member where it is.
-    public init(path: String) throws {
+    public init(path: String, form: Form = .plain) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw ZipError(system: path) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw ZipError(system: path) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw ZipError(.system, detail: "\(path) is not a file") }
-        let layout = try ZipLayout(size: UInt64(clamping: status.st_size)) { offset, count in
-            try ZipReader.read(descriptor, at: offset, count: count)
+        let size = UInt64(clamping: status.st_size)
+        switch form {
+        case .plain:
+            members = try ZipLayout(size: size) { try ZipReader.read(descriptor, at: $0, count: $1) }.members
+        case .ordinary:
+            let layout = try OrdinaryLayout(size: size) { try ZipReader.read(descriptor, at: $0, count: $1) }
+            members = layout.members.map { member in
+                ZipMember(
+                    name: String(decoding: member.name, as: UTF8.self),
+                    size: member.size,
+                    position: member.position
+                )
+            }
         }
-        members = layout.members
-        positions = Dictionary(uniqueKeysWithValues: zip(members.map(\.name), members.indices))
+        positions = Dictionary(zip(members.map(\.name), members.indices)) { first, _ in first }
         // libzip reads the very file that was checked, whatever the path names by now.
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
         guard copy >= 0 else { throw ZipError(system: path) }
         var code: Int32 = 0
-        guard let archive = zip_fdopen(copy, ZIP_CHECKCONS, &code) else {
+        // What libzip asks beyond that is of the plain layout.
+        guard let archive = zip_fdopen(copy, form == .plain ? ZIP_CHECKCONS : 0, &code) else {
             close(copy)
             throw ZipError(code == ZIP_ER_NOZIP ? .notAnArchive : .damaged, detail: ZipError.words(code))
         }
         self.archive = archive
-        guard zip_get_num_entries(archive, 0) == Int64(members.count) else {
+        let isSame = members.allSatisfy { member in
+            var status = zip_stat_t()
+            return zip_stat_index(archive, member.position, 0, &status) == 0 && status.size == member.size
+        }
+        guard isSame, form == .ordinary || zip_get_num_entries(archive, 0) == Int64(members.count) else {
             throw ZipError(.damaged, detail: "libzip counts other members")
         }
     }

@@ -16,7 +16,9 @@ struct BundleCommand: ParsableCommand {
             keys, and instructions in English and Chinese. Whoever gets it checks it offline: with index.html in a \
             browser, with sha256sum and openssl as VERIFY.txt says, or with evidence verify. The entries that \
             establish the ledger's key are always in it, and so is what was signed when the newest selected entry was \
-            recorded. The bundle is verified before it gets its name.
+            recorded, and what the ledger recorded of its clock and its software before and after the selected ones. \
+            Entries that others cite are in it where they are selected, or with --with-cited; else the bundle says \
+            which are not there. The bundle is verified before it gets its name.
 
             Personal values stay sealed unless --open names them, which takes the role that may open claims. An \
             original gets in under a number, not under its name; the claim that holds its SHA-256 is opened.
@@ -26,6 +28,7 @@ struct BundleCommand: ParsableCommand {
 
             EXAMPLES
               evidence bundle --stream contract/0190b4c1d2e3f4a5b6c7d8e9f0a1b2c3 -o case.zip
+              evidence bundle --stream contract/0190b4c1d2e3f4a5b6c7d8e9f0a1b2c3 --with-cited --open name -o case.zip
               evidence bundle --file contract.pdf --open file_name,size -o case.zip
               evidence bundle --index 42 43 --open all -o case.zip --key ledger.vkey
               evidence bundle --since 2026-01-01 --until 2026-02-01 -o january.zip
@@ -76,6 +79,9 @@ struct BundleCommand: ParsableCommand {
 
     @Flag(help: "Leave the files of --file out.")
     var withoutOriginal = false
+
+    @Flag(help: "Add the entries that the selected ones cite, and those these cite.")
+    var withCited = false
 
     @Option(
         name: .customLong("checkpoint"),
@@ -145,6 +151,8 @@ struct BundleCommand: ParsableCommand {
         for path in file { try gathering.select(file: path) }
         if since != nil || until != nil { try gathering.select(since: since, until: until) }
         for path in (withoutOriginal ? [] : file) + original { try gathering.add(original: path) }
+        if withCited { try gathering.addCited() }
+        gathering.addCircumstances()
         try gathering.open(names)
         try gathering.prove()
         try gathering.addReceiptTimeCheckpoint()
@@ -170,6 +178,8 @@ struct BundleCommand: ParsableCommand {
         if form.json {
             Terminal.print(
                 json: .members([
+                    "absent": .array(gathering.absent.sorted().map { .int(Int64($0)) }),
+                    "cited": .int(Int64(gathering.brought.count)),
                     "consistency": .int(Int64(contents.consistency.count)),
                     "disclosed": .object(disclosed.map { JSONMember(name: $0.name, value: .int(Int64($0.count))) }),
                     "entries": .int(Int64(contents.items.count)), "erased": .int(Int64(gathering.erased)),
@@ -187,6 +197,15 @@ struct BundleCommand: ParsableCommand {
         table.add(["bundle", output.description])
         table.add(["sha256", sha256])
         table.add(["entries", "\(gathering.selected.count) selected, \(contents.items.count) in the bundle"])
+        let absent = gathering.absent.sorted().map(String.init)
+        if !gathering.brought.isEmpty { table.add(["cited entries brought", String(gathering.brought.count)]) }
+        if !absent.isEmpty {
+            let more = absent.count > 20 ? " and others" : ""
+            table.add([
+                "cited, not in the bundle",
+                "\(absent.prefix(20).joined(separator: ", "))\(more); --with-cited adds them",
+            ])
+        }
         table.add(["checkpoint", "\(gathering.checkpoint.origin), \(gathering.checkpoint.size) entries"])
         table.add(["older checkpoints", String(contents.consistency.count)])
         table.add(["claims disclosed", total == 0 ? "none" : "\(total): \(names)"])

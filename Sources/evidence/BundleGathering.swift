@@ -23,6 +23,10 @@ struct BundleGathering {
     private var streams: [StreamID] = []
     /// What was asked for, as against the entries that establish the key.
     private(set) var selected: Set<UInt64> = []
+    /// What selected entries cite, directly or by others, where that was asked for.
+    private(set) var brought: Set<UInt64> = []
+    /// What the ledger recorded of itself, as far as the checkpoint reaches: by type, in order.
+    private var own: [String: [RecordedEntry]] = [:]
     /// Entries whose claims should have been opened and were erased.
     private(set) var erased = 0
 
@@ -39,8 +43,66 @@ struct BundleGathering {
 
     /// Entry 0 and every `system.recovered`.
     mutating func establishKeys() throws {
-        add(try connection.entry(0))
-        for entry in try list(type: "system.recovered") { add(entry) }
+        let first = try connection.entry(0)
+        add(first)
+        guard let stream = first.entry.streams.first?.stream else { return }
+        // All the ledger says of itself is in its own stream.
+        own = Dictionary(grouping: try list(stream: stream.description)) { $0.entry.type }
+        for entry in own["system.recovered"] ?? [] { add(entry) }
+    }
+
+    /// What the ledger said of its clock and its software when the entries were recorded that are here for what they say:
+    /// for each the last of every kind before it, and the first of every kind after the newest.
+    mutating func addCircumstances() {
+        let told = selected.union(brought)
+        guard let newest = told.max() else { return }
+        for type in ["system.clock_status", "system.clock_jumped", "system.build", "system.started"] {
+            let records = own[type] ?? []
+            let indexes = records.map(\.entry.index)
+            for index in told {
+                let before = BundleGathering.count(of: indexes, below: index)
+                if before > 0 { add(records[before - 1]) }
+            }
+            if let next = records.first(where: { $0.entry.index > newest }) { add(next) }
+        }
+    }
+
+    /// How many of the ascending indexes are below this one.
+    private static func count(of indexes: [UInt64], below index: UInt64) -> Int {
+        var (low, high) = (0, indexes.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if indexes[middle] < index { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Brings the entries that selected ones cite, and those these cite.
+    mutating func addCited() throws {
+        var cited = absent
+        while !cited.isEmpty {
+            let parameters = cited.sorted().map { JSONValue.members(["index": .int(Int64($0))]) }
+            var found: [RecordedEntry] = []
+            try connection.callAll("GetEntry", parameters) { _, reply in
+                found.append(try RecordedEntry(reply.get().member("entry")))
+            }
+            for entry in found {
+                add(entry)
+                brought.insert(entry.entry.index)
+            }
+            cited = absent
+        }
+    }
+
+    /// Entries that are cited and not there.
+    var absent: Set<UInt64> {
+        var cited: Set<UInt64> = []
+        for (index, entry) in entries {
+            for citation in entry.entry.citations where citation.isOfEntry && citation.cited < index {
+                if entries[citation.cited] == nil { cited.insert(citation.cited) }
+            }
+        }
+        return cited
     }
 
     mutating func select(stream text: String) throws {
@@ -139,10 +201,11 @@ struct BundleGathering {
         originals.append((index, path, sha256))
     }
 
-    /// Opens claims of the selected entries: those named, or all for nil, and what the originals need.
+    /// Opens claims of the selected entries and of those brought for them: those named, or all for nil, and what the
+    /// originals need.
     mutating func open(_ names: [String]?) throws {
         let recording = Set(originals.map(\.index))
-        let asked = selected.sorted().compactMap { index -> (index: UInt64, names: [String])? in
+        let asked = selected.union(brought).sorted().compactMap { index -> (index: UInt64, names: [String])? in
             let known = entries[index]?.entry.claims.flatMap { $0.claims.map(\.name) } ?? []
             let wanted = known.filter { name in
                 names?.contains { $0.utf8.elementsEqual(name.utf8) } ?? true

@@ -22,7 +22,30 @@ enum BundleVerification {
     private static func print(_ report: BundleReport, chinese: Bool) {
         for check in report.checks { Swift.print(Terminal.printable(check.text(chinese: chinese))) }
         Swift.print("")
-        for line in conclusion(report) { Swift.print(Terminal.printable(line.text(chinese: chinese))) }
+        for line in conclusion(report) + besides(report) {
+            Swift.print(Terminal.printable(line.text(chinese: chinese)))
+        }
+    }
+
+    /// What a reader has to know though the verdict does not rest on it.
+    private static func besides(_ report: BundleReport) -> [Words] {
+        guard report.hasPassed else { return [] }
+        let notes: [(BundleCheckKind, Words)] = [
+            (
+                .citations,
+                Words(
+                    "NOTE: citations that don't hold, see above; what rests on them is not shown.",
+                    "提示：部分引用不成立（见上），以其为依据的事项未获证明。"
+                )
+            ),
+            (
+                .cited,
+                Words("NOTE: records that are cited are not in this bundle, see above.", "提示：部分被引用的记录不在本证据包中（见上）。")
+            ),
+            (.clock, Words("NOTE: the ledger's clock was in doubt, see above.", "提示：账本时钟曾存疑（见上）。")),
+        ]
+        let told = Set(report.checks.filter { $0.outcome == .noted }.map(\.kind))
+        return notes.filter { told.contains($0.0) }.map(\.1)
     }
 
     private static func conclusion(_ report: BundleReport) -> [Words] {
@@ -79,7 +102,8 @@ enum BundleVerification {
             ])
         }
         return .members([
-            "checks": .array(checks), "passed": .bool(report.verdict == .verified),
+            "checks": .array(checks), "container": report.container.map { .string($0.rawValue) } ?? .null,
+            "passed": .bool(report.verdict == .verified),
             "signer": .string(report.signer.rawValue), "verdict": .string(report.verdict.rawValue),
         ])
     }

@@ -1,8 +1,8 @@
 import Glibc
 import Paths
 
-/// A file that is to be verified. It is read where it was opened, once: what can't be read twice, such as a pipe or
-/// standard input, is copied into a file without a name first, and every later look is at that copy.
+/// A file or folder that is to be verified. It is read where it was opened, once: what can't be read twice, such as a pipe
+/// or standard input, is copied into a file without a name first, and every later look is at that copy.
 final class Material {
     /// The most that a pipe may bring: a bundle is smaller than 2^32 bytes.
     private static let maximumBytes = 1 << 32
@@ -11,7 +11,10 @@ final class Material {
     /// As it was named.
     private let name: FilePath
 
-    /// - Parameter path: a file of any kind but a directory, or `-` for standard input.
+    /// Whether it is a folder, as that of an unpacked bundle.
+    private let isFolder: Bool
+
+    /// - Parameter path: a file of any kind, a folder, or `-` for standard input.
     init(_ path: FilePath) throws {
         let isInput = path == FilePath("-")
         name = isInput ? FilePath("standard input") : path
@@ -22,11 +25,8 @@ final class Material {
             defer { close(opened) }
             throw Failure(path: name, errno: errno)
         }
-        guard status.st_mode & S_IFMT != S_IFDIR else {
-            close(opened)
-            throw Failure(path: name, errno: EISDIR)
-        }
-        if status.st_mode & S_IFMT == S_IFREG, !isInput {
+        isFolder = status.st_mode & S_IFMT == S_IFDIR
+        if isFolder || status.st_mode & S_IFMT == S_IFREG, !isInput {
             descriptor = opened
         } else {
             defer { close(opened) }
@@ -41,7 +41,7 @@ final class Material {
 
     /// Whether it is a bundle rather than a proof: by its first bytes, or, where it can't be one, by its name.
     func isBundle() throws -> Bool {
-        try name.bytes.suffix(4).elementsEqual(".zip".utf8)
+        try isFolder || name.bytes.suffix(4).elementsEqual(".zip".utf8)
             || LocalFile.beginning(FilePath(path), count: 2) == Array("PK".utf8)
     }
 

@@ -9,9 +9,11 @@ struct VerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Check a proof or a bundle, without the daemon.",
         discussion: """
-            Given a bundle (a ZIP archive evidence bundle made), checks everything in it: digests, entries, proofs, \
-            signature, disclosed claims, originals, older checkpoints. Says of each check whether it passed and on \
-            which file it failed; exits with 1 if one failed. Without --key everything is checked but whose ledger it \
+            Given a bundle (the ZIP archive evidence bundle made, any other ZIP archive of its files, or the folder it \
+            was unpacked to), checks everything in it: digests, records, proofs, signature, disclosed values, originals, \
+            older checkpoints. Says of each check whether it passed and on which file it failed; exits with 1 if one \
+            failed. What is no matter of the verdict is a note: an archive that was packed again, a record that cites \
+            another of the wrong type or person, cited records that are not there, a clock that was not synchronised. Without --key everything is checked but whose ledger it \
             is; that is a verdict of its own, and exits with 2. So does a key that was lost, as the ledger says, and \
             did not sign the one after it. It is the key of the ledger's operator, not of who signed a contract.
 
@@ -31,6 +33,7 @@ struct VerifyCommand: ParsableCommand {
             EXAMPLES
               evidence verify case.zip --key ledger.vkey
               evidence verify case.zip --key ledger.vkey --chinese
+              evidence verify case/ --key ledger.vkey
               curl -s https://example.com/case.zip | evidence verify - --key ledger.vkey
               evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey
               evidence verify a.tlog-proof --entry a.entry.json --key ledger.vkey \\
@@ -41,7 +44,10 @@ struct VerifyCommand: ParsableCommand {
     )
 
     @Argument(
-        help: ArgumentHelp("A bundle, or a proof (a C2SP tlog-proof); - for standard input.", valueName: "file"),
+        help: ArgumentHelp(
+            "A bundle, packed or unpacked, or a proof (a C2SP tlog-proof); - for standard input.",
+            valueName: "file"
+        ),
         completion: .file()
     )
     var proof: FilePath

@@ -349,7 +349,7 @@ struct MutationTests {
         }
     }
 
-    @Test("has its archive refused for any bit of its headers")
+    @Test("has its archive refused for any bit of its headers, or is told to be packed anew")
     func archive() throws {
         let sample = try Sample()
         let directory = try TemporaryDirectory()
@@ -362,7 +362,8 @@ struct MutationTests {
             changed[position] ^= 0x04
             try Data(changed).write(to: directory.url.appendingPathComponent("changed.zip"))
             let report = BundleVerifier.verify(path: directory.path("changed.zip"))
-            #expect(!report.hasPassed, "byte \(position)")
+            let isTold = !report.hasPassed || report.container == .repacked
+            #expect(isTold, "byte \(position)")
         }
         try Data(bytes.dropLast()).write(to: directory.url.appendingPathComponent("changed.zip"))
         let report = BundleVerifier.verify(path: directory.path("changed.zip"))

@@ -19,6 +19,7 @@ NOT_EMBEDDED = ("SHA256SUMS", "VERIFY.txt", "index.html")
 ORDER = 2**252 + 27742317777372353535851937790883648493
 DASH = "\u2014"
 KELVIN = "\u212a"
+LEDGER = "ledger/" + "1e" * 16
 OBJECT = {"channel": "api", "media_type": "text/plain", "product": "deposit"}
 
 
@@ -30,6 +31,9 @@ class Case:
     key: str = ""
     # Whether only a verifier that has the event catalogue sees it (section 6).
     needs_catalogue: bool = False
+    # What has to be told beside the verdict: records with a citation that does not hold, records that are cited and not
+    # there, records that put the clock in doubt. None where the case is about something else.
+    told: tuple[list[int], list[int], list[int]] | None = None
 
 
 class Story:
@@ -107,6 +111,7 @@ def cases(page: Path) -> Iterator[Case]:
     yield from entry_cases(page)
     yield from opening_cases(page)
     yield from member_cases(page)
+    yield from told_cases(page)
 
 
 # Whose key it is
@@ -671,3 +676,56 @@ def member_cases(page: Path) -> Iterator[Case]:
         ("an empty line", digests + b"\n"), ("capital digits", digests.upper()), ("a star", digests.replace(b"  check", b" *check")),
     ]:
         yield Case(f"SHA256SUMS with {name}", dict(sorted((bundle.members | {"SHA256SUMS": changed}).items())), FAILED, key)
+
+
+# What stands beside the verdict
+
+
+def told_cases(page: Path) -> Iterator[Case]:
+    def case(name, records, bad=(), absent=(), clock=(), indexes=None):
+        """A ledger of these records, each (type, streams, body) and perhaps its actor; the first of them is record 1."""
+        ledger = Ledger()
+        for type, streams, body, *actor in records:
+            type_claims = {"identity.verified": {"name": "n", "id_number": "1"}, "evidence.deposited": {"sha256": "00" * 32},
+                           "contract.signed": {"sha256": "00" * 32, "signature_sha256": "00" * 32},
+                           "contract.completed": {"sha256": "00" * 32}, "issuance.generated": {"bundle_sha256": "00" * 32}}.get(type)
+            claims = {min(streams): type_claims} if type_claims else {}
+            ledger.append(type, streams, body, claims, "evidenced" if type.startswith("system.") else "tests", *actor)
+        members = ledger.bundle(page, indexes=range(len(ledger.entries)) if indexes is None else indexes)
+        return Case(f"told: {name}", members, VERIFIED, ledger.keys[0][1].vkey, told=(list(bad), list(absent), list(clock)))
+
+    person, other, thing, contract = (new_stream(kind) for kind in ("subject", "subject", "object", "contract"))
+    verified = ("identity.verified", [person], {"method": "id-document", "expires": "2036-01-01T00:00:00.000000Z"})
+    deposit = ("evidence.deposited", [thing], OBJECT)
+    withdrawn = ("consent.withdrawn", [person], {"consent": 1, "channel": "web"})
+    yield case("a citation that holds", [deposit, ("evidence.verified", [thing], {"deposit": 1, "result": "match"})])
+    yield case("of another type", [verified, withdrawn], bad=[2])
+    yield case("of another document", [deposit, ("evidence.verified", [new_stream("object")], {"deposit": 1, "result": "match"})], bad=[2])
+    yield case("of itself", [deposit, ("evidence.verified", [thing], {"deposit": 2, "result": "match"})], bad=[2])
+    yield case("of a later record", [("evidence.verified", [thing], {"deposit": 2, "result": "match"}), deposit], bad=[1])
+    yield case("of a record beyond the ledger", [("evidence.verified", [thing], {"deposit": 13800000001, "result": "match"})], bad=[1])
+    yield case("of what is not here", [deposit, ("evidence.verified", [thing], {"deposit": 1, "result": "match"})],
+               absent=[1], indexes=[2])
+    yield case("of another type that is not here", [verified, withdrawn], absent=[1], indexes=[2])
+    signed = {"identity": 1, "certificate": 1, "intent": "pin", "algorithm": "ed25519"}
+    yield case("of two fields, one of which does not hold", [verified, ("contract.signed", [contract, person], signed)], bad=[2])
+    yield case("of another person", [verified, ("contract.signed", [contract, other], signed, other)], bad=[2])
+    yield case("of the actor's", [verified, ("evidence.deposited", [thing], OBJECT | {"identity": 1}, person)])
+    yield case("of another actor's", [verified, ("evidence.deposited", [thing], OBJECT | {"identity": 1}, other)], bad=[2])
+    yield case("of nobody's", [verified, ("evidence.deposited", [thing], OBJECT | {"identity": 1})])
+    yield case("of two records, one of another type", [
+        verified, ("evidence.deposited", [thing], OBJECT), deposit, ("evidence.exported", [thing], {
+            "deposit": 2, "decryption": 3, "recipient": "0" * 32})], bad=[4])
+    signature = ("contract.signed", [contract, person], signed)
+    yield case("of a list, one of which does not hold", [
+        verified, signature, ("contract.completed", [contract], {"signatures": [2, 1]})], bad=[2, 3])
+    yield case("of a list, one of which is not here", [
+        verified, signature, ("contract.completed", [contract], {"signatures": [2, 1]})], absent=[1, 2], indexes=[3])
+    yield case("of a tree that was not there", [
+        ("issuance.generated", [new_stream("issuance")], {"requested": 0, "checkpoint_size": 3})], bad=[1])
+    yield case("of a tree that was", [("system.selfcheck", [LEDGER], {"size": 1, "root": b64(bytes(32)), "result": "passed"})])
+    off, on = (("system.clock_status", [LEDGER], {"synchronized": value}) for value in (False, True))
+    yield case("a clock that was set", [on, deposit, on])
+    yield case("a clock that was not", [off, deposit, on], clock=[1])
+    yield case("a clock an operator vouched for", [("system.clock_status", [LEDGER], {"synchronized": False, "confirmed": "operator"}), deposit], clock=[1])
+    yield case("a clock that jumped", [on, ("system.clock_jumped", [LEDGER], {"microseconds": -5_000_000}), deposit], clock=[2])

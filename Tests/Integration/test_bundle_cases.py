@@ -80,6 +80,26 @@ def test_a_wrong_root_of_an_old_lock_is_told_of_the_entry_that_states_it(bin, tm
         assert done.returncode == 0, (case.name, done.stdout)
 
 
+TOLD = {name: case for name, case in CASES.items() if case.told is not None}
+
+
+def test_the_program_tells_what_stands_beside_the_verdict(bin, tmp_path):
+    def records(report, kind):
+        return sorted({int(check["member"][8:24]) for check in report["checks"]
+                       if check["check"] == kind and check["outcome"] == "noted"})
+
+    assert len(TOLD) > 15
+    for name, case in TOLD.items():
+        command = [bin / "evidence", "verify", packed(case, tmp_path), "--key", case.key]
+        report = json.loads(subprocess.run([*command, "--json"], capture_output=True).stdout)
+        absent = [check["remark"]["en"] for check in report["checks"] if check["check"] == "cited" and check["outcome"] == "noted"]
+        found = [int(number) for line in absent for number in line.split(": ")[1].split(", ")]
+        assert (records(report, "citations"), found, records(report, "clock")) == case.told, name
+        said = subprocess.run(command, capture_output=True).stdout.decode().split("\n\n")[-1]
+        assert [word in said for word in ("citations that don't hold", "not in this bundle", "in doubt")] == [
+            bool(part) for part in case.told], (name, said)
+
+
 def test_the_independent_verifier(tmp_path):
     def judge(case: Case) -> str:
         if case.needs_catalogue:

@@ -1,0 +1,89 @@
+"""A bundle is its members: packed again or unpacked they are what they were, and what they lie in is told apart."""
+
+import json
+import subprocess
+
+import bundle_containers
+import pytest
+from bundle_containers import INTACT, write
+from page_bundles import Lease, archive
+from test_page import PAGE
+
+
+@pytest.fixture(scope="module")
+def lease():
+    return Lease()
+
+
+@pytest.fixture(scope="module")
+def members(lease):
+    return lease.bundle(PAGE)
+
+
+@pytest.fixture
+def judge(bin, lease, tmp_path):
+    def verify(what, chinese=False) -> tuple[int, dict, str]:
+        if isinstance(what, bytes):
+            path = tmp_path / "case.zip"
+            path.write_bytes(what)
+            what = path
+        command = [bin / "evidence", "verify", what, "--key", lease.vkey]
+        done = subprocess.run([*command, "--json"], capture_output=True, timeout=60)
+        said = subprocess.run(command + ["--chinese"] * chinese, capture_output=True, timeout=60)
+        assert said.returncode == done.returncode, done
+        return done.returncode, json.loads(done.stdout), said.stdout.decode()
+    return verify
+
+
+def note_of(report: dict) -> dict:
+    return next(check for check in report["checks"] if check["check"] == "container")
+
+
+def test_an_archive_as_it_was_issued(judge, members):
+    status, report, said = judge(archive(members))
+    assert (status, report["container"]) == (0, "as-issued")
+    assert note_of(report)["outcome"] == "passed" and "repacked" not in said
+
+
+def test_archives_of_other_programs(judge, members, tmp_path):
+    found, count = {}, 0
+    for each in bundle_containers.archives(members, tmp_path / "made"):
+        status, report, said = judge(each.data)
+        count += each.intact
+        if each.intact:
+            told = note_of(report)
+            good = status == 0 and report["container"] == "repacked" and told["outcome"] == "noted"
+            good = good and "repacked; contents intact" in told["remark"]["en"] and "VERIFIED" in said
+        else:
+            good = status == 1 and "VERIFIED" not in said and "contents intact" not in said
+        if not good:
+            found[each.name] = status, said
+    assert found == {} and count > 10
+
+
+def test_folders(judge, members, tmp_path):
+    for name, path, intact in bundle_containers.folders(members, tmp_path / "made"):
+        status, report, said = judge(path)
+        assert status == (0 if intact else 1), (name, said)
+        if intact:
+            assert report["container"] == "folder" and "unpacked; contents intact" in said
+
+
+def test_the_leavings_are_named(judge, members, tmp_path):
+    _, report, said = judge(write(members | {"a\u202eb/._x": b"", "Thumbs.db": b"x"}, tmp_path / "case"))
+    assert "passed over: Thumbs.db, a\\u{202e}b/._x" in said and note_of(report)["outcome"] == "noted"
+    assert "经" not in said and "已解压，内容完好；已略过" in judge(tmp_path / "case", chinese=True)[2]
+
+
+def test_a_bomb_takes_no_room(bin, members, tmp_path):
+    """Neither claims nor contents are taken at their word: the program stays below a quarter of what they would take."""
+    (tmp_path / "bomb.zip").write_bytes(bundle_containers.bomb(members))
+    script = 'ulimit -v 1500000; exec "$0" verify "$1"'
+    done = subprocess.run(["sh", "-c", script, bin / "evidence", tmp_path / "bomb.zip"], capture_output=True, timeout=60)
+    assert done.returncode == 1 and b"larger than what is taken" in done.stdout, done
+
+
+def test_what_follows_a_common_folder_is_the_bundle(judge, members):
+    """Where manifest.json is nowhere, nothing is guessed."""
+    lost = {f"case/{name}": data for name, data in members.items() if name != "manifest.json"}
+    assert judge(bundle_containers.zipped(lost))[0] == 1
