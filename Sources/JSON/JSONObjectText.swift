@@ -8,7 +8,7 @@ public struct JSONObjectText: Sendable, Equatable {
         public let value: Range<Int>
 
         /// The same member in a text where it begins so much later.
-        func moved(by distance: Int) -> Member {
+        public func moved(by distance: Int) -> Member {
             Member(
                 name: name.lowerBound + distance..<name.upperBound + distance,
                 value: value.lowerBound + distance..<value.upperBound + distance
@@ -46,11 +46,22 @@ public struct JSONObjectText: Sendable, Equatable {
         try reader.finish()
     }
 
+    /// Copies an object out of a text that holds several.
+    ///
+    /// - Parameters:
+    ///   - range: where the object's text stands.
+    ///   - members: in the order of the text, their places counted from the beginning of `text`.
+    public init(copying text: [UInt8], _ range: Range<Int>, _ members: ArraySlice<Member>) {
+        bytes = Array(text[range])
+        self.members = members.map { $0.moved(by: -range.lowerBound) }
+    }
+
     /// The member's name, its escapes resolved.
-    public func name(of member: Member) -> String {
-        let name = bytes[member.name]
-        guard name.contains(UInt8(ascii: "\\")) else { return String(decoding: name, as: UTF8.self) }
-        return parsed(member.name.lowerBound - 1..<member.name.upperBound + 1)?.string ?? ""
+    public func name(of member: Member) -> String { JSONObjectText.name(of: member, in: bytes) }
+
+    /// The name, its escapes resolved, of a member that stands in this text.
+    public static func name(of member: Member, in text: [UInt8]) -> String {
+        JSONReader.unescaped(text, member.name)
     }
 
     /// The member's value as a tree.

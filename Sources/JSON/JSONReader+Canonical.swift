@@ -1,129 +1,122 @@
-/// Reading values as the canonical text they have, without making anything else of them.
+/// Reading values as the canonical text they have (RFC 8785), without making anything else of them.
 extension JSONReader {
     /// Reads an object of any spelling as its canonical text.
     ///
     /// - Parameter limit: how long the text may be in bytes. What is longer is refused before it is sorted, which costs
     ///   more than reading.
     public mutating func objectText(limit: Int = .max) throws(JSONError) -> JSONObjectText {
-        textLimit = limit
-        guard try peek() == UInt8(ascii: "{") else { throw JSONError(.wrongType, at: position) }
         var text: [UInt8] = []
         text.reserveCapacity(min(bytes.count - position, 256))
         var members: [JSONObjectText.Member] = []
-        try canonicalObject(into: &text, &members)
+        try objectText(limit: limit, into: &text, &members)
         return JSONObjectText(bytes: text, members: members)
     }
 
-    private mutating func canonicalValue(into text: inout [UInt8]) throws(JSONError) {
+    /// Reads an object of any spelling and appends its canonical text, and where its members stand in that.
+    ///
+    /// - Parameters:
+    ///   - limit: how long the object's text may be in bytes.
+    ///   - text: takes the text.
+    ///   - members: takes the members, in the order of the text; their places are counted from the beginning of `text`.
+    /// - Throws: `JSONError`; text and members may then have been added to.
+    public mutating func objectText(
+        limit: Int = .max,
+        into text: inout [UInt8],
+        _ members: inout [JSONObjectText.Member]
+    ) throws(JSONError) {
+        let end = limit < .max - text.count ? text.count + limit : .max
+        try canonicalObject(into: &text, &members, end)
+    }
+
+    /// - Parameters:
+    ///   - members: a stack: an object within this one takes its own off again.
+    ///   - end: where the text must end.
+    private mutating func canonicalValue(
+        into text: inout [UInt8],
+        _ members: inout [JSONObjectText.Member],
+        _ end: Int
+    ) throws(JSONError) {
         switch try peek() {
         case UInt8(ascii: "{"):
-            var members: [JSONObjectText.Member] = []
-            try canonicalObject(into: &text, &members)
-        case UInt8(ascii: "["): try canonicalArray(into: &text)
-        case UInt8(ascii: "\""): try canonicalString(into: &text)
-        case UInt8(ascii: "t"): try canonicalLiteral("true", into: &text)
-        case UInt8(ascii: "f"): try canonicalLiteral("false", into: &text)
-        case UInt8(ascii: "n"): try canonicalLiteral("null", into: &text)
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
-            // The only spelling `int` accepts is the canonical one.
-            let start = position
-            _ = try int()
-            text.append(contentsOf: bytes[start..<position])
+            let first = members.count
+            try canonicalObject(into: &text, &members, end)
+            members.removeLast(members.count - first)
+        case UInt8(ascii: "["):
+            try beginArray()
+            text.append(UInt8(ascii: "["))
+            var isFirst = true
+            while try nextElement() {
+                if !isFirst { text.append(UInt8(ascii: ",")) }
+                isFirst = false
+                try canonicalValue(into: &text, &members, end)
+            }
+            text.append(UInt8(ascii: "]"))
+        case UInt8(ascii: "\""):
+            if let plain = try plainString() {
+                // Without escapes a string has one spelling.
+                text.append(contentsOf: bytes[plain.lowerBound - 1..<plain.upperBound + 1])
+            } else {
+                JSONWriter.append(quoted: try escapedString(), to: &text)
+            }
+        case UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "n"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"):
+            // The only spelling that is accepted of these is the canonical one.
+            text.append(contentsOf: bytes[try skip()])
         default: throw JSONError(.unexpectedByte, at: position)
         }
     }
 
-    private mutating func canonicalLiteral(_ word: StaticString, into text: inout [UInt8]) throws(JSONError) {
-        let start = position
-        try literal(word)
-        text.append(contentsOf: bytes[start..<position])
-    }
-
-    private mutating func canonicalString(into text: inout [UInt8]) throws(JSONError) {
-        if let range = try plainString() {
-            // Without escapes a string has one spelling.
-            text.append(contentsOf: bytes[range.lowerBound - 1..<range.upperBound + 1])
-        } else {
-            JSONWriter.append(quoted: try escapedString(), to: &text)
-        }
-    }
-
-    private mutating func canonicalArray(into text: inout [UInt8]) throws(JSONError) {
-        try open(UInt8(ascii: "["))
-        text.append(UInt8(ascii: "["))
-        if try peek() != UInt8(ascii: "]") {
-            elements: while true {
-                try canonicalValue(into: &text)
-                switch try peek() {
-                case UInt8(ascii: ","):
-                    position += 1
-                    text.append(UInt8(ascii: ","))
-                case UInt8(ascii: "]"): break elements
-                default: throw JSONError(.unexpectedByte, at: position)
-                }
-            }
-        }
-        close()
-        text.append(UInt8(ascii: "]"))
-    }
-
     private mutating func canonicalObject(
         into text: inout [UInt8],
-        _ members: inout [JSONObjectText.Member]
+        _ members: inout [JSONObjectText.Member],
+        _ end: Int
     ) throws(JSONError) {
-        let start = position
-        try open(UInt8(ascii: "{"))
+        try beginObject()
+        let start = position - 1
+        let first = members.count
         text.append(UInt8(ascii: "{"))
         var isAscending = true
-        if try peek() != UInt8(ascii: "}") {
-            members: while true {
-                guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.unexpectedByte, at: position) }
-                let open = text.count
-                try canonicalString(into: &text)
-                let name = open + 1..<text.count - 1
-                if isAscending, let last = members.last {
-                    isAscending = JSONReader.precedes(text, last.name, name)
-                }
-                guard try peek() == UInt8(ascii: ":") else { throw JSONError(.unexpectedByte, at: position) }
-                position += 1
-                text.append(UInt8(ascii: ":"))
-                let value = text.count
-                try canonicalValue(into: &text)
-                members.append(JSONObjectText.Member(name: name, value: value..<text.count))
-                guard text.count <= textLimit else { throw JSONError(.tooLong, at: start) }
-                switch try peek() {
-                case UInt8(ascii: ","):
-                    position += 1
-                    text.append(UInt8(ascii: ","))
-                case UInt8(ascii: "}"): break members
-                default: throw JSONError(.unexpectedByte, at: position)
-                }
+        while let name = try nextName() {
+            if members.count > first { text.append(UInt8(ascii: ",")) }
+            let open = text.count
+            if name.hasEscapes {
+                JSONWriter.append(quoted: resolved(name), to: &text)
+            } else {
+                text.append(contentsOf: bytes[name.range.lowerBound - 1..<name.range.upperBound + 1])
             }
+            let written = open + 1..<text.count - 1
+            if isAscending, members.count > first {
+                isAscending = JSONReader.precedes(text, members[members.count - 1].name, written)
+            }
+            text.append(UInt8(ascii: ":"))
+            let value = text.count
+            try canonicalValue(into: &text, &members, end)
+            members.append(JSONObjectText.Member(name: written, value: value..<text.count))
+            guard text.count <= end else { throw JSONError(.tooLong, at: start) }
         }
-        close()
         // Names that ascend strictly are in order and different.
-        if !isAscending { try sort(&members, in: &text, objectAt: start) }
+        if !isAscending { try sort(&members, from: first, in: &text, objectAt: start) }
         text.append(UInt8(ascii: "}"))
     }
 
-    /// Puts the members of the object at the end of `text` into canonical order.
+    /// Puts the members of the object at the end of `text`, those from `first` on, into canonical order.
     private func sort(
         _ members: inout [JSONObjectText.Member],
+        from first: Int,
         in text: inout [UInt8],
         objectAt start: Int
     ) throws(JSONError) {
-        guard let first = members.first else { return }
         // The members alone are copied: a list of many objects would else be copied for each of them.
-        let begin = first.name.lowerBound - 1
+        let begin = members[first].name.lowerBound - 1
         let unsorted = Array(text[begin...])
         text.removeSubrange(begin...)
-        let rest = JSONReader.sorted(members.map { $0.moved(by: -begin) }, unsorted)
+        let rest = JSONReader.sorted(members[first...].map { $0.moved(by: -begin) }, unsorted)
         for (member, next) in zip(rest, rest.dropFirst()) where unsorted[member.name] == unsorted[next.name] {
             throw JSONError(.duplicateName, at: start)
         }
-        members.removeAll(keepingCapacity: true)
+        members.removeLast(members.count - first)
         for member in rest {
-            if !members.isEmpty { text.append(UInt8(ascii: ",")) }
+            if members.count > first { text.append(UInt8(ascii: ",")) }
             members.append(member.moved(by: text.count + 1 - member.name.lowerBound))
             text.append(contentsOf: unsorted[member.name.lowerBound - 1..<member.value.upperBound])
         }
@@ -155,9 +148,5 @@ extension JSONReader {
             return false
         }
         return true
-    }
-
-    private static func unescaped(_ text: [UInt8], _ name: Range<Int>) -> String {
-        (try? JSONReader.parse(Array(text[name.lowerBound - 1..<name.upperBound + 1])))?.string ?? ""
     }
 }

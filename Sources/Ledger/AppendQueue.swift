@@ -29,11 +29,12 @@ public struct AppendOutcome: Sendable {
 /// One call waiting for the writer.
 struct PendingAppend: Sendable {
     let submitter: String
-    let submissions: [Submission]
-    let claims: PreparedClaims
+    let events: PreparedEvents
     /// What the call counts against the queue's byte limit.
     let bytes: Int
     let complete: @Sendable (Result<AppendOutcome, LedgerError>) -> Void
+
+    var submissions: Submissions { events.submissions }
 
     /// What it costs the writer, as bytes.
     fileprivate var cost: Int { bytes + 256 * submissions.count }

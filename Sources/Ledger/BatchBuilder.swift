@@ -64,8 +64,8 @@ struct BatchBuilder {
                 submitter = (call.submitter, SubmitterReference(call.submitter, hasher))
             }
             guard let reference = submitter?.reference else { continue }
-            for submission in call.submissions {
-                references.append(RequestReference(submitter: reference, request: submission.request))
+            for event in call.submissions.events {
+                references.append(RequestReference(submitter: reference, request: event.request))
             }
         }
         self.references = references
@@ -109,16 +109,15 @@ struct BatchBuilder {
         var draft = state
         var receipts: [Receipt] = []
         receipts.reserveCapacity(call.submissions.count)
-        var claims = ClaimsPosition()
-        for (position, submission) in call.submissions.enumerated() {
-            defer { claims.pass(submission) }
+        for position in 0..<call.submissions.count {
             let reference = references[first + position]
             if let known = recorded[first + position] ?? requests[reference] {
                 if known >= draft.size { throw LookupDamage("it knows a request of entry \(known)") }
                 if known >= state.size {
                     // An event of this very call is not written yet, so its content is compared where it stands.
                     let first = memory.staging.events[Int(known - state.size)]
-                    guard call.submissions[first.position] == submission else {
+                    let events = call.submissions.events
+                    guard call.submissions.isSame(events[first.position], events[position]) else {
                         return .failure(
                             .invalidEvent(
                                 event: position,
@@ -132,7 +131,8 @@ struct BatchBuilder {
                     let now = LedgerClock.steadySeconds
                     let wait = memory.conflicts.wait(of: call.submitter, entry: known, now: now)
                     guard wait == 0 else { return .failure(.throttled(event: position, seconds: wait)) }
-                    guard let receipt = try receipt(known, reference, submission, transaction, &memory) else {
+                    guard let receipt = try receipt(known, reference, call.submissions, position, transaction, &memory)
+                    else {
                         memory.conflicts.note(call.submitter, entry: known, now: now)
                         return .failure(.requestConflict(event: position, index: known))
                     }
@@ -140,7 +140,7 @@ struct BatchBuilder {
                 }
                 continue
             }
-            if let refusal = try stage(call, position, claims, reference, &draft, transaction, &memory) {
+            if let refusal = try stage(call, position, reference, &draft, transaction, &memory) {
                 return .failure(refusal)
             }
             guard let event = memory.staging.events.last, event.entry.count <= FormatLimits.entryBytes else {
@@ -164,21 +164,21 @@ struct BatchBuilder {
     private func stage(
         _ call: PendingAppend,
         _ position: Int,
-        _ claims: ClaimsPosition,
         _ reference: RequestReference,
         _ draft: inout ChainState,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws -> LedgerError? {
-        let submission = call.submissions[position]
+        let submissions = call.submissions
+        let event = submissions.events[position]
         let index = draft.size
-        guard submission.earliestIndex <= index else {
-            let field = submission.type.fieldCitingBeyond(index, in: submission.body) ?? ""
+        guard event.earliestIndex <= index else {
+            let field = event.type.fieldCitingBeyond(index, in: submissions.objectText(event.body)) ?? ""
             return .invalidEvent(event: position, field: "body.\(field)", rule: "must cite only what comes before it")
         }
         guard let time = draft.nextTime(now) else { return .clockUnconfirmed(reason: "no later time can be written") }
         memory.staging.numbers.removeAll(keepingCapacity: true)
-        for stream in submission.streams {
+        for stream in submissions.streams[event.streams] {
             let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
             if isSuspicious, try transaction.get(schema.streams, StoreKey.stream(stream, number: number)) != nil {
                 throw StoreDamage(index, "the stream \(stream) has the number \(number) already")
@@ -186,7 +186,7 @@ struct BatchBuilder {
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }
-        guard try seal(submission, call.claims, claims, index, transaction, &memory) else {
+        guard try seal(event, call.events, index, transaction, &memory) else {
             return .invalidEvent(
                 event: position,
                 field: "claims",
@@ -194,11 +194,12 @@ struct BatchBuilder {
             )
         }
         let start = memory.staging.bytes.count
-        Entry.encode(
-            submission,
-            Entry.Head(index: index, previous: draft.previous, time: time, submitter: call.submitter),
+        call.events.entries.append(
+            position,
+            index: index,
+            previous: draft.previous,
             numbers: memory.staging.numbers,
-            commitments: call.claims.commitments[claims.claim...],
+            time: time,
             to: &memory.staging.bytes
         )
         let end = memory.staging.bytes.count
@@ -223,21 +224,22 @@ struct BatchBuilder {
     }
 
     private func seal(
-        _ submission: Submission,
-        _ prepared: PreparedClaims,
-        _ claims: ClaimsPosition,
+        _ event: Submissions.Event,
+        _ prepared: PreparedEvents,
         _ index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws -> Bool {
-        for (ordinal, scope) in submission.claims.enumerated() {
+        let streams = prepared.submissions.streams[event.streams]
+        for (ordinal, position) in event.scopes.enumerated() {
+            let scope = prepared.submissions.scopes[position].scope
             // A scope is one of the event's streams; at number 0 it has no entries, and so no data key yet.
-            let number = submission.streams.firstIndex(of: scope.scope).map { memory.staging.numbers[$0] }
-            if isSuspicious { try requireUnused(index, ordinal, scope.scope, isNew: number == 0, transaction) }
+            let number = streams.firstIndex(of: scope).map { memory.staging.numbers[$0 - streams.startIndex] }
+            if isSuspicious { try requireUnused(index, ordinal, scope, isNew: number == 0, transaction) }
             let start = memory.staging.bytes.count
             let isSealed = try memory.claims.seal(
-                prepared.plaintext.span.extracting(prepared.scopes[claims.scope + ordinal]),
-                scope: scope.scope,
+                prepared.plaintext.span.extracting(prepared.sealed[position]),
+                scope: scope,
                 isNew: number == 0,
                 index: index,
                 transaction,
@@ -297,10 +299,10 @@ struct BatchBuilder {
                 LookupRecord(
                     index: event.index,
                     leaf: event.leaf,
-                    type: call.submissions[event.position].type.name,
+                    type: call.submissions.events[event.position].type.name,
                     submitter: call.submitter,
                     request: event.reference,
-                    documents: call.claims.documents[event.position]
+                    documents: call.events.documents[event.position]
                 )
             )
         }
@@ -331,7 +333,8 @@ struct BatchBuilder {
     private func receipt(
         _ known: UInt64,
         _ reference: RequestReference,
-        _ submission: Submission,
+        _ submissions: Submissions,
+        _ position: Int,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws -> Receipt? {
@@ -339,7 +342,9 @@ struct BatchBuilder {
         guard RequestReference(entry, memory.hasher) == reference else {
             throw LookupDamage("it says that entry \(known) was made by another request")
         }
-        guard try matches(entry, submission, transaction, &memory.claims) else { return nil }
+        guard try matches(entry, submissions, submissions.events[position], transaction, &memory.claims) else {
+            return nil
+        }
         return Receipt(index: known, leaf: leaf, time: entry.time, duplicate: true)
     }
 
@@ -347,19 +352,29 @@ struct BatchBuilder {
     /// of the content needs to be kept anywhere.
     private func matches(
         _ entry: Entry,
-        _ submission: Submission,
+        _ submissions: Submissions,
+        _ event: Submissions.Event,
         _ transaction: borrowing WriteTransaction,
         _ claims: inout SealedClaims
     ) throws -> Bool {
-        guard entry.type == submission.type.name, entry.actor == submission.actor,
-            entry.streams.map(\.stream) == submission.streams, entry.body == submission.body,
-            entry.claims.map(\.scope) == submission.claims.map(\.scope)
+        let scopes = submissions.scopes[event.scopes]
+        guard entry.type.utf8.elementsEqual(event.type.name.utf8), entry.actor == event.actor,
+            entry.streams.map(\.stream)[...] == submissions.streams[event.streams],
+            submissions.isSame(event.body, entry.body), entry.claims.map(\.scope) == scopes.map(\.scope)
         else { return false }
         var values: [[ArraySlice<UInt8>]] = []
-        for (scope, submitted) in zip(entry.claims, submission.claims) {
-            let names = submitted.claims.members.map { submitted.claims.name(of: $0) }
-            guard scope.claims.map(\.name) == names else { return false }
-            values.append(submitted.claims.members.map { submitted.claims.bytes[$0.value] })
+        for (scope, submitted) in zip(entry.claims, scopes) {
+            let members = submissions.members[submitted.claims.members]
+            guard
+                scope.claims.elementsEqual(
+                    members,
+                    by: { claim, member in
+                        // As they stand in canonical text; names of the format need no escapes.
+                        claim.name.utf8.elementsEqual(submissions.text[member.name])
+                    }
+                )
+            else { return false }
+            values.append(members.map { submissions.text[$0.value] })
         }
         var isSame = true
         var next: (scope: Int, claim: Int) = (0, 0)
@@ -370,17 +385,5 @@ struct BatchBuilder {
             next.claim += 1
         }
         return isSame
-    }
-}
-
-/// Where an event's claims begin among those of its call.
-private struct ClaimsPosition {
-    private(set) var scope = 0
-    private(set) var claim = 0
-
-    /// Goes on to the next event.
-    mutating func pass(_ submission: Submission) {
-        scope += submission.claims.count
-        for scope in submission.claims { claim += scope.claims.members.count }
     }
 }

@@ -146,7 +146,7 @@ public final class Ledger: Sendable {
     ///
     /// - Throws: `LedgerError.busy` or `.stopping`, at once; `OpenSSLError` where there is no randomness.
     public func append(
-        _ submissions: [Submission],
+        _ submissions: Submissions,
         from submitter: String,
         bytes: Int,
         complete: @escaping @Sendable (Result<AppendOutcome, LedgerError>) -> Void
@@ -154,8 +154,7 @@ public final class Ledger: Sendable {
         try queue.add(
             PendingAppend(
                 submitter: submitter,
-                submissions: submissions,
-                claims: commitments.prepare(submissions),
+                events: commitments.prepare(submissions, from: submitter),
                 bytes: bytes,
                 complete: complete
             )

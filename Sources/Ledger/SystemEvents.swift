@@ -41,11 +41,10 @@ enum SystemEvents {
         now: Int64,
         complete: @escaping @Sendable (Result<AppendOutcome, LedgerError>) -> Void = { _ in }
     ) throws -> PendingAppend {
-        let submissions = [try submission(type, members: members, stream: stream, now: now)]
+        let submissions = Submissions([try submission(type, members: members, stream: stream, now: now)])
         return PendingAppend(
             submitter: submitter,
-            submissions: submissions,
-            claims: try PreparedClaims(submissions, CommitmentHasher()),
+            events: try PreparedEvents(submissions, from: submitter, CommitmentHasher()),
             bytes: 512,
             complete: complete
         )

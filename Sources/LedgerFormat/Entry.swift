@@ -87,32 +87,4 @@ public struct Entry: Equatable, Sendable {
         encode(to: &bytes)
         return bytes
     }
-
-    /// Appends the canonical JSON.
-    func encode(to bytes: inout [UInt8]) {
-        Entry.encode(
-            Head(index: index, previous: previous, time: time, submitter: submitter),
-            type: type,
-            request: request,
-            actor: actor,
-            body: body,
-            to: &bytes,
-            claims: { bytes in
-                for (position, scope) in claims.enumerated() {
-                    Entry.open(scope.scope, position, &bytes)
-                    for (position, claim) in scope.claims.enumerated() {
-                        if position > 0 { bytes.append(UInt8(ascii: ",")) }
-                        JSONWriter.append(quoted: claim.name, to: &bytes)
-                        Entry.append(claim.commitment, &bytes)
-                    }
-                    bytes.append(UInt8(ascii: "}"))
-                }
-            },
-            streams: { bytes in
-                for (position, membership) in streams.enumerated() {
-                    Entry.append(membership.stream, membership.number, position, &bytes)
-                }
-            }
-        )
-    }
 }

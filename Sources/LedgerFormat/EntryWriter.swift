@@ -18,78 +18,84 @@ extension Entry {
         }
     }
 
-    /// Appends the canonical JSON of the entry a submission makes.
+    // The one template of an entry: its eleven members in canonical order, in the parts that lie between what an entry's
+    // place in the ledger gives it: index, hash of the entry before, numbers, time.
+
+    /// Up to the index.
     ///
     /// - Parameters:
-    ///   - numbers: the entry's number in each of the submission's streams.
-    ///   - commitments: begins with those to the submission's claims, scope by scope, in name order.
-    public static func encode(
-        _ submission: Submission,
-        _ head: Head,
-        numbers: [UInt64],
-        commitments: ArraySlice<Digest>,
-        to bytes: inout [UInt8]
-    ) {
-        encode(
-            head,
-            type: submission.type.name,
-            request: submission.request,
-            actor: submission.actor,
-            body: submission.body,
-            to: &bytes,
-            claims: { bytes in
-                var next = commitments.startIndex
-                for (position, scope) in submission.claims.enumerated() {
-                    open(scope.scope, position, &bytes)
-                    for (position, claim) in scope.claims.members.enumerated() {
-                        if position > 0 { bytes.append(UInt8(ascii: ",")) }
-                        bytes.append(contentsOf: scope.claims.bytes[claim.name.lowerBound - 1...claim.name.upperBound])
-                        append(commitments[next], &bytes)
-                        next += 1
-                    }
-                    bytes.append(UInt8(ascii: "}"))
-                }
-            },
-            streams: { bytes in
-                for (position, stream) in submission.streams.enumerated() {
-                    append(stream, Int64(numbers[position]), position, &bytes)
-                }
-            }
-        )
-    }
-
-    /// The one template of an entry: its eleven members in canonical order.
-    static func encode(
-        _ head: Head,
-        type: String,
-        request: RequestKey,
-        actor: Actor,
-        body: JSONObjectText,
-        to bytes: inout [UInt8],
-        claims: (inout [UInt8]) -> Void,
-        streams: (inout [UInt8]) -> Void
+    ///   - body: canonical JSON.
+    ///   - claims: appends the members of the object of commitments.
+    static func appendBeforeIndex(
+        _ actor: Actor,
+        body: some Collection<UInt8>,
+        _ bytes: inout [UInt8],
+        claims: (inout [UInt8]) -> Void
     ) {
         append(#"{"actor":""#, &bytes)
         actor.append(to: &bytes)
         append(#"","body":"#, &bytes)
-        bytes.append(contentsOf: body.bytes)
+        bytes.append(contentsOf: body)
         append(#","claims":{"#, &bytes)
         claims(&bytes)
         append(#"},"index":"#, &bytes)
-        JSONWriter.append(Int64(head.index), to: &bytes)
-        append(#","prev":""#, &bytes)
-        head.previous.appendBase64(to: &bytes)
+    }
+
+    /// Between the index and the hash of the entry before.
+    static let beforePrevious: StaticString = #","prev":""#
+
+    /// Between the hash of the entry before and the streams.
+    static func appendBeforeStreams(_ request: RequestKey, _ bytes: inout [UInt8]) {
         append(#"","request":""#, &bytes)
         request.append(to: &bytes)
         append(#"","streams":["#, &bytes)
-        streams(&bytes)
-        append(#"],"submitter":"#, &bytes)
-        JSONWriter.append(quoted: head.submitter, to: &bytes)
+    }
+
+    /// From behind the number of the stream before, where there is one, to the number in this one.
+    static func appendBeforeNumber(_ stream: StreamID, isFirst: Bool, _ bytes: inout [UInt8]) {
+        append(isFirst ? #"[""# : #"],[""#, &bytes)
+        stream.append(to: &bytes)
+        append(#"","#, &bytes)
+    }
+
+    /// From behind the number in the last stream to the time.
+    static func appendBeforeTime(_ submitter: String, _ bytes: inout [UInt8]) {
+        append(#"]],"submitter":"#, &bytes)
+        JSONWriter.append(quoted: submitter, to: &bytes)
         append(#","time":""#, &bytes)
-        head.time.append(to: &bytes)
+    }
+
+    /// From behind the time to the end.
+    static func appendAfterTime(type: String, _ bytes: inout [UInt8]) {
         append(#"","type":"#, &bytes)
         JSONWriter.append(quoted: type, to: &bytes)
         append(#","v":1}"#, &bytes)
+    }
+
+    /// Appends the canonical JSON.
+    func encode(to bytes: inout [UInt8]) {
+        Entry.appendBeforeIndex(actor, body: body.bytes, &bytes) { bytes in
+            for (position, scope) in claims.enumerated() {
+                Entry.open(scope.scope, isFirst: position == 0, &bytes)
+                for (position, claim) in scope.claims.enumerated() {
+                    if position > 0 { bytes.append(UInt8(ascii: ",")) }
+                    JSONWriter.append(quoted: claim.name, to: &bytes)
+                    Entry.append(claim.commitment, &bytes)
+                }
+                bytes.append(UInt8(ascii: "}"))
+            }
+        }
+        JSONWriter.append(Int64(index), to: &bytes)
+        Entry.append(Entry.beforePrevious, &bytes)
+        previous.appendBase64(to: &bytes)
+        Entry.appendBeforeStreams(request, &bytes)
+        for (position, membership) in streams.enumerated() {
+            Entry.appendBeforeNumber(membership.stream, isFirst: position == 0, &bytes)
+            JSONWriter.append(membership.number, to: &bytes)
+        }
+        Entry.appendBeforeTime(submitter, &bytes)
+        time.append(to: &bytes)
+        Entry.appendAfterTime(type: type, &bytes)
     }
 
     static func append(_ text: StaticString, _ bytes: inout [UInt8]) {
@@ -97,8 +103,8 @@ extension Entry {
     }
 
     /// Opens the object of a scope's claims.
-    static func open(_ scope: StreamID, _ position: Int, _ bytes: inout [UInt8]) {
-        append(position > 0 ? #",""# : #"""#, &bytes)
+    static func open(_ scope: StreamID, isFirst: Bool, _ bytes: inout [UInt8]) {
+        append(isFirst ? #"""# : #",""#, &bytes)
         scope.append(to: &bytes)
         append(#"":{"#, &bytes)
     }
@@ -107,13 +113,5 @@ extension Entry {
         append(#":""#, &bytes)
         commitment.appendBase64(to: &bytes)
         append(#"""#, &bytes)
-    }
-
-    static func append(_ stream: StreamID, _ number: Int64, _ position: Int, _ bytes: inout [UInt8]) {
-        append(position > 0 ? #",[""# : #"[""#, &bytes)
-        stream.append(to: &bytes)
-        append(#"","#, &bytes)
-        JSONWriter.append(number, to: &bytes)
-        bytes.append(UInt8(ascii: "]"))
     }
 }

@@ -7,13 +7,19 @@ extension EventType {
     ///
     /// An index is a number with room for that of a phone; one of an entry that is there is not.
     public func fieldCitingBeyond(_ index: UInt64, in body: JSONObjectText) -> String? {
-        citations(body) { field, number in field.isTreeSize ? number > index : number >= index }
+        citations(body.bytes.span, body.members.span) { field, number in
+            field.isTreeSize ? number > index : number >= index
+        }
     }
 
     /// The smallest index an entry with this body may have.
-    func earliestIndex(of body: JSONObjectText) -> UInt64 {
+    ///
+    /// - Parameters:
+    ///   - text: where the body's members stand in.
+    ///   - members: the body's.
+    func earliestIndex(_ text: Span<UInt8>, _ members: Span<JSONObjectText.Member>) -> UInt64 {
         var earliest: UInt64 = 0
-        _ = citations(body) { field, number in
+        _ = citations(text, members) { field, number in
             earliest = max(earliest, field.isTreeSize ? number : number + 1)
             return false
         }
@@ -21,16 +27,20 @@ extension EventType {
     }
 
     /// The first field with a citation that `isWanted`, of those that keep their rules.
-    private func citations(_ text: JSONObjectText, _ isWanted: (Field, UInt64) -> Bool) -> String? {
-        let bytes = text.bytes.span
-        for member in text.members {
-            let name = bytes.extracting(member.name)
+    private func citations(
+        _ text: Span<UInt8>,
+        _ members: Span<JSONObjectText.Member>,
+        _ isWanted: (Field, UInt64) -> Bool
+    ) -> String? {
+        for place in members.indices {
+            let member = members[place]
+            let name = text.extracting(member.name)
             guard let field = body.first(where: { $0.key.span.isSame(as: name) }), field.rule.isCitation else {
                 continue
             }
             var number: UInt64?
             for position in member.value {
-                let digit = text.bytes[position] &- UInt8(ascii: "0")
+                let digit = text[position] &- UInt8(ascii: "0")
                 if digit < 10 {
                     // Below 2^53, as all numbers are.
                     number = (number ?? 0) * 10 + UInt64(digit)

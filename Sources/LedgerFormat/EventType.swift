@@ -60,37 +60,46 @@ public final class EventType: Sendable {
         self.claims = claims
     }
 
-    /// Checks an event of this type.
+    /// Checks an event of this type, whose parts stand at these places.
     ///
     /// - Throws: `EventError` naming the first field that breaks a rule.
     func check(
-        body text: JSONObjectText,
-        streams: [StreamID],
-        claims scopes: [Submission.Scope]
+        _ source: Submissions,
+        streams: Range<Int>,
+        body: Submissions.Object,
+        scopes: Range<Int>
     ) throws(EventError) {
-        for kind in requiredStreams where !streams.contains(where: { $0.kind == kind }) {
+        for kind in requiredStreams where !source.streams[streams].contains(where: { $0.kind == kind }) {
             throw EventError(field: "streams", rule: "must name a \(kind.rawValue) stream")
         }
-        try check(body: text)
-        for (position, scope) in scopes.enumerated() {
-            guard streams.contains(scope.scope) else {
+        let text = source.text.span
+        let members = source.members.span
+        try EventType.check(text, members.extracting(body.members), self.body, "body")
+        for position in scopes {
+            let scope = source.scopes[position]
+            guard source.streams[streams].contains(scope.scope) else {
                 throw EventError(field: "claims", rule: "must lie under scopes that are among the event's streams")
             }
-            for member in scope.claims.members {
-                let name = scope.claims.bytes[member.name]
-                for other in scopes[..<position] {
-                    guard !other.claims.members.contains(where: { other.claims.bytes[$0.name] == name }) else {
-                        let name = scope.claims.name(of: member)
+            let own = members.extracting(scope.claims.members)
+            for place in own.indices {
+                let name = text.extracting(own[place].name)
+                for other in scopes.lowerBound..<position {
+                    let others = members.extracting(source.scopes[other].claims.members)
+                    guard !EventType.has(text, others, name) else {
+                        let name = JSONObjectText.name(of: own[place], in: source.text)
                         throw EventError(field: "claims.\(name)", rule: "must occur under one scope only")
                     }
                 }
             }
-            try EventType.checkValues(scope.claims, claims, "claims")
+            try EventType.checkValues(text, own, claims, "claims")
         }
         for field in claims where field.required {
-            guard scopes.contains(where: { $0.claims.has(field.key) }) else {
-                throw EventError(field: "claims.\(field.name)", rule: "must be given")
+            var isGiven = false
+            for position in scopes {
+                let own = members.extracting(source.scopes[position].claims.members)
+                isGiven = isGiven || EventType.has(text, own, field.key.span)
             }
+            guard isGiven else { throw EventError(field: "claims.\(field.name)", rule: "must be given") }
         }
     }
 
@@ -98,48 +107,65 @@ public final class EventType: Sendable {
     ///
     /// - Throws: `EventError` naming the first field that breaks a rule.
     func check(body text: JSONObjectText) throws(EventError) {
-        try EventType.check(text, body, "body")
+        try EventType.check(text.bytes.span, text.members.span, body, "body")
     }
 
-    private static func check(_ text: JSONObjectText, _ fields: [Field], _ place: String) throws(EventError) {
-        try checkValues(text, fields, place)
-        for field in fields where field.required && !text.has(field.key) {
+    private static func check(
+        _ text: Span<UInt8>,
+        _ members: Span<JSONObjectText.Member>,
+        _ fields: [Field],
+        _ place: String
+    ) throws(EventError) {
+        try checkValues(text, members, fields, place)
+        for field in fields where field.required && !has(text, members, field.key.span) {
             throw EventError(field: "\(place).\(field.name)", rule: "must be given")
         }
     }
 
     /// Checks that the members are fields of the type and keep their rules.
     private static func checkValues(
-        _ text: JSONObjectText,
+        _ text: Span<UInt8>,
+        _ members: Span<JSONObjectText.Member>,
         _ fields: [Field],
         _ place: String
     ) throws(EventError) {
-        let bytes = text.bytes.span
-        for member in text.members {
-            let name = bytes.extracting(member.name)
-            guard let position = fields.firstIndex(where: { $0.key.span.isSame(as: name) }) else {
-                // The name is the caller's, so it is repeated only where it can't carry anything personal.
-                let known =
-                    member.name.count <= 64 && text.bytes[member.name].allSatisfy { 0x61...0x7A ~= $0 || $0 == 0x5F }
+        for position in members.indices {
+            let name = text.extracting(members[position].name)
+            guard let known = fields.firstIndex(where: { $0.key.span.isSame(as: name) }) else {
                 throw EventError(
-                    field: known && place == "body" ? "\(place).\(text.name(of: member))" : place,
+                    field: place == "body" && isHarmless(name) ? "\(place).\(String(copying: name))" : place,
                     rule: "must hold only the fields of the type"
                 )
             }
-            guard fields[position].rule.allows(canonical: bytes.extracting(member.value)) else {
-                let field = fields[position]
+            guard fields[known].rule.allows(canonical: text.extracting(members[position].value)) else {
+                let field = fields[known]
                 throw EventError(field: "\(place).\(field.name)", rule: "must be \(field.rule.summary)")
             }
         }
     }
+
+    /// Whether a name may be repeated in an error: it is the caller's, and must not carry anything personal.
+    private static func isHarmless(_ name: Span<UInt8>) -> Bool {
+        guard name.count <= 64 else { return false }
+        for position in name.indices where !(0x61...0x7A ~= name[position] || name[position] == 0x5F) { return false }
+        return true
+    }
+
+    /// Whether there is a member of this name, which needs no escapes.
+    private static func has(
+        _ text: Span<UInt8>,
+        _ members: Span<JSONObjectText.Member>,
+        _ name: Span<UInt8>
+    ) -> Bool {
+        for position in members.indices where name.isSame(as: text.extracting(members[position].name)) { return true }
+        return false
+    }
 }
 
-extension JSONObjectText {
-    /// Whether there is a member of this name, which needs no escapes.
-    func has(_ name: [UInt8]) -> Bool {
-        let span = bytes.span
-        for member in members where name.span.isSame(as: span.extracting(member.name)) { return true }
-        return false
+extension String {
+    /// The text these bytes are.
+    fileprivate init(copying text: Span<UInt8>) {
+        self = text.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
     }
 }
 

@@ -1,7 +1,7 @@
 public import JSON
 
-/// What a submitter asks the ledger to record, checked against its type; everything the ledger adds (index, chain,
-/// time, numbers, commitments) is still missing.
+/// One event that a submitter asks the ledger to record, checked against its type; everything the ledger adds (index,
+/// chain, time, numbers, commitments) is still missing.
 public struct Submission: Equatable, Sendable {
     /// Claims in clear under one scope.
     public struct Scope: Equatable, Sendable {
@@ -15,19 +15,20 @@ public struct Submission: Equatable, Sendable {
         }
     }
 
-    public let type: EventType
-    public let request: RequestKey
-    public let actor: Actor
-    /// In text order, each once.
-    public let streams: [StreamID]
-    public let body: JSONObjectText
-    /// In scope order.
-    public let claims: [Scope]
-    /// The smallest index the event's entry may have: the body cites nothing that comes after it.
-    public let earliestIndex: UInt64
+    /// Where the event's parts stand.
+    let source: Submissions
+    let event: Submissions.Event
+
+    init(_ source: Submissions, _ event: Submissions.Event) {
+        self.source = source
+        self.event = event
+    }
 
     /// Checks an event against its type and the format's limits.
     ///
+    /// - Parameters:
+    ///   - streams: in any order.
+    ///   - claims: in any order of the scopes.
     /// - Throws: `EventError` naming the field and the rule; claim values are never repeated in it.
     public init(
         type: EventType,
@@ -37,50 +38,49 @@ public struct Submission: Equatable, Sendable {
         body: JSONObjectText,
         claims: [Scope]
     ) throws(EventError) {
-        guard 1...FormatLimits.streamsPerEvent ~= streams.count else {
-            throw EventError(field: "streams", rule: "must hold 1 to \(FormatLimits.streamsPerEvent) streams")
-        }
-        let sorted = Submission.sorted(streams) { $0 < $1 }
-        guard zip(sorted, sorted.dropFirst()).allSatisfy({ $0 != $1 }) else {
-            throw EventError(field: "streams", rule: "must name each stream once")
-        }
-        guard claims.reduce(0, { $0 + $1.claims.members.count }) <= FormatLimits.claimsPerEvent else {
-            throw EventError(field: "claims", rule: "must be at most \(FormatLimits.claimsPerEvent)")
-        }
+        var source = Submissions()
+        source.streams = streams
+        let body = source.add(body)
         for scope in claims {
-            guard !scope.claims.members.isEmpty else {
-                throw EventError(field: "claims", rule: "must hold at least one claim under each scope")
-            }
-            for claim in scope.claims.members where claim.value.count > FormatLimits.claimValueBytes {
-                throw EventError(
-                    field: "claims.\(scope.claims.name(of: claim))",
-                    rule: "must be at most \(FormatLimits.claimValueBytes) bytes of canonical JSON"
-                )
-            }
+            source.scopes.append(Submissions.Scope(scope: scope.scope, claims: source.add(scope.claims)))
         }
-        try type.check(body: body, streams: sorted, claims: claims)
-        self.type = type
-        self.request = request
-        self.actor = actor
-        self.streams = sorted
-        self.body = body
-        self.claims = Submission.sorted(claims) { $0.scope < $1.scope }
-        earliestIndex = type.earliestIndex(of: body)
+        try source.finish(type, request, actor, streams: 0, body: body, scopes: 0)
+        self.init(source, source.events[0])
     }
 
-    /// Most lists have one element or are in order already.
-    private static func sorted<Element>(
-        _ elements: [Element],
-        _ precedes: (Element, Element) -> Bool
-    ) -> [Element] {
-        for position in elements.indices.dropFirst() where !precedes(elements[position - 1], elements[position]) {
-            return elements.sorted(by: precedes)
-        }
-        return elements
+    /// Reads one event as the protocol's `Event` type carries it.
+    ///
+    /// - Throws: `EventError` naming the field and the rule it breaks.
+    public init(reading reader: inout JSONReader) throws(EventError) {
+        var source = Submissions()
+        try source.append(reading: &reader)
+        self.init(source, source.events[0])
     }
 
+    public var type: EventType { event.type }
+    public var request: RequestKey { event.request }
+    public var actor: Actor { event.actor }
+    /// In text order, each once.
+    public var streams: [StreamID] { Array(source.streams[event.streams]) }
+    public var body: JSONObjectText { source.objectText(event.body) }
+    /// In scope order.
+    public var claims: [Scope] {
+        source.scopes[event.scopes].map { Scope(scope: $0.scope, claims: source.objectText($0.claims)) }
+    }
+
+    /// Whether both ask for the same to be recorded.
     public static func == (left: Submission, right: Submission) -> Bool {
-        left.type === right.type && left.request == right.request && left.actor == right.actor
-            && left.streams == right.streams && left.claims == right.claims && left.body == right.body
+        Submissions.isSame(left.event, of: left.source, right.event, of: right.source)
+    }
+}
+
+extension Submissions {
+    /// Adds an object's text and members.
+    fileprivate mutating func add(_ object: JSONObjectText) -> Object {
+        let start = text.count
+        let first = members.count
+        text.append(contentsOf: object.bytes)
+        for member in object.members { members.append(member.moved(by: start)) }
+        return Object(text: start..<text.count, members: first..<members.count)
     }
 }

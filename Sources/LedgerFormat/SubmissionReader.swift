@@ -1,17 +1,18 @@
 public import JSON
 
-extension Submission {
-    /// Reads one event as the protocol's `Event` type carries it.
+extension Submissions {
+    /// Reads one event as the protocol's `Event` type carries it, and adds it.
     ///
-    /// - Throws: `EventError` naming the field and the rule it breaks.
-    public init(reading reader: inout JSONReader) throws(EventError) {
+    /// - Throws: `EventError` naming the field and the rule it breaks. What was read of the event then stays in the
+    ///   buffers, but no event names it.
+    public mutating func append(reading reader: inout JSONReader) throws(EventError) {
         var type: EventType??
         var request: RequestKey??
         var actor: Actor??
-        var streams: [StreamID]?
+        let firstStream = streams.count
         var hasMalformedStream = false
-        var body = JSONObjectText.empty
-        var scopes: [Scope] = []
+        var body: Object?
+        let firstScope = scopes.count
         var hasMalformedScope = false
         var isKnown = true
         var seen = Members()
@@ -30,9 +31,9 @@ extension Submission {
                 case .type: type = .some(try reader.string { EventCatalogue.type(utf8: $0) })
                 case .request: request = .some(try reader.string { RequestKey(utf8: $0) })
                 case .actor: actor = .some(try reader.string { Actor(utf8: $0) })
-                case .streams: streams = try Submission.streams(&reader, &hasMalformedStream)
-                case .body: if try !reader.null() { body = try reader.objectText(limit: FormatLimits.entryBytes) }
-                default: if try !reader.null() { scopes = try Submission.scopes(&reader, &hasMalformedScope) }
+                case .streams: try readStreams(&reader, &hasMalformedStream)
+                case .body: if try !reader.null() { body = try readObject(&reader) }
+                default: if try !reader.null() { try readScopes(&reader, &hasMalformedScope) }
                 }
             }
         } catch {
@@ -52,20 +53,20 @@ extension Submission {
         guard let party = actor ?? nil else {
             throw EventError(field: "actor", rule: "must be system, subject/ID, staff/ID or vendor/ID")
         }
-        guard let streams else { throw EventError(field: "streams", rule: "must be given") }
+        guard seen.contains(.streams) else { throw EventError(field: "streams", rule: "must be given") }
         guard !hasMalformedStream else {
             throw EventError(field: "streams", rule: "must hold kind/ID with 32 lower-case hex digits")
         }
         guard !hasMalformedScope else {
             throw EventError(field: "claims", rule: "must map scopes, each a stream, to objects of claims")
         }
-        try self.init(
-            type: eventType,
-            request: key,
-            actor: party,
-            streams: streams,
-            body: body,
-            claims: scopes
+        try finish(
+            eventType,
+            key,
+            party,
+            streams: firstStream,
+            body: body ?? emptyObject(),
+            scopes: firstScope
         )
     }
 
@@ -80,27 +81,27 @@ extension Submission {
         static let claims = Members(rawValue: 32)
     }
 
-    private static func streams(
+    private mutating func readStreams(
         _ reader: inout JSONReader,
         _ hasMalformedStream: inout Bool
-    ) throws(JSONError) -> [StreamID] {
-        var streams: [StreamID] = []
+    ) throws(JSONError) {
+        let first = streams.count
         try reader.beginArray()
         while try reader.nextElement() {
-            if let id = try reader.string({ StreamID(utf8: $0) }) {
-                streams.append(id)
-            } else {
+            guard let id = try reader.string({ StreamID(utf8: $0) }) else {
                 hasMalformedStream = true
+                continue
             }
+            // One more than there can be is enough to refuse them all.
+            if streams.count - first <= FormatLimits.streamsPerEvent { streams.append(id) }
         }
-        return streams
     }
 
-    private static func scopes(
+    private mutating func readScopes(
         _ reader: inout JSONReader,
         _ hasMalformedScope: inout Bool
-    ) throws(JSONError) -> [Scope] {
-        var scopes: [Scope] = []
+    ) throws(JSONError) {
+        let first = scopes.count
         try reader.beginObject()
         while let name = try reader.nextName() {
             let start = reader.position
@@ -110,16 +111,32 @@ extension Submission {
                 _ = try reader.skip()
                 continue
             }
-            guard !scopes.contains(where: { $0.scope == stream }) else { throw JSONError(.duplicateName, at: start) }
-            let claims = try reader.objectText(limit: FormatLimits.entryBytes)
+            guard !scopes[first...].contains(where: { $0.scope == stream }) else {
+                throw JSONError(.duplicateName, at: start)
+            }
             // One more than there can be claims is enough to refuse them all.
-            if scopes.count <= FormatLimits.claimsPerEvent { scopes.append(Scope(scope: stream, claims: claims)) }
+            if scopes.count - first <= FormatLimits.claimsPerEvent {
+                scopes.append(Scope(scope: stream, claims: try readObject(&reader)))
+            } else {
+                _ = try reader.skip()
+            }
         }
-        return scopes
+    }
+
+    private mutating func readObject(_ reader: inout JSONReader) throws(JSONError) -> Object {
+        let start = text.count
+        let first = members.count
+        try reader.objectText(limit: FormatLimits.entryBytes, into: &text, &members)
+        return Object(text: start..<text.count, members: first..<members.count)
+    }
+
+    private mutating func emptyObject() -> Object {
+        text.append(contentsOf: "{}".utf8)
+        return Object(text: text.count - 2..<text.count, members: members.count..<members.count)
     }
 }
 
-extension Submission.Members {
+extension Submissions.Members {
     /// The member of this name; nil where an event has none such.
     fileprivate init?(_ name: JSONReader.Name, _ reader: JSONReader) {
         if reader.isName(name, "type") {

@@ -9,8 +9,8 @@ extension LedgerService {
         let parameters: AppendParameters
         do throws(VarlinkError) {
             parameters = try AppendParameters(call.parameters, limit: settings.batchEvents)
-            for submission in parameters.events {
-                let type = submission.type
+            for event in parameters.events.events {
+                let type = event.type
                 guard !type.isReserved, principal.maySubmit(type.name) else {
                     throw LedgerErrors.permissionDenied("Append", type: type.name)
                 }
@@ -84,7 +84,7 @@ extension LedgerService {
 
 /// The parameters of Append, read straight from the message into typed events.
 private struct AppendParameters {
-    private(set) var events: [Submission] = []
+    private(set) var events = Submissions()
     private(set) var proofs = false
 
     init(_ bytes: [UInt8], limit: Int) throws(VarlinkError) {
@@ -102,7 +102,7 @@ private struct AppendParameters {
                     while try reader.nextElement() {
                         guard events.count < limit else { throw LedgerErrors.tooLarge("events", limit: limit) }
                         do throws(EventError) {
-                            events.append(try Submission(reading: &reader))
+                            try events.append(reading: &reader)
                         } catch {
                             throw LedgerErrors.invalidEvent(events.count, error.field, error.rule)
                         }
@@ -121,6 +121,6 @@ private struct AppendParameters {
         } catch {
             throw LedgerErrors.invalidArgument("parameters", "must be as declared: \(error)")
         }
-        guard !events.isEmpty else { throw LedgerErrors.invalidArgument("events", "must hold at least one event") }
+        guard events.count > 0 else { throw LedgerErrors.invalidArgument("events", "must hold at least one event") }
     }
 }

@@ -152,10 +152,14 @@ struct CatalogueTests {
 
         func refusal(_ scopes: [(scope: StreamID, members: [JSONMember])], _ streams: [StreamID]) -> EventError? {
             refusalOf {
-                try type.check(
-                    body: JSONObjectText(event.body),
+                _ = try Submission(
+                    type: type,
+                    request: RequestKey(value: ID128(high: 0, low: 0)),
+                    actor: .system,
                     streams: streams,
-                    claims: scopes.map { Submission.Scope(scope: $0.scope, claims: try JSONObjectText($0.members)) }
+                    body: JSONObjectText(event.body),
+                    claims: scopes.filter { !$0.members.isEmpty }
+                        .map { Submission.Scope(scope: $0.scope, claims: try JSONObjectText($0.members)) }
                 )
             }
         }
@@ -214,9 +218,12 @@ private struct TypedEvent {
     /// Why the event is refused, or nil where it isn't. Claims lie under the first stream.
     func refusal() -> EventError? {
         refusalOf {
-            try type.check(
-                body: JSONObjectText(body),
+            _ = try Submission(
+                type: type,
+                request: RequestKey(value: ID128(high: 0, low: 0)),
+                actor: .system,
                 streams: streams,
+                body: JSONObjectText(body),
                 claims: claims.isEmpty || streams.isEmpty
                     ? [] : [Submission.Scope(scope: streams[0], claims: JSONObjectText(claims))]
             )

@@ -1,5 +1,6 @@
 import JSON
 import LedgerFormat
+import Merkle
 import Testing
 
 @Suite("Submissions")
@@ -55,6 +56,70 @@ struct SubmissionTests {
         #expect(submission.streams.map(\.description) == [SubmissionTests.object, subject])
         #expect(submission.claims.map(\.scope) == submission.streams)
         #expect(submission.claims.map { $0.claims.values.map(\.name) } == [["sha256", "sm3"], ["size"]])
+    }
+
+    /// Several events of one call share their buffers; each must come out as it does alone.
+    @Test("are the same read together as one by one, and make the same entries")
+    func together() throws {
+        let subject = "subject/019b76da4c0c00000000000000000001"
+        let two = #"{"\#(subject)":{"size":3},"\#(SubmissionTests.object)":{"sm3":"\#(SubmissionTests.digest)","#
+        let texts = [
+            SubmissionTests.event(),
+            SubmissionTests.event(
+                streams: [subject, SubmissionTests.object],
+                claims: two + #""sha256":"\#(SubmissionTests.digest)"}}"#
+            ),
+            SubmissionTests.event(
+                request: "019b76da-4c0c-7000-8000-000000000003",
+                body: #"{"channel":"\u0061pi","media_type":"text/plain","product":"deposit"}"#
+            ),
+            SubmissionTests.event(),
+        ]
+        var together = Submissions()
+        for text in texts {
+            var reader = JSONReader(Array(text.utf8))
+            try together.append(reading: &reader)
+        }
+        let alone = try texts.map { try SubmissionTests.read($0) }
+        #expect((0..<texts.count).map { together[$0] } == alone)
+        #expect(together.isSame(together.events[0], together.events[3]))
+        #expect(!together.isSame(together.events[0], together.events[1]))
+        #expect(!together.isSame(together.events[0], together.events[2]))
+
+        let commitments = (0..<6).map { byte in
+            Digest(writing: { for position in $0.indices { $0[position] = UInt8(byte) } })
+        }
+        let drafts = EntryDrafts(Submissions(alone), submitter: "shop", commitments: commitments)
+        var next = commitments[...]
+        for (position, submission) in alone.enumerated() {
+            let entry = Entry(
+                index: UInt64(9_999 + position),
+                previous: commitments[5],
+                time: .maximum,
+                submitter: "shop",
+                submission: submission,
+                streams: submission.streams.enumerated().map { Entry.Membership(stream: $1, number: Int64(99 * $0)) },
+                claims: submission.claims.map { scope in
+                    Entry.Scope(
+                        scope: scope.scope,
+                        claims: scope.claims.values.map {
+                            CommittedClaim(name: $0.name, commitment: next.removeFirst())
+                        }
+                    )
+                }
+            )
+            var written: [UInt8] = []
+            drafts.append(
+                position,
+                index: entry.index,
+                previous: commitments[5],
+                numbers: entry.streams.map { UInt64($0.number) },
+                time: .maximum,
+                to: &written
+            )
+            #expect(written == entry.encoded)
+            #expect(try Entry(written) == entry)
+        }
     }
 
     @Test("are equal where they differ only in order, and only there")

@@ -6,11 +6,10 @@ import Testing
 /// Submitters share the queue: who floods it waits for the others, not they for it.
 @Suite struct AppendQueueTests {
     private func call(_ submitter: String, events: Int = 1, bytes: Int = 400) throws -> PendingAppend {
-        let submissions = try (0..<events).map { _ in try Sample.deposit() }
+        let submissions = Submissions(try (0..<events).map { _ in try Sample.deposit() })
         return PendingAppend(
             submitter: submitter,
-            submissions: submissions,
-            claims: try PreparedClaims(submissions, CommitmentHasher()),
+            events: try PreparedEvents(submissions, from: submitter, CommitmentHasher()),
             bytes: bytes,
             complete: { _ in }
         )

@@ -149,11 +149,10 @@ import Testing
     @Test func aFullQueueAnswersBusyAtOnce() throws {
         let queue = AppendQueue(maximumEvents: 10, maximumBytes: 1_000)
         func call(_ events: Int, _ bytes: Int) throws -> PendingAppend {
-            let submissions = try (0..<events).map { _ in try Sample.deposit() }
+            let submissions = Submissions(try (0..<events).map { _ in try Sample.deposit() })
             return PendingAppend(
                 submitter: "shop",
-                submissions: submissions,
-                claims: try PreparedClaims(submissions, CommitmentHasher()),
+                events: try PreparedEvents(submissions, from: "shop", CommitmentHasher()),
                 bytes: bytes,
                 complete: { _ in }
             )

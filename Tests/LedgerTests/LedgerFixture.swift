@@ -107,7 +107,7 @@ extension Ledger {
     /// Appends and waits.
     func submit(_ submissions: [Submission], as submitter: String = "shop") throws -> AppendOutcome {
         let answer = Answer()
-        try append(submissions, from: submitter, bytes: 400 * submissions.count) { answer.give($0) }
+        try append(Submissions(submissions), from: submitter, bytes: 400 * submissions.count) { answer.give($0) }
         return try answer.wait()
     }
 }

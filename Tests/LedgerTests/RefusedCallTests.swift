@@ -15,13 +15,13 @@ import Testing
         // The writer waits in the answer to a call until the others are queued.
         let gate = Gate()
         let first = Answer()
-        try ledger.append([Sample.deposit()], from: "shop", bytes: 400) { result in
+        try ledger.append(Submissions([Sample.deposit()]), from: "shop", bytes: 400) { result in
             gate.pass()
             first.give(result)
         }
         let answers = calls.map { _ in Answer() }
         for (call, answer) in zip(calls, answers) {
-            try ledger.append(call, from: "shop", bytes: 400 * call.count) { answer.give($0) }
+            try ledger.append(Submissions(call), from: "shop", bytes: 400 * call.count) { answer.give($0) }
         }
         gate.open()
         _ = try first.wait()

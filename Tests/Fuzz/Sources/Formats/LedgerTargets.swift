@@ -30,12 +30,18 @@ import OpenSSL
         }
     )
     let encoded = entry.encoded
+    let drafts = EntryDrafts(
+        Submissions([submission]),
+        submitter: "fuzz",
+        commitments: submission.claims.flatMap { $0.claims.members.map { _ in Digest.zero } }
+    )
     var written: [UInt8] = []
-    Entry.encode(
-        submission,
-        Entry.Head(index: 0, previous: .zero, time: .maximum, submitter: "fuzz"),
+    drafts.append(
+        0,
+        index: 0,
+        previous: .zero,
         numbers: submission.streams.map { _ in 0 },
-        commitments: submission.claims.flatMap { $0.claims.members.map { _ in Digest.zero } }[...],
+        time: .maximum,
         to: &written
     )
     check(written == encoded, "a submission makes two entries")

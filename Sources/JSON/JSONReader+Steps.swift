@@ -1,16 +1,15 @@
-/// Reading objects and arrays step by step, for those who know their members: nothing is made of a name.
+/// Objects and arrays step by step: the one place that knows how members and elements follow one another. All other forms
+/// of reading are built on it.
 extension JSONReader {
     /// A member's name where it stands, as it is written.
     public struct Name: Sendable {
-        let range: Range<Int>
-        let hasEscapes: Bool
+        /// The bytes between its quotes.
+        @usableFromInline let range: Range<Int>
+        @usableFromInline let hasEscapes: Bool
     }
 
     /// Enters an object; `nextName` follows.
-    public mutating func beginObject() throws(JSONError) {
-        try open(UInt8(ascii: "{"))
-        isAtStart = true
-    }
+    public mutating func beginObject() throws(JSONError) { try open(UInt8(ascii: "{")) }
 
     /// The name of the next member, the reader standing before its value, which must be consumed; nil at the end of the
     /// object, which is then left. Names that occur twice are not noticed: whoever knows the members notices.
@@ -21,14 +20,20 @@ extension JSONReader {
         let plain = try plainString()
         if plain == nil { _ = try escapedString() }
         let name = Name(range: plain ?? start..<position - 1, hasEscapes: plain == nil)
-        guard try peek() == UInt8(ascii: ":") else { throw JSONError(.unexpectedByte, at: position) }
-        position += 1
+        try colon()
         return name
     }
 
+    /// Enters an array; `nextElement` follows.
+    public mutating func beginArray() throws(JSONError) { try open(UInt8(ascii: "[")) }
+
+    /// Whether there is another element, the reader standing before it; false at the end of the array, which is then
+    /// left.
+    public mutating func nextElement() throws(JSONError) -> Bool { try goesOn(until: UInt8(ascii: "]")) }
+
     /// Whether a name is this one, which needs no escapes.
     public func isName(_ name: Name, _ text: StaticString) -> Bool {
-        if let resolved = resolved(name) { return resolved.utf8.elementsEqual(text.description.utf8) }
+        if name.hasEscapes { return resolved(name).utf8.elementsEqual(text.description.utf8) }
         guard name.range.count == text.utf8CodeUnitCount else { return false }
         return text.withUTF8Buffer { expected in
             for offset in 0..<expected.count where bytes[name.range.lowerBound + offset] != expected[offset] {
@@ -41,35 +46,35 @@ extension JSONReader {
     /// Calls `body` with the name's text, its escapes resolved.
     @inlinable
     public func withText<Result>(of name: Name, _ body: (Span<UInt8>) -> Result) -> Result {
-        if let resolved = resolved(name) { return body(resolved.utf8.span) }
-        return body(bytes.span.extracting(range(of: name)))
+        if name.hasEscapes { return body(resolved(name).utf8.span) }
+        return body(bytes.span.extracting(name.range))
     }
 
+    /// The name's text, its escapes resolved.
     @usableFromInline
-    func range(of name: Name) -> Range<Int> { name.range }
-
-    /// The text of a name that has escapes.
-    @usableFromInline
-    func resolved(_ name: Name) -> String? {
-        guard name.hasEscapes else { return nil }
-        return (try? JSONReader.parse(Array(bytes[name.range.lowerBound - 1...name.range.upperBound])))?.string ?? ""
+    func resolved(_ name: Name) -> String {
+        name.hasEscapes
+            ? JSONReader.unescaped(bytes, name.range) : String(decoding: bytes[name.range], as: UTF8.self)
     }
 
-    /// Enters an array; `nextElement` follows.
-    public mutating func beginArray() throws(JSONError) {
-        try open(UInt8(ascii: "["))
+    // MARK: Brackets and commas
+
+    mutating func open(_ bracket: UInt8) throws(JSONError) {
+        guard try peek() == bracket else { throw JSONError(.wrongType, at: position) }
+        guard depth < JSONReader.maximumDepth else { throw JSONError(.tooDeep, at: position) }
+        depth += 1
+        position += 1
         isAtStart = true
     }
 
-    /// Whether there is another element, the reader standing before it; false at the end of the array, which is then
-    /// left.
-    public mutating func nextElement() throws(JSONError) -> Bool { try goesOn(until: UInt8(ascii: "]")) }
-
-    private mutating func goesOn(until bracket: UInt8) throws(JSONError) -> Bool {
+    /// Passes over the comma before the next member or element, where there is one; leaves the object or array at its
+    /// end.
+    mutating func goesOn(until bracket: UInt8) throws(JSONError) -> Bool {
         let byte = try peek()
         if byte == bracket {
             // After a comma something must follow; commas are consumed below, together with what follows.
-            close()
+            depth -= 1
+            position += 1
             isAtStart = false
             return false
         }
@@ -81,5 +86,10 @@ extension JSONReader {
         position += 1
         guard try peek() != bracket else { throw JSONError(.unexpectedByte, at: position) }
         return true
+    }
+
+    mutating func colon() throws(JSONError) {
+        guard try peek() == UInt8(ascii: ":") else { throw JSONError(.unexpectedByte, at: position) }
+        position += 1
     }
 }
