@@ -15,18 +15,35 @@ final class CheckpointLock {
     /// The whole file, as this process read or wrote it last.
     private var bytes: [UInt8]
 
-    /// Creates the file with its first record; one that exists is refused.
+    /// Creates the file with its first record, whole or not at all; one that exists is refused. Where the path is a
+    /// symbolic link that leads nowhere yet, it is what that leads to.
     ///
-    /// - Parameter record: makes the record out of where lock and store lie.
+    /// - Parameters:
+    ///   - record: makes the record out of where lock and store lie.
+    ///   - placed: called once the file has its name, durably or not.
     static func create(
         path: String,
         store: StoreHold,
+        placed: () -> Void = {},
         record: (LockRecord.Places) throws -> LockRecord
     ) throws {
-        let file = try createFile(path: path, store: store) { [try record($0)] }.file
+        let target = try FileSystem.target(of: path)
+        let draft = target + draftSuffix
+        // Left by a process that ended within this.
+        unlink(draft)
+        let file = try createFile(path: draft, store: store) { [try record($0)] }.file
         defer { close(file.descriptor) }
-        try FileSystem.syncDirectory(FileSystem.parent(of: path))
+        guard FileSystem.renameNew(draft, target) else {
+            let error = SystemError("creating \(target)")
+            unlink(draft)
+            throw error
+        }
+        placed()
+        try FileSystem.syncDirectory(FileSystem.parent(of: target))
     }
+
+    /// What the name of a new file ends in until it takes its place.
+    private static let draftSuffix = ".new"
 
     /// A new file with a record, or two that follow one another, durable but for its name, and locked.
     private static func createFile(
@@ -135,6 +152,16 @@ final class CheckpointLock {
         }
     }
 
+    /// Refuses to go on where lock or store are elsewhere: whoever starts now would find another file, and go on beside
+    /// this process.
+    ///
+    /// - Throws: `LockConflict`; `SystemError` where it can't be told.
+    func requireInPlace() throws {
+        for file in [file, store.file] {
+            guard try file.isInPlace() else { throw LockConflict(path: file.path, "removed or replaced") }
+        }
+    }
+
     /// Replaces the record if the file still holds the one this process knows and is still in its place, as the store's
     /// is, and syncs.
     ///
@@ -142,11 +169,8 @@ final class CheckpointLock {
     /// - Throws: `LockConflict` where the file holds another record, or lock or store are elsewhere; any error leaves the
     ///   process unfit to sign.
     func compareAndSwap(_ slot: Slot) throws {
-        precondition(slot.record.sequence == record.sequence + 1, "records follow one another")
-        for file in [file, store.file] {
-            // Whoever starts now would find another file, and go on beside this process.
-            guard try file.isInPlace() else { throw LockConflict(path: file.path, "removed or replaced") }
-        }
+        precondition(slot.record.sequence == record.following, "records follow one another")
+        try requireInPlace()
         // Any other byte means another writer, so the slots need not be understood again.
         guard try CheckpointLock.content(file.descriptor, path) == bytes else {
             throw LockConflict(path: path, "changed by someone else")
@@ -167,11 +191,13 @@ final class CheckpointLock {
     /// over the new one names another place than it has.
     ///
     /// - Returns: why there is no such file, and the old one goes on being used; nil where there is.
-    /// - Throws: where a write or sync failed.
+    /// - Throws: `LockConflict` where lock or store are elsewhere, so that no other file is replaced; where a write or
+    ///   sync failed.
     func renew() throws -> SystemError? {
+        try requireInPlace()
         // Where the path is a symbolic link, it stays one.
-        let target = FileSystem.resolved(path)
-        let draft = target + ".new"
+        let target = try FileSystem.target(of: path)
+        let draft = target + CheckpointLock.draftSuffix
         // Left by a process that ended within this.
         unlink(draft)
         let made: (file: OpenFile, bytes: [UInt8])
@@ -182,10 +208,11 @@ final class CheckpointLock {
         } catch let error as SystemError where CheckpointLock.refusals.contains(error.errno) {
             return error
         }
-        guard rename(draft, target) == 0 else {
+        guard try file.isInPlace(), rename(draft, target) == 0 else {
             let error = SystemError("renaming \(draft)")
             unlink(draft)
             close(made.file.descriptor)
+            try requireInPlace()
             if CheckpointLock.refusals.contains(error.errno) { return error }
             throw error
         }

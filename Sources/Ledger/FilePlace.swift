@@ -29,7 +29,9 @@ struct FilePlace: Equatable, Sendable {
     /// - Parameter systemFiles: where sysfs is mounted.
     init(_ place: evidenced_place, systemFiles: String = "/sys") {
         inode = place.inode
-        let isKept = place.birth_seconds != 0 || place.birth_nanoseconds != 0
+        // A file system of FUSE may say anything.
+        let isKept =
+            (place.birth_seconds != 0 || place.birth_nanoseconds != 0) && place.birth_nanoseconds < 1_000_000_000
         birth = isKept ? Birth(seconds: place.birth_seconds, nanoseconds: place.birth_nanoseconds) : nil
         volume = VolumeName.find(place, systemFiles: systemFiles)
     }
@@ -95,6 +97,18 @@ struct OpenFile {
 
     /// The same file after it was given another name.
     func renamed(_ path: String) -> OpenFile { OpenFile(descriptor, path: path, place: place, raw: raw) }
+
+    /// Whether both are open on one file.
+    func isSame(as other: OpenFile) -> Bool {
+        raw.inode == other.raw.inode && raw.device_major == other.raw.device_major
+            && raw.device_minor == other.raw.device_minor
+    }
+
+    /// One order of files for all processes, as long as the machine runs.
+    func precedes(_ other: OpenFile) -> Bool {
+        (raw.device_major, raw.device_minor, raw.inode)
+            < (other.raw.device_major, other.raw.device_minor, other.raw.inode)
+    }
 
     /// Whether the path still names this file: it was neither removed, nor is another one in its place.
     ///

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import OpenSSL
 
@@ -20,6 +21,12 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
 /// The few file operations whose order and durability the ledger depends on.
 enum FileSystem {
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Whether a name is taken, if only by a symbolic link that leads nowhere.
+    static func isTaken(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
 
     /// Makes a directory and those above it, as far as they are missing.
     ///
@@ -59,11 +66,28 @@ enum FileSystem {
         return status.st_dev
     }
 
-    /// The path without symbolic links; as it is where it can't be followed.
-    static func resolved(_ path: String) -> String {
-        guard let real = realpath(path, nil) else { return path }
-        defer { free(real) }
-        return String(validatingCString: real) ?? path
+    /// Where a file of that path stands, or would: the path itself, or what it leads to where it is a symbolic link, even
+    /// one to a file that is not there. What is renamed or removed has to be that: the link stays.
+    ///
+    /// - Throws: `SystemError`: `ELOOP` for a ring of links, `EILSEQ` for one whose target is no UTF-8.
+    static func target(of path: String) throws -> String {
+        var path = path
+        // As many as the kernel follows.
+        for _ in 0..<40 {
+            var link = [UInt8](repeating: 0, count: Int(PATH_MAX))
+            let count = link.withUnsafeMutableBytes { room in
+                room.baseAddress.map { readlink(path, $0.assumingMemoryBound(to: CChar.self), room.count) } ?? -1
+            }
+            if count < 0 {
+                guard [EINVAL, ENOENT, ENOTDIR].contains(errno) else { throw SystemError("following \(path)") }
+                return path
+            }
+            guard let next = String(validating: link[..<count], as: UTF8.self) else {
+                throw SystemError("following \(path)", errno: EILSEQ)
+            }
+            path = next.utf8.first == UInt8(ascii: "/") ? next : parent(of: path) + "/" + next
+        }
+        throw SystemError("following \(path)", errno: ELOOP)
     }
 
     static func parent(of path: String) -> String {
@@ -96,19 +120,17 @@ enum FileSystem {
         do {
             try write(bytes, to: descriptor, at: 0, name: path)
             guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
-            // A link never replaces what there is; not every file system has any.
-            if link(part, path) == 0 {
-                unlink(part)
-            } else {
-                guard [EPERM, EOPNOTSUPP, ENOSYS].contains(errno), !exists(path), rename(part, path) == 0 else {
-                    throw SystemError("creating \(path)")
-                }
-            }
+            guard renameNew(part, path) else { throw SystemError("creating \(path)") }
         } catch {
             unlink(part)
             throw error
         }
-        try syncDirectory(parent(of: path))
+        do {
+            try syncDirectory(parent(of: path))
+        } catch {
+            unlink(path)
+            throw error
+        }
     }
 
     static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int, name: String) throws {
@@ -186,16 +208,33 @@ enum FileSystem {
 }
 
 extension FileSystem {
-    /// Renames a file, where it exists, to its path with a suffix; a file already there is never overwritten.
+    /// What a file system says that doesn't have the call, or no links.
+    private static let unsupported: Set<Int32> = [EPERM, EOPNOTSUPP, ENOSYS, EMLINK]
+
+    /// Renames a file to a name that is not taken; where the file system can neither rename so nor link, as FAT and some
+    /// of FUSE, to one that was not taken a moment ago.
+    ///
+    /// - Returns: false, and `errno`, where it was not renamed: `EEXIST` where the name is taken.
+    static func renameNew(_ from: String, _ to: String) -> Bool {
+        if evidenced_rename_new(from, to) == 0 { return true }
+        guard unsupported.contains(errno) else { return false }
+        guard !isTaken(to) else {
+            errno = EEXIST
+            return false
+        }
+        return rename(from, to) == 0
+    }
+
+    /// Renames a file, where it exists, to its path with a suffix, and a number more where that is taken.
     static func moveAside(_ path: String, suffix: String) throws {
         guard exists(path) else { return }
         var target = path + suffix
         var attempt = 1
-        while exists(target) {
+        while !renameNew(path, target) {
+            guard errno == EEXIST else { throw SystemError("moving \(path) aside") }
             attempt += 1
             target = "\(path)\(suffix).\(attempt)"
         }
-        guard rename(path, target) == 0 else { throw SystemError("moving \(path) aside") }
         try syncDirectory(parent(of: path))
     }
 }

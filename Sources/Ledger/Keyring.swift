@@ -121,9 +121,10 @@ public struct Keyring: Sendable {
         return keyring
     }
 
-    /// Writes a new keyring file.
+    /// Writes a new keyring file. Where the path is a symbolic link that leads nowhere yet, it is what that leads to.
     public func save(path: String) throws {
-        try encoded.withUnsafeBytes { try FileSystem.create(path, $0, mode: 0o600) }
+        let target = try FileSystem.target(of: path)
+        try encoded.withUnsafeBytes { try FileSystem.create(target, $0, mode: 0o600) }
     }
 
     /// Writes this keyring beside the one at `path`, durably, so that its key outlives a crash before it is adopted.
@@ -131,31 +132,49 @@ public struct Keyring: Sendable {
 
     /// The keyring that waits beside the one at `path`; nil where none does.
     public static func staged(path: String) throws -> Keyring? {
-        guard FileSystem.exists(stagedPath(path)) else { return nil }
-        return try load(path: stagedPath(path))
+        let staged = try stagedPath(path)
+        return FileSystem.exists(staged) ? try load(path: staged) : nil
     }
 
     /// Removes the staged keyring.
     public static func discardStaged(path: String) throws {
-        guard unlink(stagedPath(path)) == 0 || errno == ENOENT else { throw SystemError("removing \(path).new") }
-        try FileSystem.syncDirectory(FileSystem.parent(of: path))
+        let staged = try stagedPath(path)
+        guard unlink(staged) == 0 || errno == ENOENT else { throw SystemError("removing \(staged)") }
+        try FileSystem.syncDirectory(FileSystem.parent(of: staged))
     }
 
-    /// Puts the staged keyring in the place of the one at `path`, atomically; the old one, where there is one, stays
-    /// beside it as `PATH.SUFFIX`, with a number more where that name is taken.
+    /// Puts the staged keyring in the place of the one at `path`, atomically; a copy of the old one, where there is one,
+    /// stays beside it as `PATH.SUFFIX`, with a number more where that name is taken. Where the path is a symbolic link,
+    /// it stays one, and the files lie beside what it leads to.
+    ///
+    /// - Throws: `StartupRefusal` `.badKeyring` where what is in its place is larger than a keyring; `SystemError`.
     public static func adoptStaged(path: String, suffix: String) throws {
-        var kept = "\(path).\(suffix)"
-        var attempt = 1
-        while link(path, kept) != 0, errno != ENOENT {
-            guard errno == EEXIST else { throw SystemError("keeping \(kept)") }
-            attempt += 1
-            kept = "\(path).\(suffix).\(attempt)"
-        }
-        guard rename(stagedPath(path), path) == 0 else { throw SystemError("replacing \(path)") }
+        let staged = try stagedPath(path)
+        let path = try FileSystem.target(of: path)
+        // A copy, for a link is not what every file system has, and a rename would leave a moment without a keyring.
+        if FileSystem.exists(path) { try keep(path, as: "\(path).\(suffix)") }
+        guard rename(staged, path) == 0 else { throw SystemError("replacing \(path)") }
         try FileSystem.syncDirectory(FileSystem.parent(of: path))
     }
 
-    private static func stagedPath(_ path: String) -> String { path + ".new" }
+    /// Copies a keyring file durably to a name that is not taken.
+    private static func keep(_ path: String, as name: String) throws {
+        let file = try FileSystem.readSecret(path, limit: maximumBytes + 1)
+        guard file.count <= maximumBytes else { throw malformed(path) }
+        var kept = name
+        var attempt = 1
+        while true {
+            do {
+                return try file.withUnsafeBytes { try FileSystem.create(kept, $0, mode: 0o600) }
+            } catch let error as SystemError where error.errno == EEXIST {
+                attempt += 1
+                kept = "\(name).\(attempt)"
+            }
+        }
+    }
+
+    /// Where the keyring waits that is to take the place of the one at `path`.
+    private static func stagedPath(_ path: String) throws -> String { try FileSystem.target(of: path) + ".new" }
 
     private static func malformed(_ path: String) -> StartupRefusal {
         StartupRefusal(

@@ -117,9 +117,7 @@ public final class Ledger: Sendable {
             answered: { [answerHook] in answerHook.call() },
             fatal: { fatal(StoreDamage.named($0)) }
         )
-        let renewal = try writer.signCommitted().map {
-            "the checkpoint lock could not be renewed, so that a copy written back over it passes for it: \($0)"
-        }
+        let renewal = try writer.signCommitted()
         warnings = locations.warnings + [renewal].compactMap { $0 }
         guard let first = relay.newest else { throw StoreDamage(nil, "no checkpoint was signed") }
         published = Mutex(first)

@@ -10,37 +10,113 @@ import OpenSSL
 public enum LedgerCreation {
     /// Creates store and lock, with the first entry signed.
     ///
-    /// - Parameter origin: names the ledger in its checkpoints; a schema-less URL of at most 200 bytes.
-    /// - Parameter isInterrupted: asked at the end; where it says so, everything is taken back.
-    /// - Returns: the verification key of the checkpoints.
-    /// - Throws: `StartupRefusal`, and whatever the files can't be made for; nothing is left behind then.
+    /// Nothing that exists is overwritten. What an earlier call left that was cut off is taken away where nothing was
+    /// signed yet; otherwise that creation is gone on with, if origin and key are the same.
+    ///
+    /// - Parameters:
+    ///   - origin: names the ledger in its checkpoints; a schema-less URL of at most 200 bytes.
+    ///   - keyring: path of the keyring, which is made where there is none.
+    ///   - isInterrupted: asked before anything is signed; where it says so, everything is taken back.
+    /// - Returns: the verification key of the checkpoints, and whether the keyring was made.
+    /// - Throws: `StartupRefusal`, and whatever the files can't be made for. Nothing is left behind then, but by
+    ///   `.unfinished`: its first checkpoint is signed.
     public static func create(
         at locations: LedgerLocations,
         origin: String,
-        keyring: Keyring,
-        isInterrupted: () -> Bool = { false }
+        keyring path: String,
+        isInterrupted: () -> Bool
+    ) throws -> (vkey: String, isKeyringNew: Bool) {
+        if let conflict = locations.conflict(keyring: path) { throw refusal(conflict) }
+        let directory = FileSystem.parent(of: try FileSystem.target(of: path))
+        var isKeyringNew = false
+        let vkey = try create(at: locations, origin: origin, holding: directory, isInterrupted: isInterrupted) {
+            trace in
+            isKeyringNew = !FileSystem.exists(path)
+            return try trace.keyring(path)
+        }
+        return (vkey, isKeyringNew)
+    }
+
+    /// The same, with a keyring that is no file yet, or needs no care.
+    static func create(at locations: LedgerLocations, origin: String, keyring: Keyring) throws -> String {
+        try create(at: locations, origin: origin, holding: nil, isInterrupted: { false }) { _ in keyring }
+    }
+
+    /// How long another creation in the same directories is waited for.
+    private static let patienceSeconds = 10
+
+    private static func create(
+        at locations: LedgerLocations,
+        origin: String,
+        holding directory: String?,
+        isInterrupted: () -> Bool,
+        keyring: (inout CreationTrace) throws -> Keyring
     ) throws -> String {
-        try checkFree(locations, origin: origin)
-        var trace = CreationTrace(locations)
+        try check(locations, origin: origin)
+        var trace = try CreationTrace(locations)
         do {
-            let vkey = try create(at: locations, origin: origin, keyring: keyring, &trace)
-            if isInterrupted() { throw SystemError("creating the ledger", errno: EINTR) }
+            try trace.begin(directory, waiting: patienceSeconds, isInterrupted: isInterrupted)
+            let unfinished = try trace.unfinished()
+            if unfinished == nil { try trace.requireFree() }
+            let signer = try CheckpointSigner(seed: keyring(&trace).checkpointSeed, origin: origin)
+            if let unfinished {
+                try requireSame(unfinished, signer)
+                trace.noteSigned()
+            } else {
+                try make(signer, &trace, isInterrupted: isInterrupted)
+            }
             try trace.end()
-            return vkey
+            return signer.vkey
         } catch {
             trace.undo()
             throw trace.words(error)
         }
     }
 
-    private static func create(
-        at locations: LedgerLocations,
-        origin: String,
-        keyring: Keyring,
-        _ trace: inout CreationTrace
-    ) throws -> String {
-        let directory = try trace.makeDirectories()
-        let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
+    /// Refuses to go on with a creation under another origin or key, or of a ledger that was used since.
+    private static func requireSame(_ unfinished: CreationTrace.Unfinished, _ signer: CheckpointSigner) throws {
+        let (environment, schema) = try StoreSchema.open(
+            directory: unfinished.directory,
+            mapBytes: 16 << 20,
+            readers: 16,
+            create: false,
+            access: .copy
+        )
+        try environment.read { transaction in
+            let identity = try LedgerOpening.identity(transaction, schema)
+            guard try schema.size(transaction) == 1 else {
+                throw StartupRefusal(
+                    .alreadyExists,
+                    "there is a ledger at \(unfinished.directory)",
+                    advice: "A ledger is never overwritten. Choose other paths, or move what is there away"
+                )
+            }
+            guard signer.vkey.utf8.elementsEqual(identity.vkey.utf8),
+                let locked = try? unfinished.lock.checkpoint(verifiedBy: signer.vkey),
+                try locked.size == 1 && locked.root == schema.root(transaction, size: 1)
+            else {
+                throw StartupRefusal(
+                    .unfinished,
+                    """
+                    the creation of the ledger '\(identity.origin)' was cut off at \(unfinished.directory), and its \
+                    first entry is signed under the key \(identity.vkey)
+                    """,
+                    advice: """
+                        What is signed is never taken back. Run 'evidence init' with that origin and the keyring of \
+                        that key, which goes on from there; or choose other paths
+                        """
+                )
+            }
+        }
+    }
+
+    /// Makes the store, under no name yet, and signs it with the lock.
+    private static func make(
+        _ signer: CheckpointSigner,
+        _ trace: inout CreationTrace,
+        isInterrupted: () -> Bool
+    ) throws {
+        let directory = try trace.makePartial()
         let (environment, schema) = try StoreSchema.open(
             directory: directory,
             mapBytes: 16 << 20,
@@ -53,7 +129,7 @@ public enum LedgerCreation {
         let submission = try SystemEvents.submission(
             "ledger.created",
             body: [
-                "checkpoint_key": .string(signer.vkey), "format": .int(1), "origin": .string(origin),
+                "checkpoint_key": .string(signer.vkey), "format": .int(1), "origin": .string(signer.name),
                 "suite": .string("sha256"),
             ],
             stream: stream,
@@ -64,11 +140,10 @@ public enum LedgerCreation {
             try transaction.insert(schema.meta, StoreSchema.newestCheckpointKey, StoreKey.number(0))
             return try append(submission, transaction, schema, ChainState(), now: clock.now) { try .genesis($0) }
         }
-        try trace.publishStore()
-        trace.willMakeLock()
-        let checkpoint = Checkpoint(origin: origin, size: entry.index + 1, root: root)
-        try writeLock(locations.lock, hold, 1, signer, checkpoint, 0)
-        return signer.vkey
+        try trace.settlePartial()
+        guard !isInterrupted() else { throw SystemError("creating the ledger", errno: EINTR) }
+        let checkpoint = Checkpoint(origin: signer.name, size: entry.index + 1, root: root)
+        try writeLock(trace.lock, hold, 1, signer, checkpoint, 0) { trace.noteSigned() }
     }
 
     /// A wrong time would stay for good in a recovery as in any entry.
@@ -89,8 +164,9 @@ public enum LedgerCreation {
         advice: "Set the clock right"
     )
 
-    /// Refuses an origin that can be none, a clock that says no time of the format, and paths where something is.
-    public static func checkFree(_ locations: LedgerLocations, origin: String) throws {
+    /// Refuses an origin that can be none, a clock that says no time of the format, and paths that are in each other's
+    /// way.
+    private static func check(_ locations: LedgerLocations, origin: String) throws {
         guard Checkpoint.isOrigin(origin), Recovery.origin(origin, incarnation: 1).utf8.elementsEqual(origin.utf8),
             FieldRule.pattern(.origin(FormatLimits.originBytes)).allows(.string(origin))
         else {
@@ -102,28 +178,11 @@ public enum LedgerCreation {
             )
         }
         guard ChainState().nextTime(LedgerClock().now) != nil else { throw noTime }
-        if let conflict = locations.conflict() {
-            throw StartupRefusal(.samePlace, conflict.rule, advice: "Choose other paths")
-        }
-        try CreationTrace(locations).removeRemains { directory in
-            // Where a daemon has it, this refuses.
-            let hold = try StoreHold(directory: directory)
-            defer { withExtendedLifetime(hold) {} }
-            let (environment, schema) = try StoreSchema.open(
-                directory: directory,
-                mapBytes: 16 << 20,
-                readers: 16,
-                create: false
-            )
-            return try environment.read { try schema.size($0) }
-        }
-        for path in [locations.store + "/data.mdb", locations.lock] where FileSystem.exists(path) {
-            throw StartupRefusal(
-                .alreadyExists,
-                "\(path) exists",
-                advice: "A ledger is never overwritten. Choose other paths, or move what is there away"
-            )
-        }
+        if let conflict = locations.conflict() { throw refusal(conflict) }
+    }
+
+    private static func refusal(_ conflict: LedgerLocations.Conflict) -> StartupRefusal {
+        StartupRefusal(.samePlace, conflict.rule, advice: "Choose other paths")
     }
 
     /// Writes the first entry of a store, or of an incarnation, and gives it with the root of the tree it ends.
@@ -167,16 +226,19 @@ public enum LedgerCreation {
     }
 
     /// Creates the lock with the checkpoint of the first entry.
+    ///
+    /// - Parameter placed: called once it has its name.
     static func writeLock(
         _ path: String,
         _ hold: StoreHold,
         _ incarnation: Int64,
         _ signer: CheckpointSigner,
         _ checkpoint: Checkpoint,
-        _ sequence: UInt64
+        _ sequence: UInt64,
+        placed: () -> Void = {}
     ) throws {
         let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
-        try CheckpointLock.create(path: path, store: hold) { places in
+        try CheckpointLock.create(path: path, store: hold, placed: placed) { places in
             LockRecord(sequence: sequence, incarnation: incarnation, vkey: signer.vkey, places: places, note: note)
         }
     }

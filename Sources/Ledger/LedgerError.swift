@@ -21,6 +21,12 @@ public enum LedgerError: Error, Equatable, Sendable {
     case erasedClaims(index: UInt64)
     /// What the store says of itself, which the entry would have to rely on, is contradicted by its entries.
     case damaged(index: UInt64?, what: String)
+
+    /// What it says in the log: streams, and so people, are not named.
+    var forLog: String {
+        guard case .damaged(let index, _) = self else { return "\(self)" }
+        return index.map { "the store is damaged at entry \($0)" } ?? "the store is damaged"
+    }
 }
 
 /// Why a ledger can't be opened or created. `advice` says what the operator can do.
@@ -36,6 +42,8 @@ public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertibl
         case samePlace
         /// There is no room for what is to be made.
         case noRoom
+        /// A creation was cut off once its first checkpoint was signed, and can only be gone on with.
+        case unfinished
     }
 
     public let code: Code

@@ -6,6 +6,9 @@ import OpenSSL
 /// Who the ledger says it is: origin and key of its checkpoints, and how often it had to begin anew. A fold over
 /// `ledger.created` and `system.recovered`.
 struct LedgerIdentity: Equatable, Sendable {
+    /// The greatest number of an incarnation that another can follow: the next is up to 2^32 greater, and an integer of
+    /// the format.
+    static let lastFollowed = JSONValue.maximumInteger - (1 << 32)
     /// 1 for a ledger that was never recovered.
     let incarnation: Int64
     /// Origin line of the checkpoints of this incarnation.

@@ -1,3 +1,4 @@
+import Glibc
 import JSON
 import LMDB
 public import LedgerFormat
@@ -34,6 +35,11 @@ extension LedgerCreation {
         // Holding the store, and the old lock where there is an intact one, keeps a running daemon safe from this.
         let hold = try StoreHold(directory: locations.store)
         let lock = try openLock(locations.lock, hold)
+        // Where the path is a symbolic link, it stays one: the new lock lies on the volume that was chosen for it.
+        let lockPath = try FileSystem.target(of: locations.lock)
+        guard FileSystem.exists(FileSystem.parent(of: lockPath)) else {
+            throw SystemError("creating \(lockPath)", errno: ENOENT)
+        }
         let (environment, schema) = try withoutActuallyEscaping(progress) { progress in
             try StoreSchema.open(
                 directory: locations.store,
@@ -47,7 +53,7 @@ extension LedgerCreation {
             try LedgerOpening.requireFormat(transaction, schema)
             return try LedgerOpening.identity(transaction, schema)
         }
-        let incarnation = try nextIncarnation(after: max(old.incarnation, lock?.record.incarnation ?? 0))
+        let incarnation = try nextIncarnation(after: old.incarnation, lock: lock?.record.incarnation)
         let origin = Recovery.origin(old.origin, incarnation: incarnation)
         let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
         guard signer.publicKey != old.publicKey else {
@@ -102,6 +108,8 @@ extension LedgerCreation {
             body: JSONObjectText(body),
             claims: []
         )
+        // What is written must be what is found at the path afterwards.
+        guard try hold.file.isInPlace() else { throw LockConflict(path: hold.file.path, "removed or replaced") }
         let (entry, root) = try environment.write { transaction in
             if let signature = taken.unkept { try schema.keep(signature.signature, size: signature.size, transaction) }
             if !opensClaims { try schema.forgetClaims(transaction) }
@@ -110,14 +118,14 @@ extension LedgerCreation {
                 return next
             }
         }
-        try FileSystem.moveAside(locations.lock, suffix: ".incarnation-\(old.incarnation)")
+        try FileSystem.moveAside(lockPath, suffix: ".incarnation-\(old.incarnation)")
         try writeLock(
-            locations.lock,
+            lockPath,
             hold,
             incarnation,
             signer,
             Checkpoint(origin: origin, size: entry.index + 1, root: root),
-            (lock?.record.sequence ?? 0) + 1
+            lock?.record.following ?? 1
         )
         return (old.incarnation, incarnation, signer.vkey)
     }
@@ -146,10 +154,23 @@ extension LedgerCreation {
         }
     }
 
-    /// The number of the incarnation that follows one: greater, and drawn at random, since nobody can know which numbers
-    /// were given before a backup of store and keyring was restored.
-    private static func nextIncarnation(after number: Int64) throws -> Int64 {
-        number + 1 + Int64(try SecureRandom.bytes(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+    /// The number of the incarnation that follows that of the store, and that of the lock: greater, and drawn at random,
+    /// since nobody can know which numbers were given before a backup of store and keyring was restored.
+    private static func nextIncarnation(after stored: Int64, lock: Int64?) throws -> Int64 {
+        let last = LedgerIdentity.lastFollowed
+        guard stored <= last else { throw StoreDamage(nil, "no incarnation can follow that of number \(stored)") }
+        if let lock, lock > last {
+            throw StartupRefusal(
+                .lockDamaged,
+                "the checkpoint lock is of incarnation \(lock), and no other can follow it",
+                advice: """
+                    No recovery gives such a number by itself: find out where the lock comes from. If this ledger's own \
+                    is lost, move this one away and give the reason lock-lost
+                    """
+            )
+        }
+        let drawn = try SecureRandom.bytes(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return max(stored, lock ?? 0) + 1 + Int64(drawn)
     }
 }
 
@@ -196,6 +217,8 @@ private struct TakenOver {
         do {
             (note, checkpoint) = try lock.checkpoint()
             try TakenOver.verify(note, checkpoint, of: lock, walk.identities)
+            // It is to be stated in an entry.
+            try checkpoint.requireLedgerSize()
         } catch {
             // As unreadable as one without an intact record, if that is what the operator says it is.
             guard reason != .lockDamaged else { return }

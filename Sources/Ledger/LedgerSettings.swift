@@ -34,6 +34,11 @@ public struct LedgerSettings: Sendable {
     /// After how many seconds a clock that is held and goes on evenly is believed; 0 for never.
     public var clockConfirmSeconds = 300
 
+    /// After how many seconds a checkpoint lock that is written to gets a new file.
+    var lockRenewalSeconds = 3_600
+    /// After how many seconds without an event it is looked whether lock and store are still in their places.
+    var idleCheckSeconds = 5
+
     public init() {}
 
     /// How far the wall clock is believed.

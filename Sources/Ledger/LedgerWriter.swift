@@ -20,6 +20,7 @@ final class LedgerWriter: @unchecked Sendable {
     private let queue: AppendQueue
     private let settings: LedgerSettings
     private let lock: CheckpointLock
+    private var upkeep: LockUpkeep
     private let signer: CheckpointSigner
     private let identity: LedgerIdentity
     private let publish: @Sendable (SignedCheckpoint) -> Void
@@ -77,6 +78,7 @@ final class LedgerWriter: @unchecked Sendable {
         self.queue = queue
         self.settings = settings
         self.lock = lock
+        upkeep = LockUpkeep(lock, seconds: settings.lockRenewalSeconds)
         self.signer = signer
         self.identity = identity
         self.state = state
@@ -95,7 +97,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// Takes and commits until the queue is closed and empty.
     func run() {
         // What the daemon records of itself waits for nobody's call.
-        var patience: Int? = own.isEmpty ? nil : 0
+        var patience = own.isEmpty ? settings.idleCheckSeconds : 0
         while let calls = queue.take(
             maximumEvents: settings.batchEvents,
             maximumBytes: settings.batchBytes,
@@ -104,6 +106,10 @@ final class LedgerWriter: @unchecked Sendable {
             taken.store(LedgerClock.steadySeconds, ordering: .relaxed)
             defer { taken.store(0, ordering: .relaxed) }
             do {
+                if calls.isEmpty, isIdle {
+                    try lock.requireInPlace()
+                    continue
+                }
                 try waitForFollower()
                 let now = try confirmedTime()
                 let ownCalls = try own.calls(stream: identity.stream, now: now)
@@ -113,6 +119,7 @@ final class LedgerWriter: @unchecked Sendable {
                     noteDamage(results.dropFirst(ownCalls.count))
                 }
                 try prewrite()
+                if let refusal = try upkeep.renewIfDue() { notice(refusal) }
             } catch let refusal as LedgerError {
                 if case .storeFull = refusal { counters.noteRoom(false) }
                 for call in calls {
@@ -123,17 +130,21 @@ final class LedgerWriter: @unchecked Sendable {
             } catch {
                 fatal(error)
             }
-            patience = own.isEmpty && clockStanding.hold == nil ? nil : 1
+            patience = isIdle ? settings.idleCheckSeconds : 1
         }
         if !own.isEmpty { notice("stopped before it could record what it had to of itself, such as its start") }
         do {
+            try lock.requireInPlace()
             try saveCheckpoint()
             // Where it can't be, the start has said so.
-            _ = try lock.renew()
+            _ = try upkeep.renew()
         } catch {
             fatal(error)
         }
     }
+
+    /// Whether nothing is to be done before the next call.
+    private var isIdle: Bool { own.isEmpty && clockStanding.hold == nil }
 
     /// How long the writer has been at the batch at hand; 0 between batches.
     var secondsAtBatch: Int64 {
@@ -144,9 +155,9 @@ final class LedgerWriter: @unchecked Sendable {
     /// Renews the lock, signs the checkpoint of what is committed, moves the lock and publishes. Called once before `run`.
     ///
     /// - Returns: why the lock could not be renewed, where that is so.
-    func signCommitted() throws -> SystemError? {
-        let refusal = try lock.renew()
-        _ = try moveLock(to: drafted(state.range), over: state.range.root(&hasher), time: state.time)
+    func signCommitted() throws -> String? {
+        let refusal = try upkeep.renew()
+        _ = try moveLock(to: try drafted(state.range), over: state.range.root(&hasher), time: state.time)
         return refusal
     }
 
@@ -164,7 +175,7 @@ final class LedgerWriter: @unchecked Sendable {
     private func keepRefused(_ results: ArraySlice<Result<[Receipt], LedgerError>>) {
         let refusal = own.settle(results)
         if let refusal, !isOwnRefused {
-            let reason = LedgerWriter.reason(refusal)
+            let reason = refusal.forLog
             notice("what the daemon has to record of itself was refused and is tried again: \(reason)")
         }
         isOwnRefused = refusal != nil
@@ -173,14 +184,8 @@ final class LedgerWriter: @unchecked Sendable {
     private func noteDamage(_ results: ArraySlice<Result<[Receipt], LedgerError>>) {
         for case .failure(let refusal) in results {
             guard case .damaged = refusal else { continue }
-            notice("a call was refused, for \(LedgerWriter.reason(refusal)): 'evidence audit' says what is wrong")
+            notice("a call was refused, for \(refusal.forLog): 'evidence audit' says what is wrong")
         }
-    }
-
-    /// Why a call was refused, for the log: streams, and so people, are not named.
-    private static func reason(_ refusal: LedgerError) -> String {
-        guard case .damaged(let index, _) = refusal else { return "\(refusal)" }
-        return index.map { "the store is damaged at entry \($0)" } ?? "the store is damaged"
     }
 
     /// - Returns: what became of each call.
@@ -227,7 +232,7 @@ final class LedgerWriter: @unchecked Sendable {
                         memory.hasher
                     )
                     for call in calls { results.append(try builder.record(call, transaction, &memory)) }
-                    let draft = builder.state.size > state.size ? drafted(builder.state.range) : nil
+                    let draft = builder.state.size > state.size ? try drafted(builder.state.range) : nil
                     try builder.finish(transaction, &memory)
                     if draft != nil { try keepCheckpoint(transaction) }
                     return (builder, draft)
@@ -264,10 +269,13 @@ final class LedgerWriter: @unchecked Sendable {
         }
     }
 
-    private func drafted(_ range: CompactRange) -> CheckpointDraft {
-        CheckpointDraft(
+    private func drafted(_ range: CompactRange) throws -> CheckpointDraft {
+        guard let sequence = lock.record.following else {
+            throw StoreDamage(nil, "the checkpoint lock has counted as far as it can, which no ledger lives to")
+        }
+        return CheckpointDraft(
             range,
-            sequence: lock.record.sequence + 1,
+            sequence: sequence,
             places: lock.places,
             identity: identity,
             signer: signer

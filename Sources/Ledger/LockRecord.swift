@@ -1,3 +1,4 @@
+import JSON
 import LedgerFormat
 import Merkle
 import OpenSSL
@@ -12,6 +13,8 @@ struct LockRecord: Equatable {
 
     static let slotBytes = 4_096
     private static let header = "evidenced checkpoint lock v2"
+    /// The greatest number of a record: an integer of the format, as everything that is counted.
+    static let lastSequence = UInt64(JSONValue.maximumInteger)
     /// Counts the writes of the lock.
     let sequence: UInt64
     let incarnation: Int64
@@ -19,6 +22,9 @@ struct LockRecord: Equatable {
     let places: Places
     /// The signed note.
     let note: String
+
+    /// The sequence of the record that follows; nil where none can.
+    var following: UInt64? { sequence < LockRecord.lastSequence ? sequence + 1 : nil }
 
     /// The checkpoint, which must be signed by a key.
     ///
@@ -61,7 +67,7 @@ struct LockRecord: Equatable {
         return slot
     }
 
-    /// The record of an intact slot: one that is written as `slot` writes it, and that another can follow.
+    /// The record of an intact slot: one that is written as `slot` writes it, with numbers of the format.
     init?(slot: [UInt8]) {
         let content = Array(slot.dropLast(32))
         guard SHA256Hasher().hash(content).bytes == Array(slot.suffix(32)),
@@ -69,8 +75,10 @@ struct LockRecord: Equatable {
         else { return nil }
         let lines = text.utf8.split(separator: 0x0A, maxSplits: 7, omittingEmptySubsequences: false).map(Substring.init)
         guard lines.count == 8, lines[0].utf8.elementsEqual(LockRecord.header.utf8), lines[6].utf8.isEmpty,
-            let sequence = LockRecord.value(lines[1], "sequence").flatMap({ UInt64($0) }), sequence < .max,
+            let sequence = LockRecord.value(lines[1], "sequence").flatMap({ UInt64($0) }),
+            sequence <= LockRecord.lastSequence,
             let incarnation = LockRecord.value(lines[2], "incarnation").flatMap({ Int64($0) }),
+            1...JSONValue.maximumInteger ~= incarnation,
             let vkey = LockRecord.value(lines[3], "vkey"),
             let lock = LockRecord.value(lines[4], "lock").flatMap({ FilePlace(parsing: $0) }),
             let store = LockRecord.value(lines[5], "store").flatMap({ FilePlace(parsing: $0) })

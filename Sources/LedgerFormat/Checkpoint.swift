@@ -1,3 +1,4 @@
+import JSON
 public import Merkle
 
 /// A C2SP tlog-checkpoint (version 1.0.0): origin, tree size and root hash, a line each.
@@ -40,6 +41,14 @@ public struct Checkpoint: Equatable, Sendable {
     /// The text that is signed.
     public var text: String {
         "\(origin)\n\(size)\n\(root.base64)\n"
+    }
+
+    /// Refuses a checkpoint of more entries than a ledger can have: their number is an integer of the format, 2^53 - 1 at
+    /// most. Proofs hold for any size, but who states it, or asks for it, must be able to write it.
+    public func requireLedgerSize() throws(NoteError) {
+        guard size <= UInt64(JSONValue.maximumInteger) else {
+            throw NoteError(.malformedCheckpoint, "is of more entries than a ledger can have")
+        }
     }
 
     /// Whether an origin is one this ledger uses: a key name of at most 200 bytes.

@@ -139,7 +139,7 @@ struct Failure: Error {
         case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .moved, .damaged,
             .badKeyring, .otherIndex, .samePlace:
             .dataMismatch
-        case .noRoom, .alreadyExists, .noLedger, .inUse, .badOrigin, .badClock: .refused
+        case .noRoom, .alreadyExists, .unfinished, .noLedger, .inUse, .badOrigin, .badClock: .refused
         }
     }
 

@@ -17,6 +17,9 @@ struct InitCommand: ParsableCommand {
             The origin names the ledger for ever; it stands in every checkpoint. Take a name you own, such as \
             example.com/ledger.
 
+            Where it fails or is interrupted, nothing is left behind. Cut off by a kill or a power cut, it can be run \
+            again with the same origin: it begins anew, or, where the first checkpoint is signed already, goes on.
+
             EXAMPLES
               sudo -u evidenced evidence init --origin example.com/ledger
               evidence init --config ./evidenced.conf --origin demo.example/ledger > ledger.vkey
@@ -33,24 +36,21 @@ struct InitCommand: ParsableCommand {
 
     func run() throws {
         let (locations, path) = try local.resolve()
-        try LedgerCreation.checkFree(locations, origin: origin)
-        // It takes a moment. Who interrupts it gets all of it taken back before the process ends.
+        // It takes a moment. Who interrupts it gets all of it taken back before the process ends, or all of it made.
         let signals = HeldSignals()
-        defer { signals.release() }
-        let isNew = !LocalFile.exists(FilePath(path))
-        let keyring = isNew ? try Keyring.create(path: path) : try Keyring.load(path: path)
-        let vkey: String
+        let (vkey, isNew): (String, Bool)
         do {
-            vkey = try LedgerCreation.create(
+            (vkey, isNew) = try LedgerCreation.create(
                 at: locations,
                 origin: origin,
-                keyring: keyring,
+                keyring: path,
                 isInterrupted: { signals.arePending }
             )
         } catch {
-            if isNew { unlink(path) }
+            signals.release()
             throw error
         }
+        signals.dismiss()
         if isNew { Terminal.remark("created the keyring \(path); keep a copy of it in a safe place") }
         if output.json {
             Terminal.print(json: .members(["origin": .string(origin), "vkey": .string(vkey)]))
@@ -77,6 +77,12 @@ private struct HeldSignals {
         var pending = sigset_t()
         sigpending(&pending)
         return HeldSignals.numbers.contains { sigismember(&pending, $0) == 1 }
+    }
+
+    /// Ignores them from now on, and those that came: too late, for what was to be made is made.
+    func dismiss() {
+        for number in HeldSignals.numbers { signal(number, SIG_IGN) }
+        release()
     }
 
     /// Lets them do what they do; those that came end the process now.

@@ -123,12 +123,13 @@ struct PublishedCheckpoint {
     let note: String
     let checkpoint: Checkpoint
 
-    /// - Throws: `NoteError` where none of the keys signed it.
+    /// - Throws: `NoteError` where none of the keys signed it, or it is of more entries than a ledger can have.
     init(note: String, vkeys: [String]) throws {
         let signed = try SignedNote(parsing: Array(note.utf8))
         let verifiers = try vkeys.map { try CheckpointVerifier(vkey: $0) }
         try signed.verify(verifiers)
         let checkpoint = try Checkpoint(parsing: signed.text)
+        try checkpoint.requireLedgerSize()
         guard verifiers.contains(where: { $0.name.utf8.elementsEqual(checkpoint.origin.utf8) }) else {
             throw NoteError(.malformedCheckpoint, "its origin is not that of a key")
         }

@@ -3,7 +3,6 @@ room everything goes on by itself."""
 
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -156,42 +155,3 @@ def test_init_on_a_full_disk_leaves_nothing(make_ledger, shim, below):
     disk.free()
     ledger.init().start()
     ledger.append(events.closure())
-
-
-def test_init_that_is_killed_is_no_obstacle(make_ledger):
-    """Whatever call it dies in, the next one makes a whole ledger."""
-    from ledger import require
-
-    for call in ("fdatasync", "pwrite64", "rename", "fsync", "rmdir", "mkdir"):
-        for number in (1, 2, 3):
-            ledger = make_ledger()
-            command = [
-                require("strace"), "-f", "-o", "/dev/null", "-e", f"trace={call}",
-                "-e", f"inject={call}:signal=KILL:when={number}",
-                str(ledger.bin / "evidence"), "init", "--config", str(ledger.config), "--origin", ledger.origin,
-            ]
-            subprocess.run(command, capture_output=True, env=ledger.environment, timeout=60)
-            if (ledger.store / "data.mdb").exists() and not (ledger.store / "init.partial").exists():
-                continue  # it was whole
-            ledger.init()
-            assert not (ledger.store / "init.partial").exists()
-            ledger.start()
-            ledger.append(events.closure())
-            assert ledger.stop() == 0
-            assert ledger.audit()["clean"]
-
-
-def test_init_that_is_interrupted_leaves_nothing_or_a_whole_ledger(make_ledger):
-    ledger = make_ledger()
-    process = subprocess.Popen(
-        [str(ledger.bin / "evidence"), "init", "--config", str(ledger.config), "--origin", ledger.origin],
-        env=ledger.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(0.005)
-    process.terminate()
-    out, _ = process.communicate(timeout=30)
-    if process.returncode == 0:
-        ledger.vkey = out.decode().strip()
-    else:
-        assert not ledger.store.exists() and not ledger.lock.exists() and not ledger.keyring.exists()
-        ledger.init()
-    ledger.start()

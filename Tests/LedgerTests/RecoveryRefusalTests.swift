@@ -205,6 +205,87 @@ import Testing
         #expect(origins.count == 4)
     }
 
+    @Test(arguments: [false, true])
+    func aLinkToTheLockStaysOne(isLost: Bool) throws {
+        let elsewhere = fixture.directory + "/elsewhere"
+        #expect(rename(fixture.locations.lock, elsewhere) == 0)
+        #expect(symlink("../elsewhere", fixture.locations.lock) == 0)
+        if isLost { unlink(elsewhere) }
+        try fixture.open(keyring: recover(isLost ? .lockLost : .moved)).stop()
+        var status = stat()
+        #expect(lstat(fixture.locations.lock, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+        #expect(FileSystem.exists(elsewhere) && FileSystem.exists(elsewhere + ".incarnation-1") == !isLost)
+    }
+
+    /// Puts a lock in place whose numbers are others, over the note of the one there is.
+    private func forge(sequence: UInt64 = 9, incarnation: Int64 = 1, vkey: String? = nil, note: String? = nil) throws {
+        let record = try #require(try CheckpointLock.peek(fixture.locations.lock))
+        unlink(fixture.locations.lock)
+        let hold = try StoreHold(directory: fixture.locations.store)
+        try CheckpointLock.create(path: fixture.locations.lock, store: hold) { places in
+            LockRecord(
+                sequence: sequence,
+                incarnation: incarnation,
+                vkey: vkey ?? record.vkey,
+                places: places,
+                note: note ?? record.note
+            )
+        }
+    }
+
+    /// 2^53 - 1 is the greatest integer of the format, and up to 2^32 are added to the number of an incarnation.
+    @Test func aLockOfAnIncarnationThatNoneCanFollowIsRefused() throws {
+        for incarnation in [9_007_199_254_740_991, 9_007_194_959_773_696] as [Int64] {
+            try forge(incarnation: incarnation)
+            #expect(try refusal() == .lockDamaged)
+            #expect(try refusal(.lockDamaged) == .lockDamaged)
+            #expect(try fixture.refusal { try fixture.open() }.code == .otherRoot)
+        }
+        // What is beyond is no number of a record.
+        try forge(incarnation: .max)
+        #expect(try CheckpointLock.peek(fixture.locations.lock) == nil)
+        #expect(try fixture.refusal { try fixture.open() }.code == .lockDamaged)
+        let ledger = try fixture.open(keyring: recover(.lockDamaged))
+        #expect(2...4_294_967_297 ~= ledger.incarnation)
+        ledger.stop()
+    }
+
+    @Test func theLastIncarnationThatCanBeFollowedIs() throws {
+        let origin = "test.example/ledger/incarnation/9007194959773695"
+        let checkpoint = try #require(try CheckpointLock.peek(fixture.locations.lock)).checkpoint().1
+        let signer = try CheckpointSigner(seed: Keyring().checkpointSeed, origin: origin)
+        let later = Checkpoint(origin: origin, size: checkpoint.size, root: checkpoint.root)
+        let note = try SignedNote.signed(later.text, by: signer).encoded
+        try forge(incarnation: 9_007_194_959_773_695, vkey: signer.vkey, note: note)
+        let ledger = try fixture.open(keyring: recover())
+        #expect(9_007_194_959_773_696...9_007_199_254_740_991 ~= ledger.incarnation)
+        ledger.stop()
+    }
+
+    @Test(arguments: [9_007_199_254_740_992, .max] as [UInt64])
+    func aLockOfMoreEntriesThanALedgerCanHaveIsDamaged(size: UInt64) throws {
+        let origin = "test.example/ledger/incarnation/7"
+        let checkpoint = try #require(try CheckpointLock.peek(fixture.locations.lock)).checkpoint().1
+        let signer = try CheckpointSigner(seed: Keyring().checkpointSeed, origin: origin)
+        let note = try SignedNote.signed(Checkpoint(origin: origin, size: size, root: checkpoint.root).text, by: signer)
+        try forge(incarnation: 7, vkey: signer.vkey, note: note.encoded)
+        #expect(try refusal() == .lockDamaged)
+        let ledger = try fixture.open(keyring: recover(.lockDamaged))
+        let page = try ledger.list(EntryFilter(type: "system.recovered"), from: nil, limit: 2, reverse: false)
+        ledger.stop()
+        #expect(try Recovery(Entry(#require(page.entries.first).bytes)).lock == nil)
+    }
+
+    @Test func aLockThatHasCountedToTheEndSignsNothingMore() throws {
+        try forge(sequence: 9_007_199_254_740_991)
+        let note = try #require(try CheckpointLock.peek(fixture.locations.lock)).note
+        #expect(throws: StoreDamage.self) { try fixture.open().stop() }
+        #expect(try CheckpointLock.peek(fixture.locations.lock)?.note == note)
+        let ledger = try fixture.open(keyring: recover())
+        ledger.stop()
+        #expect(try #require(try CheckpointLock.peek(fixture.locations.lock)).sequence < 9)
+    }
+
     @Test func aNewLockCountsOnFromTheOldOne() throws {
         let sequence = try #require(try CheckpointLock.peek(fixture.locations.lock)).sequence
         #expect(sequence > 3)

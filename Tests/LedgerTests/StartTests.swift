@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Glibc
 import JSON
@@ -5,6 +6,7 @@ import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Synchronization
 import Testing
 
 @testable import Ledger
@@ -29,6 +31,45 @@ import Testing
         } catch let refusal as StartupRefusal {
             #expect(refusal.code == .alreadyExists)
         }
+    }
+
+    /// A whole ledger of whose creation only the last step is missing may have been used: it is never made anew.
+    @Test func aCreationThatWasCutOffIsGoneOnWith() throws {
+        let fixture = try LedgerFixture()
+        let (data, lock) = (fixture.locations.store + "/data.mdb", fixture.locations.lock)
+        let partial = fixture.locations.store + "/init.partial"
+        let before = try [data, lock].map { try FileSystem.read($0, limit: 1 << 30) }
+        func create(_ origin: String, _ keyring: Keyring) -> StartupRefusal.Code? {
+            do {
+                #expect(
+                    try LedgerCreation.create(at: fixture.locations, origin: origin, keyring: keyring) == fixture.vkey
+                )
+                return nil
+            } catch {
+                return (error as? StartupRefusal)?.code
+            }
+        }
+        for isNamed in [true, false] {
+            try FileSystem.makeDirectory(partial)
+            if !isNamed { #expect(rename(data, partial + "/data.mdb") == 0) }
+            #expect(create("test.example/again", fixture.keyring) == .unfinished)
+            #expect(create("test.example/ledger", try Keyring()) == .unfinished)
+            #expect(FileSystem.exists(partial))
+            #expect(create("test.example/ledger", fixture.keyring) == nil)
+            #expect(try [data, lock].map { try FileSystem.read($0, limit: 1 << 30) } == before)
+            #expect(!FileSystem.exists(partial))
+        }
+        #expect(create("test.example/ledger", fixture.keyring) == .alreadyExists)
+        // Of one that was used, even the remains of the creation stay.
+        try fixture.whileOpen { _ in }
+        try FileSystem.makeDirectory(partial)
+        let used = try FileSystem.read(lock, limit: 1 << 20)
+        #expect(create("test.example/ledger", fixture.keyring) == .alreadyExists)
+        #expect(try FileSystem.read(lock, limit: 1 << 20) == used)
+        // Where its lock is lost, nobody knows what it signed.
+        #expect(rename(lock, lock + ".lost") == 0)
+        #expect(create("test.example/ledger", fixture.keyring) == .alreadyExists)
+        #expect(FileSystem.exists(data) && FileSystem.exists(partial))
     }
 
     @Test(arguments: ["", "has space", "plus+sign", "a/incarnation/2", String(repeating: "a", count: 201), "名"])
@@ -93,6 +134,9 @@ import Testing
         #expect(sealed(text) == slot)
         let spellings = [
             ("lock v2", "lock v1"), ("sequence 7", "sequence +7"), ("incarnation 1", "incarnation 01"),
+            ("sequence 7", "sequence 9007199254740992"), ("incarnation 1", "incarnation 9007199254740992"),
+            ("incarnation 1", "incarnation 9223372036854775807"), ("incarnation 1", "incarnation 0"),
+            ("incarnation 1", "incarnation -1"),
             ("note\n", "note\n\0rest"), ("lock 131", "lock +131"), ("600.000000007", "600.7"),
             ("600.000000007", "600.1000000000"), ("600.000000007 -", "600.000000007"), ("132 -", "132 - -"),
             ("serial:vol-1/2", "serial:\u{7F}"), ("sequence 7\n", "sequence 7\r\n"), ("vkey key", "vkey\u{301} key"),
@@ -101,9 +145,10 @@ import Testing
             let changed = text.replacing(old, with: new)
             #expect(Array(changed.utf8) != Array(text.utf8) && LockRecord(slot: sealed(changed)) == nil, "\(new)")
         }
-        // No record could follow it.
-        let last = text.replacing("sequence 7", with: "sequence \(UInt64.max)")
-        #expect(LockRecord(slot: sealed(last)) == nil)
+        // The greatest integer of the format is the last; none follows it.
+        let last = text.replacing("sequence 7", with: "sequence 9007199254740991")
+        let greatest = try #require(LockRecord(slot: sealed(last)))
+        #expect(greatest.following == nil && record.following == 8)
     }
 
     @Test func aKeyringIsReadAsItIsWritten() throws {
@@ -135,6 +180,32 @@ import Testing
         let long = bytes + [UInt8](repeating: 0x0A, count: 4_096 - bytes.count) + Array("more\n".utf8)
         try FileSystem.create(path, long, mode: 0o600)
         #expect(throws: StartupRefusal.self) { try Keyring.load(path: path) }
+    }
+
+    /// A keyring that is replaced stays beside the new one, whatever the names and the file system.
+    @Test func anOldKeyringIsKept() throws {
+        let fixture = try LedgerFixture()
+        let (path, real) = (fixture.directory + "/keyring", fixture.directory + "/elsewhere/real")
+        try FileSystem.makeDirectory(fixture.directory + "/elsewhere")
+        #expect(symlink("elsewhere/real", path) == 0)
+        var keyrings = [fixture.keyring]
+        try fixture.keyring.save(path: path)
+        for _ in 0..<3 {
+            keyrings.append(try fixture.keyring.withFreshCheckpointKey())
+            try keyrings[keyrings.count - 1].stage(path: path)
+            #expect(try Keyring.staged(path: path)?.checkpointSeed == keyrings[keyrings.count - 1].checkpointSeed)
+            try Keyring.adoptStaged(path: path, suffix: "old")
+        }
+        let kept = try [real + ".old", real + ".old.2", real + ".old.3", path].map { try Keyring.load(path: $0) }
+        #expect(kept.map(\.checkpointSeed) == keyrings.map(\.checkpointSeed))
+        #expect(try FileSystem.target(of: path) == fixture.directory + "/elsewhere/real")
+        #expect(
+            try FileSystem.read(real + ".old", limit: 1 << 20) == fixture.keyring.encoded.withUnsafeBytes { Array($0) }
+        )
+        // No file has two names: such a thing not every file system has.
+        var status = stat()
+        #expect(stat(real + ".old", &status) == 0 && status.st_nlink == 1 && status.st_mode & 0o777 == 0o600)
+        #expect(try Keyring.staged(path: path) == nil)
     }
 
     @Test func aTornLockWriteLeavesTheRecordBefore() throws {
@@ -292,6 +363,79 @@ import Testing
         #expect(try Keyring.load(path: path, isCredential: true).indexKey == fixture.keyring.indexKey)
         chmod(path, 0o604)
         #expect(throws: StartupRefusal.self) { try Keyring.load(path: path, isCredential: true) }
+    }
+
+    /// A renewal puts a file in the lock's place: not in that of another's.
+    @Test(arguments: ["lock", "store"])
+    func aRenewalReplacesNoOtherFile(_ what: String) throws {
+        let fixture = try LedgerFixture()
+        let path = what == "lock" ? fixture.locations.lock : fixture.locations.store + "/data.mdb"
+        let hold = try StoreHold(directory: fixture.locations.store)
+        let lock = try CheckpointLock(path: fixture.locations.lock, store: hold)
+        try copyFile(path, path + ".copy")
+        #expect(rename(path + ".copy", path) == 0)
+        let before = try OpenFile(Glibc.open(path, O_RDONLY), path: path)
+        #expect(throws: LockConflict.self) { try lock.renew() }
+        #expect(try before.isInPlace())
+        close(before.descriptor)
+    }
+
+    @Test func aLockIsRenewedInALongRunToo() throws {
+        let fixture = try LedgerFixture()
+        fixture.settings.lockRenewalSeconds = 1
+        func inode() throws -> UInt64 {
+            let record = try #require(try CheckpointLock.peek(fixture.locations.lock))
+            let file = try OpenFile(Glibc.open(fixture.locations.lock, O_RDONLY), path: fixture.locations.lock)
+            defer { close(file.descriptor) }
+            #expect(record.places.lock == file.place)
+            return file.place.inode
+        }
+        try fixture.whileOpen { ledger in
+            _ = try ledger.submit([Sample.deposit()])
+            // Its own records may be renewed for.
+            usleep(1_500_000)
+            // An inode's number may come back as soon as the file that had it is gone.
+            let kept = Glibc.open(fixture.locations.lock, O_RDONLY)
+            defer { close(kept) }
+            let before = try inode()
+            usleep(1_200_000)
+            // Nothing was written meanwhile.
+            #expect(try inode() == before)
+            _ = try ledger.submit([Sample.deposit()])
+            usleep(500_000)
+            #expect(try inode() != before)
+            _ = try ledger.submit([Sample.deposit()])
+        }
+        #expect(try fixture.audit().isClean)
+        try fixture.whileOpen { _ in }
+    }
+
+    /// A daemon that has nothing to write finds out all the same.
+    @Test(arguments: ["lock", "store"])
+    func anIdleDaemonWhoseFilesAreElsewhereStops(_ what: String) throws {
+        let fixture = try LedgerFixture()
+        fixture.settings.idleCheckSeconds = 1
+        let path = what == "lock" ? fixture.locations.lock : fixture.locations.store + "/data.mdb"
+        let said = Mutex<[String]>([])
+        let ended = DispatchSemaphore(value: 0)
+        let ledger = try Ledger(
+            at: fixture.locations,
+            keyring: fixture.keyring,
+            settings: fixture.settings,
+            version: "0.0.1",
+            fatal: { error in
+                said.withLock { $0.append("\(error)") }
+                ended.signal()
+                while true { sleep(1_000) }
+            }
+        )
+        _ = try ledger.submit([Sample.deposit()])
+        try copyFile(path, path + ".copy")
+        #expect(rename(path + ".copy", path) == 0)
+        #expect(ended.wait(timeout: .now() + 20) == .success)
+        #expect(said.withLock { $0 } == ["\(path) was removed or replaced"])
+        // Its writer never ends, as a process would.
+        withExtendedLifetime(ledger) {}
     }
 
     @Test func aLockChangedUnderARunningDaemonStopsIt() throws {
