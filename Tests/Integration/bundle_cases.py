@@ -106,6 +106,8 @@ class Bundle:
 
 def cases(page: Path) -> Iterator[Case]:
     yield from key_cases(page)
+    yield from key_form_cases(page)
+    yield from origin_cases(page)
     yield from recovery_cases(page)
     yield from note_cases(page)
     yield from entry_cases(page)
@@ -151,6 +153,42 @@ def key_cases(page: Path) -> Iterator[Case]:
         members = forger.bundle(page, [thing])
         yield Case(f"forged on a public first entry, {reason}, genuine key", members, verdict, key)
         yield Case(f"forged on a public first entry, {reason}, no key", members, verdict)
+
+
+def key_form_cases(page: Path) -> Iterator[Case]:
+    """Keys as people hand them on (section 7)."""
+    story = Story("moved", "key-lost")
+    members = story.bundle(page)
+    keys = [key for _, key in story.ledger.keys]
+    ders = [bytes.fromhex("302a300506032b6570032100") + key.private.public_key().public_bytes_raw() for key in keys]
+    prints = [hashlib.sha256(der).hexdigest() for der in ders]
+    pems = [f"-----BEGIN PUBLIC KEY-----\n{b64(der)}\n-----END PUBLIC KEY-----\n" for der in ders]
+    for number, (key, pem, digest) in enumerate(zip(keys, pems, prints), 1):
+        verdict = VERIFIED if number > 2 else NOT_SHOWN
+        yield Case(f"key {number} in PEM", members, verdict, pem)
+        yield Case(f"key {number} in PEM as Windows writes it", members, verdict, "\ufeff" + pem.replace("\n", " \r\n"))
+        yield Case(f"the fingerprint of key {number}", members, verdict, digest)
+        groups = ":".join(digest[at:at + 4] for at in range(0, 64, 4)).upper()
+        yield Case(f"the fingerprint of key {number} in groups", members, verdict, groups + "\r\n")
+        yield Case(f"key {number} with a mark, blanks and empty lines", members, verdict, f"\ufeff\r\n\t{key.vkey} \r\n\n")
+    other = b64(ders[0][:12] + bytes([5]) + bytes(31))
+    yield Case("a stranger's key in PEM", members, FAILED, pems[0].replace(b64(ders[0]), other))
+    yield Case("a stranger's fingerprint", members, FAILED, hashlib.sha256(b"x").hexdigest())
+    yield Case("a public key's bytes for a fingerprint", members, FAILED, ders[2][12:].hex())
+    for name in ("a@b", "a\u3042b", "a\\057b", "example.com/ledger/incarnation/9"):
+        yield Case(f"a stranger's key of the name {ascii(name)}", members, FAILED, Key(name).vkey)
+
+
+def origin_cases(page: Path) -> Iterator[Case]:
+    """Names of ledgers (section 6, rule origin(200)): each character of ASCII but letters and digits, and some others."""
+    good = "._:/-"
+    for character in [chr(code) for code in range(0x20, 0x80) if not chr(code).isalnum()] + ["\u4e2d", KELVIN]:
+        story, is_good = Story(origin=f"ledger{character}example"), character in good
+        yield Case(f"a first origin with {ascii(character)}", story.bundle(page), VERIFIED if is_good else FAILED,
+                   story.keys[0] if is_good else "")
+    for length, verdict in ((1, VERIFIED), (200, VERIFIED), (201, FAILED)):
+        story = Story(origin="x" * length)
+        yield Case(f"a first origin of {length} bytes", story.bundle(page), verdict, story.keys[0])
 
 
 def recovery_cases(page: Path) -> Iterator[Case]:

@@ -8,7 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TEXT = HERE.parents[1] / "Sources/Bundle/VERIFY.txt"
 SHELLS = [shell for shell in (["dash"], ["bash"], ["bash", "--posix"], ["zsh"]) if shutil.which(shell[0])]
-VERIFIED, FAILED, NOT_CONFIRMED, NO_KEY = 0, 1, 2, 64
+VERIFIED, FAILED, NOT_CONFIRMED, NO_KEY, NOT_CHECKED = 0, 1, 2, 64, 71
 SECONDS = 300
 
 
@@ -17,11 +17,13 @@ def commands(text: str) -> str:
     return "".join(line[4:] + "\n" for line in text.splitlines() if line.startswith("    "))
 
 
-def run(directory: Path, key: str = "", shell=("sh",), script: str | None = None) -> subprocess.CompletedProcess:
+def run(directory: Path, key: str | bytes = "", shell=("sh",), script: str | None = None, preexec_fn=None,
+        **environment) -> subprocess.CompletedProcess:
     """Runs the commands of VERIFY.txt: those of the source tree, or others. Both outputs are in `stdout`."""
     return subprocess.run(
         [*shell], cwd=directory, input=(script or commands(TEXT.read_text())).encode(), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=SECONDS, env={"PATH": os.environ["PATH"], "LEDGER_KEY": key},
+        stderr=subprocess.STDOUT, timeout=SECONDS, preexec_fn=preexec_fn,
+        env={"PATH": os.environ["PATH"], "LEDGER_KEY": key} | environment,
     )
 
 

@@ -46,7 +46,7 @@ def wrong(judge) -> dict[str, str]:
 
 def test_the_program(bin, tmp_path):
     def judge(case: Case) -> str:
-        key = ["--key", case.key] if case.key else []
+        key = [f"--key={case.key}"] if case.key else []
         done = subprocess.run([bin / "evidence", "verify", packed(case, tmp_path), "--json", *key], capture_output=True)
         report = json.loads(done.stdout)
         assert report["verdict"] == BY_STATUS[done.returncode]

@@ -106,7 +106,7 @@ def b64(data: bytes) -> str:
 
 def test_it_stays_short_enough_to_be_read():
     lines = VERIFIER.read_text().splitlines()
-    assert len(lines) < 360
+    assert len(lines) < 420
     assert max(map(len, lines)) <= 110
 
 
@@ -270,10 +270,72 @@ def test_archives_keep_their_rules(example, tmp_path):
         with zipfile.ZipFile(path, "w", method) as archive:
             for name in order:
                 archive.writestr(name, files[name])
-        assert "REFUSED: member " in verify("bundle", path, status=1)
+        assert re.match("REFUSED: (member|archive)", verify("bundle", path, status=1))
     with zipfile.ZipFile(pack(files, path), "a") as archive:
         archive.comment = b"seen"
     assert "archive" in verify("bundle", path, status=1)
+
+
+# Fields as the table of section 14 has them: where in the record, of how many bytes, and whether any value will do there.
+DIRECTORY = {
+    "signature": (0, 4, False), "made by, lower": (4, 1, True), "made by, upper": (5, 1, False), "needed": (6, 2, False),
+    "flags": (8, 2, False), "method": (10, 2, False), "time": (12, 2, False), "date": (14, 2, False), "crc": (16, 4, False),
+    "compressed size": (20, 4, False), "size": (24, 4, False), "name's length": (28, 2, False), "extra's length": (30, 2, False),
+    "comment's length": (32, 2, False), "disk": (34, 2, False), "internal, lower": (36, 1, None), "internal, upper": (37, 1, False),
+    "external": (38, 4, False), "offset": (42, 4, False), "name": (46, 5, False),
+}
+LOCAL = {name: (at - (2 if at >= 6 else 0) + (-14 if name == "name" else 0), size, False)
+         for name, (at, size, _) in DIRECTORY.items()
+         if name in ("signature", "needed", "flags", "method", "time", "date", "crc", "compressed size", "size", "name's length",
+                     "extra's length", "name")}
+END = {"signature": (0, 4, False), "disk": (4, 2, False), "disk of the directory": (6, 2, False), "members": (8, 2, False),
+       "members in all": (10, 2, False), "directory's length": (12, 4, False), "directory's offset": (16, 4, False),
+       "comment's length": (20, 2, False)}
+
+
+def test_every_field_of_an_archive_is_as_the_table_has_it(example, tmp_path):
+    files, path = example.bundle(), tmp_path / "b.zip"
+    whole = pack(files, path).read_bytes()
+    end = len(whole) - 22
+    directory = int.from_bytes(whole[end + 16:end + 20], "little")
+    second = directory + 46 + int.from_bytes(whole[directory + 28:directory + 30], "little")
+    assert whole[second:second + 4] == b"PK\1\2" and whole[end:end + 4] == b"PK\5\6"
+    local = int.from_bytes(whole[second + 42:second + 46], "little")
+    assert whole[local:local + 4] == b"PK\3\4"
+    for base, fields in ((second, DIRECTORY), (local, LOCAL), (end, END)):
+        for name, (at, size, is_free) in fields.items():
+            for byte in range(base + at, base + at + size):
+                for bit in range(8) if LONG else (0, 1) if is_free is None else (0,):
+                    path.write_bytes(whole[:byte] + bytes([whole[byte] ^ 1 << bit]) + whole[byte + 1:])
+                    good = is_free or is_free is None and bit == 0
+                    verify("bundle", path, "--key", example.vkey, status=0 if good else 1)
+    # What it takes to extract is 1.0 or 2.0, in both places.
+    for version, status in ((10, 0), (20, 0), (45, 1), (0, 1)):
+        changed = bytearray(whole)
+        changed[second + 6] = changed[local + 4] = version
+        path.write_bytes(changed)
+        verify("bundle", path, "--key", example.vkey, status=status)
+
+
+def test_a_key_is_a_key(example, tmp_path):
+    path, key = pack(example.bundle(), tmp_path / "b.zip"), tmp_path / "key"
+    pem = example.bundle()["keys/1.pem"]
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=pem, stdout=subprocess.PIPE, check=True).stdout
+    digest, vkey = hashlib.sha256(der).hexdigest().encode(), example.vkey.encode()
+    groups = b":".join(digest[at:at + 4] for at in range(0, 64, 4)).upper()
+    for text in (vkey, pem, digest, groups, groups.replace(b":", b" ")):
+        for before, after in ((b"", b""), (b"\xef\xbb\xbf", b"\r\n"), (b"\r\n \t", b"\t \n\n")):
+            key.write_bytes(before + text.replace(b"\n", after + b"\n") + after)
+            assert "signer: given" in verify("bundle", path, "--key", key)
+        assert "signer: given" in verify("bundle", path, "--key", text.decode())
+    for text in (b"", b" \r\n", b"\xef\xbb\xbf", vkey + b"\n" + vkey, vkey + b"\n" + pem, pem + pem, pem[:-28], digest + b"0",
+                 digest[1:], pem.replace(b"MCow", b"MCox"), pem.replace(b"PUBLIC", b"PRIVATE"), b"x" + vkey, vkey[:-1],
+                 vkey.decode().encode("utf-16"), pem.replace(pem.split(b"\n")[1], b"MCowBQYDK2VwAyEA" + b"A" * 43 + b"=")):
+        key.write_bytes(text)
+        verify("bundle", path, "--key", key, status=64)
+    verify("bundle", path, "--key", tmp_path / "none", status=64)
+    for text in (digest[:-1] + b"0" if digest[-1:] != b"0" else digest[:-1] + b"1", b"0" * 64):
+        assert "none of the ledger's keys" in verify("bundle", path, "--key", text.decode(), status=1)
 
 
 @pytest.mark.parametrize("bad", [

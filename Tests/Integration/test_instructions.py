@@ -3,15 +3,17 @@
 import hashlib
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import instructions
-from instructions import FAILED, NO_KEY, NOT_CONFIRMED, SHELLS, VERIFIED, failures, run, unpack
-from page_bundles import Ledger, Lease, new_stream, sums
+from instructions import FAILED, NO_KEY, NOT_CHECKED, NOT_CONFIRMED, SHELLS, VERIFIED, failures, run, unpack
+from page_bundles import Key, Ledger, Lease, new_stream, sums
 
 LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +49,12 @@ def shell(request) -> list[str]:
     return request.param
 
 
+@pytest.fixture(params=SHELLS if LONG else [["dash"]], ids=" ".join)
+def one_shell(request) -> list[str]:
+    """For what depends on the tools more than on the shell."""
+    return request.param
+
+
 def test_all_shells_the_text_names_are_here():
     assert [shell[0] for shell in SHELLS] == ["dash", "bash", "bash", "zsh"], "install zsh: make deps"
 
@@ -73,12 +81,33 @@ def test_a_long_story_is_verified(tmp_path):
     assert done.returncode == VERIFIED and not failures(done), done.stdout.decode()
 
 
+def openssl(pem: bytes, *args) -> bytes:
+    """What openssl makes of a public key."""
+    return subprocess.run(["openssl", "pkey", "-pubin", *args], input=pem, stdout=subprocess.PIPE, check=True).stdout
+
+
 def test_a_key_is_a_key(small, members, shell, tmp_path):
     directory = unpack(members, tmp_path / "case")
-    vkey = small.keys[0]
-    for key in (f"\ufeff{vkey}", f"{vkey[:30]} {vkey[30:]}", f"{vkey[:30]}\n{vkey[30:]}", f"{vkey}\n{vkey}", "x" + vkey, "$(id)", "a[$(id)]", vkey[:-1], "-", "key"):
-        assert run(directory, key, shell).returncode == NO_KEY, key
-    assert run(directory, f" {vkey}\r\n", shell).returncode == VERIFIED
+    vkey, pem = small.keys[0], members["keys/1.pem"].decode()
+    digest = hashlib.sha256(openssl(pem.encode(), "-outform", "DER")).hexdigest()
+    other = Key("other.example").vkey
+    weak = pem.replace(pem.split("\n")[1], "MCowBQYDK2VwAyEA" + "A" * 43 + "=")
+    none = [f"{vkey[:30]} {vkey[30:]}", f"{vkey[:30]}\n{vkey[30:]}", f"{vkey}\n{vkey}", "x" + vkey, "$(id)", "a[$(id)]", vkey[:-1],
+            "-", "key", " \r\n", "\ufeff", f"{vkey}\n{pem}", pem + pem, pem[:-28], pem.replace("MCow", "MCox"), weak,
+            pem.replace("PUBLIC", "PRIVATE"), digest[1:], digest + "0", f"{digest}\n{digest}", vkey.replace("A", "\u0410"),
+            f"\u00a0{vkey}", vkey.encode("utf-16"), other.replace("other.", "other\u2009"), b"\xff" + vkey.encode()]
+    for key in none if LONG or shell == ["dash"] else none[::4]:
+        assert run(directory, key if isinstance(key, str) else key.replace(b"\0", b""), shell).returncode == NO_KEY, key
+    groups = ":".join(digest[at:at + 4] for at in range(0, 64, 4)).upper()
+    keys = ["\ufeff" + pem.replace("\n", " \r\n\r\n"), f"\ufeff\r\n{vkey}\t\n\n", groups.replace(":", " ") + "\r\n"]
+    keys += [f" {vkey}\r\n", pem, digest, groups] if LONG or shell == ["dash"] else []
+    for key in keys:
+        done = run(directory, key, shell)
+        assert done.returncode == VERIFIED and not failures(done), (key, done.stdout.decode())
+    # Good keys, whatever a name may hold, that are none of this ledger's.
+    for key in (other, "0" * 64) if LONG or shell == ["dash"] else (Key("a@\\057b:\u4e2d$(id)").vkey,):
+        done = run(directory, key, shell)
+        assert done.returncode == FAILED and failures(done) == ["FAILED  keys: the key given is none of the ledger's"], key
 
 
 def test_the_text_is_the_same_wherever_it_is_printed(bin):
@@ -88,6 +117,123 @@ def test_the_text_is_the_same_wherever_it_is_printed(bin):
     named = subprocess.run([bin / "evidence", "instructions", "--sha256"], capture_output=True, check=True, text=True)
     assert named.stdout == digest + "\n"
     assert f"| `evidenced/0.1.0` | `VERIFY.txt` | `{digest}` |" in (ROOT / "ledger-format.md").read_text()
+
+
+# The computer it is run on
+
+STRANGE = (" ", "back\\slash\\n", "new\nline", "a=b", "a:b", "'\"", "$(touch canary)", "*?[x]", "%s%d", "-rf", "\u4e2d")
+
+
+@pytest.mark.parametrize("name", ["".join(STRANGE), *(STRANGE if LONG else [])], ids=ascii)
+def test_intermediate_files_may_lie_anywhere(small, members, name, shell, tmp_path):
+    directory, place = unpack(members, tmp_path / "case"), tmp_path / name
+    place.mkdir()
+    # Also at a place that is told from here on.
+    for where in (str(place), os.path.join("..", name)):
+        done = run(directory, small.keys[0], shell, TMPDIR=where)
+        assert done.returncode == VERIFIED and not failures(done), (shell, where, done.stdout.decode())
+    assert not list(tmp_path.rglob("canary")) and not list(place.iterdir())
+
+
+def not_checked(done) -> bool:
+    """Whether it says that the computer is at fault, and no ill of the bundle."""
+    return done.returncode == NOT_CHECKED and not failures(done) and b"\nNOT CHECKED: this computer " in done.stdout \
+        and "未能核验".encode() in done.stdout and b"VERIFIED" not in done.stdout and b"checks FAILED" not in done.stdout
+
+
+def tools_without(directory: Path, missing: str) -> str:
+    """A folder of all the commands need, but for one."""
+    text = instructions.commands(instructions.TEXT.read_text())
+    names = re.search(r"for tool in ([a-z0-9 ]+);", text)[1].split()
+    assert missing in names
+    directory.mkdir()
+    for name in {*names, "kill"} - {missing}:
+        (directory / name).symlink_to(shutil.which(name))
+    return str(directory)
+
+
+@pytest.mark.parametrize("tool", ["awk", "cat", "cmp", "mktemp", "openssl", "rm", "sha256sum", "xxd"])
+def test_a_missing_tool_is_no_fault_of_the_bundle(small, members, tool, tmp_path):
+    directory = unpack(members, tmp_path / "case")
+    done = run(directory, small.keys[0], [shutil.which("dash")], PATH=tools_without(tmp_path / "bin", tool))
+    assert not_checked(done) and f"{tool} is missing".encode() in done.stdout, done.stdout.decode()
+
+
+@pytest.mark.parametrize("tool", ["openssl", "sha256sum", "base64", "xxd", "grep", "cut"])
+def test_a_tool_that_does_not_work_is_no_fault_of_the_bundle(small, members, one_shell, tool, tmp_path):
+    directory, tools = unpack(members, tmp_path / "case"), tmp_path / "bin"
+    path = tools_without(tools, tool)
+    # As one that lacks an option would end; at once, or from the middle on.
+    for uses in (0, 20) if tool != "openssl" else (0, 2):
+        (tools / tool).write_text(f'#!/bin/sh\n[ "$(wc -l < {tmp_path}/{tool} 2>/dev/null || echo 0)" -ge {uses} ] && exit 1\n'
+                                  f'echo >> {tmp_path}/{tool}\nexec {shutil.which(tool)} "$@"\n')
+        (tools / tool).chmod(0o755)
+        done = run(directory, small.keys[0], [shutil.which(one_shell[0]), *one_shell[1:]], PATH=path)
+        assert not_checked(done), (tool, uses, done.stdout.decode())
+        (tmp_path / tool).unlink(missing_ok=True)
+
+
+def test_no_place_for_intermediate_files_is_no_fault_of_the_bundle(small, members, shell, tmp_path):
+    directory = unpack(members, tmp_path / "case")
+    (tmp_path / "file").write_text("")
+    for where in (tmp_path / "nowhere", tmp_path / "file", "/proc"):
+        assert not_checked(run(directory, small.keys[0], shell, TMPDIR=str(where))), where
+    # Its own files would be strange ones.
+    for where in (directory, directory / "entries", "."):
+        assert not_checked(run(directory, small.keys[0], shell, TMPDIR=str(where))), where
+    assert sorted(path.name for path in directory.iterdir()) == sorted({name.partition("/")[0] for name in members})
+
+
+@pytest.mark.parametrize("handling", [signal.SIG_DFL, signal.SIG_IGN], ids=["killed", "refused"])
+def test_no_room_is_no_fault_of_the_bundle(small, members, one_shell, handling, tmp_path):
+    directory = unpack(members, tmp_path / "case")
+    seen = set()
+    for size in range(0, 12_000, 500 if LONG else 3_000):
+        # The longest file there may be: as on a full disk, some are written and some are not.
+        def limit(size=size):
+            signal.signal(signal.SIGXFSZ, handling)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+        done = run(directory, small.keys[0], one_shell, preexec_fn=limit, TMPDIR=str(tmp_path))
+        assert not_checked(done) or done.returncode == VERIFIED and not failures(done), (size, done.stdout.decode())
+        seen.add(done.returncode)
+    assert NOT_CHECKED in seen
+
+
+FAILING_CAT = """#!/bin/sh
+PATH={path}
+case $(readlink /proc/$$/fd/1) in {place}/*)
+    echo >> {place}/../count
+    [ "$(wc -l < {place}/../count)" -ne {at} ] || {{ cat "$@" | head -c 3; exit 1; }} ;;
+esac
+exec cat "$@"
+"""
+
+
+def test_no_write_that_is_lost_is_a_fault_of_the_bundle(small, members, tmp_path):
+    directory, tools, place = unpack(members, tmp_path / "case"), tmp_path / "bin", tmp_path / "place"
+    path = tools_without(tools, "cat")
+    place.mkdir()
+    for at in range(1, 1000) if LONG else (1, 4, 5, 6, 7, 9, 12, 20, 30, 40):
+        (tools / "cat").unlink(missing_ok=True)
+        (tools / "cat").write_text(FAILING_CAT.format(place=place, at=at, path=os.environ["PATH"]))
+        (tools / "cat").chmod(0o755)
+        done = run(directory, small.keys[0], [shutil.which("dash")], PATH=path, TMPDIR=str(place))
+        if done.returncode == VERIFIED:
+            break
+        assert not_checked(done), (at, done.stdout.decode())
+        (tmp_path / "count").unlink()
+    assert at > 39
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_cannot_be_read_is_no_fault_of_the_bundle(small, members, shell, tmp_path):
+    directory = unpack(members, tmp_path / "case")
+    for path in (directory / "checkpoint", directory / "entries"):
+        mode = path.stat().st_mode
+        path.chmod(0)
+        assert not_checked(run(directory, small.keys[0], shell)), path
+        path.chmod(mode)
 
 
 # Hostile bundles

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone. "§" is a
 section of it, "step" one of §14. Exit status 0: all that was checked holds; 1: a line says what does not; 2:
-all holds, but whose ledger it is is not shown; 64: what was given as a key is none."""
-import argparse, calendar, hashlib, json, re, zipfile
+all holds, but whose ledger it is is not shown; 64: wrongly called, such as with a key that is none;
+71: this computer could not make the checks."""
+import argparse, calendar, hashlib, json, os, re, struct, zipfile, zlib
 from base64 import b64decode, b64encode
 from collections import namedtuple
 from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 Key, Note = namedtuple("Key", "name id public text"), namedtuple("Note", "signed origin size root signatures")
+Given = namedtuple("Given", "key matches")   # the key, if it has a name; whether it is this one
 def need(holds, where, rule):       # `where` is a member or an entry
     if not holds:
         raise SystemExit(f"REFUSED: {where}: {rule}")
@@ -32,6 +34,8 @@ ENTRY = pattern('{"actor":"(system|(subject|staff|vendor)/ID)","body":{.*},"clai
     '"time":"TIME","type":"[a-z_]+[.][a-z_]+","v":1}')
 NOTE = pattern("(([^\x00-\x1f]+)\n([1-9][0-9]{0,18})\n(HASH)\n)\n((?:\u2014 NAME (?=SIX{7})BASE64\n){1,100})")
 KEY = pattern("(NAME)[+]([0-9a-f]{8})[+](A[Q-Za-f]SIX{42})")
+FRAME, SPKI = ["-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"], pattern("MCowBQYDK2VwAyEAHASH")
+ORIGIN = pattern("[A-Za-z0-9._:/-]{1,200}")
 SIGNATURE = pattern("SIX{85}[AQgw]==")
 OPENING = pattern("evidenced/claim/v1\nHASH\n([^\n]*)\n(.{1,8192})")
 PATH = pattern("((?:HASH\n){0,63})\n(.*)")
@@ -95,10 +99,30 @@ def read_key(text, where):
     match = KEY.fullmatch(str(text))
     typed = b64decode(match[3]) if match else b""
     need(match and sha256(match[1].encode(), b"\n", typed)[:4].hex() == match[2], where, "no good key (§7)")
-    y = typed[1:-1] + bytes([typed[-1] & 127])
-    sound = y.hex() not in WEAK and int.from_bytes(y, "little") < 2**255 - 19
-    need(sound, where, "a key of small order (§7)")
+    need(is_sound(typed[1:]), where, "a key of small order (§7)")
     return Key(match[1], bytes.fromhex(match[2]), typed[1:], text)
+def is_sound(public):
+    y = public[:-1] + bytes([public[-1] & 127])
+    return y.hex() not in WEAK and int.from_bytes(y, "little") < 2**255 - 19
+def spki(key):
+    return bytes.fromhex("302a300506032b6570032100") + key.public
+def read_given(raw):        # a key as people hand it on
+    lines = [line.strip(b" \t") for line in re.split(b"[\r\n]", raw.removeprefix(b"\xef\xbb\xbf"))]
+    lines = [line.decode("utf-8", "surrogateescape") for line in lines if line]
+    text, digits = "".join(lines), "".join(lines).replace(" ", "").replace(":", "").lower()
+    if lines[:1] + lines[-1:] == FRAME and SPKI.fullmatch(body := "".join(lines[1:-1])):
+        public = b64decode(body)[12:]
+        need(is_sound(public), "--key", "a key of small order (§7)")
+        return Given(None, lambda key: key.public == public)
+    need(len(lines) == 1, "--key", "no key, or more than one (§7)")
+    if re.fullmatch("[0-9a-f]{64}", digits):
+        return Given(None, lambda key: sha256(spki(key)).hex() == digits)
+    return Given(read_key(text, "--key"), lambda key: key.text == text)
+def read_key_argument(text):
+    try:
+        return read_given(os.fsencode(text))
+    except SystemExit:          # what is no key as it stands is a file's name
+        return read_given(Path(text).read_bytes())
 def read_note(raw, where):
     match = NOTE.fullmatch(raw.decode("utf-8", "ignore"))
     need(match and match[0].encode() == raw and len(raw) <= 10**6, where, "not a signed checkpoint (§7)")
@@ -162,7 +186,7 @@ class Story:
         if entry["index"] == 0:
             self.ledger, wanted = min(streams), {"format": 1, "origin": key.name, "suite": "sha256"}
             good = len(streams) == 1 and self.ledger.startswith("ledger/") and not entry["claims"]
-            good = good and "/incarnation/" not in key.name
+            good = good and "/incarnation/" not in key.name and ORIGIN.fullmatch(key.name)
         else:
             (_, first, *_), (last_number, last, *_) = self.identities[0], self.identities[-1]
             wanted = {"incarnation": int(number), "origin": f"{first.name}/incarnation/{number}",
@@ -187,10 +211,9 @@ class Story:
     def in_force(self, size):
         return [key for _, key, since, _ in self.identities if since <= max(size, 1)][-1]
     def signer(self, given):            # section 6, "Following origin and key"
-        keys = [key.text for _, key, *_ in self.identities]
-        need(given is None or given.text in keys, "--key", "is none of the ledger's keys (§6)")
-        at = len(keys) if given is None else keys.index(given.text)
-        later = [signed for *_, signed in self.identities[at + 1:]]
+        at = [number for number, (_, key, *_) in enumerate(self.identities) if given and given.matches(key)]
+        need(given is None or at, "--key", "is none of the ledger's keys (§6)")
+        later = [signed for *_, signed in self.identities[at[-1] + 1:]] if at else []
         return "not-shown" if given is None or not all(later) else "succeeded" if later else "given"
 
 # ---- Section 7, Tiles, and section 11: a published directory ----
@@ -203,8 +226,8 @@ def read_tile(directory, level, start, count):      # the items from `start` on 
     return path, (directory / path).read_bytes()
 def verify_tiles(directory, given, older):
     note = read_note((directory / "checkpoint").read_bytes(), "checkpoint")
-    if given and note.origin == given.name:     # at once: else a damaged size is taken for missing files
-        check_signature(note, given, "checkpoint")
+    if given and given.key and note.origin == given.key.name:   # at once: a bad size looks like lost files
+        check_signature(note, given.key, "checkpoint")
     framed, leaves, story = [], [], Story(whole=True)
     for start in range(0, note.size, 256):
         path, data = read_tile(directory, "entries", start, note.size)
@@ -239,17 +262,46 @@ def verify_tiles(directory, given, older):
     return note, story, [f"{path!a}, beyond the size or no tile" for path in sorted(files - {"checkpoint"})]
 
 # ---- Section 14: an evidence bundle ----
+def container_fault(raw, members):
+    """What of the ZIP file itself breaks §14, whatever its members are: the member and the rule, or None. All
+    fields but three follow from the members, so the headers are made anew and compared."""
+    place, at = 0, sum(30 + len(name) + len(data) for name, data in members.items())
+    if len(raw) != at + sum(46 + len(name) for name in members) + 22:
+        return "archive", "comments, extra fields, compression, or bytes of no member"
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(members), len(members), len(raw) - 22 - at, at, 0)
+    last = ""
+    for name, data in members.items():
+        made, needed, internal = struct.unpack_from("<2H28xH", raw, at + 4)
+        size, spelt = len(data), name.encode()
+        both = struct.pack("<5H3I2H", needed, 0, 0, 0, 0x21, zlib.crc32(data), size, size, len(spelt), 0)
+        header = b"PK\3\4" + both + spelt + data
+        record = struct.pack("<4sH", b"PK\1\2", made) + both + struct.pack(
+            "<3H2I", 0, 0, internal, 0x81a40000, place) + spelt
+        where, before, last = f"member {name!a}", last, name
+        if before >= name:
+            return where, "not in byte order"
+        if raw[place:place + len(header)] != header:
+            return where, "its local header is not as the table has it, or not where it must be"
+        if raw[at:at + len(record)] != record or made >> 8 != 3 or needed not in (10, 20) or internal > 1:
+            return where, "its record in the directory is not as the table has it"
+        place, at = place + len(header), at + len(record)
+    return None if raw[at:] == end else ("archive", "its end record is not as the table has it")
 def read_archive(path):
-    archive, members = zipfile.ZipFile(path), {}
-    for info in archive.infolist():
+    archive, members, raw = zipfile.ZipFile(path), {}, path.read_bytes()
+    infos = archive.infolist()
+    claimed = sum(info.file_size for info in infos)
+    few = sum(info.file_size for info in infos if not info.filename.startswith("originals/")) <= 2**30
+    good = few and claimed <= len(raw) < 2**32 - 1 and len(infos) <= 65534
+    need(good, "archive", "too large, too many members, or members that claim more than it has (§14)")
+    for info in infos:
         name, where = info.orig_filename, f"member {info.orig_filename!a}"
-        need(re.fullmatch("[A-Za-z0-9._/-]{1,100}", name), where, "its name is not allowed (§14)")
-        need(next(reversed(members), "") < name, where, "not in byte order, or there twice (§14)")
-        good = not info.compress_type and not info.flag_bits and info.file_size == info.compress_size
-        need(good, where, "not plainly stored (§14)")
+        good = re.fullmatch("[A-Za-z0-9._/-]{1,100}", name) and not {"", ".", ".."} & set(name.split("/"))
+        need(good, where, "its name is not allowed (§14)")
+        need(name not in members, where, "there twice (§14)")
         members[name] = archive.read(info)
-    size = 22 + sum(30 + 46 + 2 * len(name) + len(data) for name, data in members.items())
-    need(path.stat().st_size == size, "archive", "comments, extra fields or bytes of no member (§14)")
+    fault = container_fault(raw, members)
+    where, rule = fault or ("", "")
+    need(not fault, where, f"{rule} (§14)")
     sums = members.pop("SHA256SUMS").splitlines(keepends=True)
     lines = [f"{sha256(data).hex()}  {name}\n".encode() for name, data in members.items()]
     for name, line, stated in zip(members, lines, sums):
@@ -285,8 +337,7 @@ def verify_bundle(path, given, older):
             need(good, where, f"not the opening of a claim of entry {index} (step 8)")
             opened[f"{index}.{name}"] = canonical_json(match[2].encode("latin-1"), where)
     for number, key, *_ in story.identities:                                                # step 5
-        der = base64(bytes.fromhex("302a300506032b6570032100") + key.public)
-        pem = f"-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"
+        pem = f"{FRAME[0]}\n{base64(spki(key))}\n{FRAME[1]}\n"
         for name, text in (f"keys/{number}.vkey", f"{key.text}\n"), (f"keys/{number}.pem", pem):
             need(take(name) == text.encode(), name, "not the key the entries name (step 5)")
     originals = [(row["index"], row["name"]) for row in manifest["originals"]]              # step 9
@@ -335,19 +386,24 @@ def verify_bundle(path, given, older):
 if __name__ == "__main__":
     kinds = {"tiles": verify_tiles, "bundle": verify_bundle}
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.error = lambda message: parser.exit(64, f"REFUSED: {message}\n")      # 2 is a verdict
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("material", type=Path, metavar="DIR|FILE.zip")
-    parser.add_argument("--key", metavar="VKEY", help="the verification key, from elsewhere (§6)")
+    parser.add_argument("--key", metavar="KEY|FILE", help="the operator's key, got elsewhere (§6, §7)")
     parser.add_argument("--older", action="append", default=[], metavar="NOTE", help="an older checkpoint")
     asked = parser.parse_args()
+    if not os.path.exists(asked.material):
+        parser.error(f"{str(asked.material)!a}: there is no such file")
     try:
-        given = read_key(asked.key, "--key") if asked.key is not None else None
-    except SystemExit:
+        given = None if asked.key is None else read_key_argument(asked.key)
+    except (SystemExit, OSError):
         print("REFUSED: --key: this is not a verification key (§7)")
         raise SystemExit(64)
     try:
         note, story, unchecked = kinds[asked.kind](asked.material, given, asked.older)
         signer = story.signer(given)
+    except (MemoryError, PermissionError) as error:
+        parser.exit(71, f"NOT CHECKED: this computer could not: {error!a}. Nothing is said of it.\n")
     except Exception as error:      # of a library, or since the manifest has not the form of §14
         need(False, getattr(error, "filename", "manifest.json or archive"), f"cannot be read: {error!a}")
     unchecked = ["types, with their fields and values (§6)", *unchecked]
