@@ -110,6 +110,15 @@ def test_a_key_is_a_key(small, members, shell, tmp_path):
         assert done.returncode == FAILED and failures(done) == ["FAILED  keys: the key given is none of the ledger's"], key
 
 
+def test_the_name_of_a_ledger_keeps_its_rule(one_shell, tmp_path):
+    for number, (origin, status) in enumerate([("x" * 200, VERIFIED), ("a_:/.-b", VERIFIED), ("x" * 201, FAILED), ("a@b", FAILED)]):
+        ledger, thing = Ledger(origin=origin), new_stream("object")
+        body = {"channel": "api", "media_type": "text/plain", "product": "deposit"}
+        ledger.append("evidence.deposited", [thing], body, {thing: {"sha256": "00" * 32}})
+        done = run(unpack(ledger.bundle(PAGE, [thing]), tmp_path / str(number)), ledger.keys[0][1].vkey, one_shell)
+        assert done.returncode == status, (origin, done.stdout.decode())
+
+
 def test_the_text_is_the_same_wherever_it_is_printed(bin):
     digest = hashlib.sha256(instructions.TEXT.read_bytes()).hexdigest()
     printed = subprocess.run([bin / "evidence", "instructions"], capture_output=True, check=True).stdout
