@@ -11,11 +11,12 @@ enum FreePages {
         let pages: [UInt64]
 
         init(_ node: TreePage.Node, of page: TreePage, in file: PageFile) throws {
-            let key = Array(page.key(node))
-            let list = Array(try file.value(node, of: page))
-            guard key.count == 8, !node.isDatabase else {
-                throw PageDamage(page: page.number, what: "a list of free pages is of no transaction")
-            }
+            try self.init(node, of: page, list: Array(file.value(node, of: page)))
+        }
+
+        /// - Parameter list: the node's value, wherever it lies.
+        init(_ node: TreePage.Node, of page: TreePage, list: [UInt8]) throws {
+            transaction = try Record.transaction(node, of: page)
             guard list.count >= 8, list.count % 8 == 0, list.word(at: 0) == UInt64(list.count / 8 - 1) else {
                 throw PageDamage(page: page.number, what: "its list of free pages has the wrong length")
             }
@@ -23,7 +24,15 @@ enum FreePages {
             guard zip(pages, pages.dropFirst()).allSatisfy({ $0 > $1 }) else {
                 throw PageDamage(page: page.number, what: "its list of free pages is out of order")
             }
-            transaction = key.word(at: 0)
+        }
+
+        /// What a node says of the transaction its record is of.
+        static func transaction(_ node: TreePage.Node, of page: TreePage) throws -> UInt64 {
+            let key = Array(page.key(node))
+            guard key.count == 8, !node.isDatabase else {
+                throw PageDamage(page: page.number, what: "a list of free pages is of no transaction")
+            }
+            return key.word(at: 0)
         }
 
         /// Tells the record from any that differs in some bits.
@@ -37,33 +46,6 @@ enum FreePages {
 
     static func inUse(_ page: UInt64) -> PageDamage {
         PageDamage(page: page, what: "it is listed as free, but it is in use or none of the file's")
-    }
-
-    /// Calls `body` with each record in the order of its transaction, in which LMDB takes them, until it returns false.
-    static func forEach(_ tree: TreeDescription, in file: PageFile, _ body: (Record) throws -> Bool) throws {
-        guard let root = try tree.root else { return }
-        var last: UInt64?
-        // Each page is read once in a sound tree, so a damaged one ends too.
-        var allowed = tree.branches &+ tree.leaves
-        func walk(_ number: UInt64, height: Int) throws -> Bool {
-            guard allowed > 0 else { throw PageDamage(page: number, what: "the list of free pages has no end") }
-            allowed -= 1
-            let page = try file.treePage(number, height: height)
-            for node in page.nodes {
-                guard page.isLeaf else {
-                    guard try walk(node.child, height: height - 1) else { return false }
-                    continue
-                }
-                let record = try Record(node, of: page, in: file)
-                guard record.transaction > last ?? 0 else {
-                    throw PageDamage(page: number, what: "its lists of free pages are out of order")
-                }
-                last = record.transaction
-                guard try body(record) else { return false }
-            }
-            return true
-        }
-        _ = try walk(root.page, height: root.height)
     }
 }
 
@@ -84,7 +66,7 @@ struct FNV1a {
 struct SnapshotSum: Equatable {
     /// The name of the row in the unnamed database.
     static let key = Array("free pages".utf8)
-    static let byteCount = 24
+    private static let byteCount = 24
     let transaction: UInt64
     /// FNV-1a of the meta page's stated bytes, plus that of each record of free pages, modulo 2^64.
     let sum: UInt64
@@ -97,13 +79,16 @@ struct SnapshotSum: Equatable {
         sum = hash.value &+ records
     }
 
-    /// Reads a row; nil where it is none, or damaged.
-    init?(_ row: ArraySlice<UInt8>) {
-        let bytes = Array(row)
-        guard bytes.count == SnapshotSum.byteCount else { return nil }
+    /// Reads the row.
+    ///
+    /// - Throws: `PageDamage` where it is none, or another than was written.
+    init(_ node: TreePage.Node, of page: TreePage, in file: PageFile) throws {
+        let damage = PageDamage(page: page.number, what: "the sum of the snapshot before is damaged")
+        guard !node.isDatabase, node.size == SnapshotSum.byteCount else { throw damage }
+        let bytes = Array(try file.value(node, of: page))
         transaction = bytes.word(at: 0)
         sum = bytes.word(at: 8)
-        guard self.bytes == bytes else { return nil }
+        guard self.bytes == bytes else { throw damage }
     }
 
     /// The row: transaction, sum, and the FNV-1a of these sixteen bytes, each a little-endian u64.

@@ -19,25 +19,56 @@ struct PageFile {
         return UInt64(status.st_size) / UInt64(pageBytes)
     }
 
-    /// The bytes of a page.
+    /// The bytes of a page, or those that begin with it.
     ///
-    /// - Throws: `PageDamage` where the file ends before it, `LMDBError` with the errno of a failed read.
-    func read(_ number: UInt64) throws -> [UInt8] {
-        guard let offset = off_t(exactly: number).map({ $0.multipliedReportingOverflow(by: off_t(pageBytes)) }),
-            !offset.overflow
-        else { throw PageDamage(page: number, what: "it is beyond the last page") }
-        var page = [UInt8](repeating: 0, count: pageBytes)
-        var done = 0
-        while done < pageBytes {
-            let count = page.withUnsafeMutableBytes {
-                pread(descriptor, $0.baseAddress.map { $0 + done }, pageBytes - done, offset.partialValue + off_t(done))
+    /// - Throws: `PageDamage` where the file ends before, `LMDBError` with the errno of a failed read.
+    func read(_ number: UInt64, bytes count: Int? = nil) throws -> [UInt8] {
+        let count = count ?? pageBytes
+        let offset = try offset(number)
+        return try [UInt8](unsafeUninitializedCapacity: count) { page, done in
+            while done < count {
+                let rest = UnsafeMutableRawBufferPointer(page)[done...]
+                done += try read(UnsafeMutableRawBufferPointer(rebasing: rest), at: offset + done, number)
             }
+        }
+    }
+
+    /// Whether the file has these bytes where a page begins.
+    ///
+    /// - Throws: `PageDamage` where the file ends before, `LMDBError` with the errno of a failed read.
+    func holds(_ bytes: [UInt8], at number: UInt64) throws -> Bool {
+        let offset = try offset(number)
+        return try withUnsafeTemporaryAllocation(byteCount: min(bytes.count, 1 << 16), alignment: 8) { buffer in
+            var done = 0
+            while done < bytes.count {
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(bytes.count - done))
+                let count = try read(part, at: offset + done, number)
+                let isSame = bytes.withUnsafeBytes { known in
+                    guard let known = known.baseAddress, let read = part.baseAddress else { return false }
+                    return memcmp(known + done, read, count) == 0
+                }
+                guard isSame else { return false }
+                done += count
+            }
+            return true
+        }
+    }
+
+    private func offset(_ number: UInt64) throws -> Int {
+        guard let offset = Int(exactly: number).map({ $0.multipliedReportingOverflow(by: pageBytes) }), !offset.overflow
+        else { throw PageDamage(page: number, what: "it is beyond the last page") }
+        return offset.partialValue
+    }
+
+    /// Fills what it can of a buffer, at least one byte; gives how many.
+    private func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int, _ number: UInt64) throws -> Int {
+        while true {
+            let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw LMDBError(code: errno, operation: "reading page \(number)") }
             guard count > 0 else { throw PageDamage(page: number, what: "the file ends before it") }
-            done += count
+            return count
         }
-        return page
     }
 
     /// One of the two meta pages, of which LMDB writes the one that has the turn of the transaction.
@@ -54,21 +85,26 @@ struct PageFile {
     /// The value of a leaf's node, wherever it lies.
     func value(_ node: TreePage.Node, of page: TreePage) throws -> ArraySlice<UInt8> {
         guard let run = node.overflow else { return page.bytes[node.value] }
-        return try overflow(run, bytes: node.size, isWanted: true)
+        return try large(run, bytes: node.size)[TreePage.headerBytes...]
     }
 
-    /// Checks the first of the pages of a large value; gives the value where it is wanted.
-    func overflow(_ run: Range<UInt64>, bytes: Int, isWanted: Bool) throws -> ArraySlice<UInt8> {
-        let head = try read(run.lowerBound)
+    /// A value that lies on pages of its own, the header of the first of them before it.
+    ///
+    /// - Parameter count: bytes of the value.
+    func large(_ run: Range<UInt64>, bytes count: Int) throws -> [UInt8] {
+        // Before as much is read as a damaged page may say.
+        try checkLarge(run)
+        return try read(run.lowerBound, bytes: TreePage.headerBytes + count)
+    }
+
+    /// Checks the first of the pages of a large value.
+    func checkLarge(_ run: Range<UInt64>) throws {
+        let head = try read(run.lowerBound, bytes: TreePage.headerBytes)
         guard head.word(at: 0) == run.lowerBound, head.half(at: 10) == PageFlags.overflow,
             head.word32(at: 12) == UInt32(run.count)
         else {
             throw PageDamage(page: run.lowerBound, what: "it is not the first page of a large value")
         }
-        guard isWanted else { return [] }
-        var value = head[TreePage.headerBytes...]
-        for page in run.dropFirst() { value += try read(page) }
-        return value.prefix(bytes)
     }
 }
 

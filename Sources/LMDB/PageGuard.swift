@@ -6,18 +6,14 @@ import CLMDB
 /// Each transaction writes the sum of the snapshot it began with (`SnapshotSum`) into its own. So at a start the snapshot
 /// before the newest, which LMDB always leaves whole, is known to be as it was written; and what may be free in the newest
 /// follows from it and from the pages in which the two differ. While the process runs, each write transaction finds the
-/// list as the one before has left it.
+/// list byte for byte as the one before has left it (`FreeList`): any bit that turned since shows before LMDB reads it.
 ///
-/// What it doesn't cover: a list of more than `comparedPages` pages is compared with what it was in its first part only,
-/// before each transaction; and a damaged page of a tree that leads to a wrong page is not noticed here.
+/// What it doesn't cover: bits that turn in the moment between this look and LMDB's own, or between its commit and the
+/// look at what that wrote; and a damaged page of another tree that leads to a wrong page.
 struct PageGuard {
-    /// How many free pages are compared before a write transaction: more than one takes.
-    private static let comparedPages = 1 << 16
     private let file: PageFile
     private var meta: MetaPage
-    /// The sum of each record of free pages, by its transaction.
-    private var records: [UInt64: UInt64] = [:]
-    private var total: UInt64 = 0
+    private var list: FreeList
 
     /// Checks the newest snapshot of a file that nobody else writes.
     ///
@@ -25,19 +21,18 @@ struct PageGuard {
     /// - Throws: `PageDamage`, or `LMDBError` where the file can't be read.
     init(_ file: PageFile, walk: () throws -> Void) throws {
         self.file = file
-        meta = try PageGuard.newest(file)
+        let meta = try PageGuard.newest(file)
         guard meta.lastPage < (try file.count()) || meta.transaction == 0 else {
             throw PageDamage(page: meta.transaction % 2, what: "it claims pages beyond the end of the file")
         }
         try PageGuard.checkTrees(meta, file)
         var free: Set<UInt64> = []
-        try FreePages.forEach(meta.free, in: file) { record in
-            add(record)
+        list = try FreeList(meta.free, in: file) { record in
             for page in record.pages {
                 guard page >= 2, page <= meta.lastPage, free.insert(page).inserted else { throw FreePages.inUse(page) }
             }
-            return true
         }
+        self.meta = meta
         if let older = try PageGuard.olderSnapshot(file, meta) {
             try PageGuard.check(free, meta, after: older.meta, olderFree: older.free, file)
         } else {
@@ -49,7 +44,7 @@ struct PageGuard {
     var transaction: UInt64 { meta.transaction }
 
     /// The row the next transaction has to write.
-    var row: [UInt8] { SnapshotSum(meta, records: total).bytes }
+    var row: [UInt8] { SnapshotSum(meta, records: list.sum).bytes }
 
     /// Checks, before a write transaction begins, that what it would take pages from is what was left.
     ///
@@ -62,14 +57,7 @@ struct PageGuard {
         guard newest.bytes == meta.bytes else {
             throw PageDamage(page: meta.transaction % 2, what: "it is not as it was written")
         }
-        var compared = 0
-        try FreePages.forEach(meta.free, in: file) { record in
-            guard records[record.transaction] == record.sum else {
-                throw PageDamage(page: meta.free.rootPage, what: "the list of free pages is not as it was written")
-            }
-            compared += record.pages.count
-            return compared < PageGuard.comparedPages
-        }
+        try list.check()
     }
 
     /// Takes the snapshot that this process has just committed for the one at hand.
@@ -78,23 +66,8 @@ struct PageGuard {
         guard newest.transaction == meta.transaction + 1 else {
             throw PageDamage(page: newest.transaction % 2, what: "it is not of the transaction just committed")
         }
-        var difference = TreeDifference(file)
-        let leaves = try difference.compare(meta.free, newest.free)
-        for record in try PageGuard.records(leaves.older, file) {
-            if let sum = records.removeValue(forKey: record.transaction) { total &-= sum }
-        }
-        for record in try PageGuard.records(leaves.newer, file) { add(record) }
+        try list.advance(from: meta.free, to: newest.free)
         meta = newest
-    }
-
-    private mutating func add(_ record: FreePages.Record) {
-        let sum = record.sum
-        records[record.transaction] = sum
-        total &+= sum
-    }
-
-    private static func records(_ leaves: [TreePage], _ file: PageFile) throws -> [FreePages.Record] {
-        try leaves.flatMap { leaf in try leaf.nodes.map { try FreePages.Record($0, of: leaf, in: file) } }
     }
 
     /// The meta page LMDB goes on from.
@@ -134,7 +107,7 @@ struct PageGuard {
     /// The snapshot before the newest and what was free in it, where they are what the newest says they have to be. Where
     /// they are not, nothing follows for the newest, and the file must be walked whole: LMDB leaves the roots of a
     /// transaction whose meta page it could not write in the meta page before the newest.
-    static func olderSnapshot(
+    private static func olderSnapshot(
         _ file: PageFile,
         _ newest: MetaPage
     ) throws -> (meta: MetaPage, free: Set<UInt64>)? {
@@ -143,17 +116,12 @@ struct PageGuard {
             stated.transaction &+ 1 == newest.transaction
         else { return nil }
         var free: Set<UInt64> = []
-        var total: UInt64 = 0
         do {
-            try FreePages.forEach(older.free, in: file) { record in
-                total &+= record.sum
-                free.formUnion(record.pages)
-                return true
-            }
+            let list = try FreeList(older.free, in: file) { free.formUnion($0.pages) }
+            return SnapshotSum(older, records: list.sum) == stated ? (older, free) : nil
         } catch is PageDamage {
             return nil
         }
-        return SnapshotSum(older, records: total) == stated ? (older, free) : nil
     }
 
     /// The row with the sum of the snapshot before; nil where there is none.
@@ -169,11 +137,8 @@ struct PageGuard {
                 (number, height) = (node.child, height - 1)
                 continue
             }
-            guard page.key(node).elementsEqual(SnapshotSum.key), !node.isDatabase else { return nil }
-            guard let sum = SnapshotSum(try file.value(node, of: page)) else {
-                throw PageDamage(page: number, what: "the sum of the snapshot before is damaged")
-            }
-            return sum
+            guard page.key(node).elementsEqual(SnapshotSum.key) else { return nil }
+            return try SnapshotSum(node, of: page, in: file)
         }
     }
 

@@ -51,21 +51,7 @@ struct PageWalk {
             // Listed twice it would be used twice.
             walk.isReached[Int(page)] = true
         }
-        try walk.comparePast(meta)
         return true
-    }
-
-    /// Compares the snapshot before with the sum the newest has of it. Where a daemon writes meanwhile, the other meta
-    /// page may be one of later by then.
-    private func comparePast(_ meta: MetaPage) throws {
-        let slot = 1 - meta.transaction % 2
-        let before = try file.meta(slot)
-        do {
-            _ = try PageGuard.olderSnapshot(file, meta)
-        } catch {
-            guard try file.meta(slot).bytes == before.bytes else { return }
-            throw error
-        }
     }
 
     private init(file: PageFile, pages: UInt64, progress: @escaping (UInt64, UInt64) -> Void) {
@@ -125,13 +111,17 @@ struct PageWalk {
             }
             return try tree(TreeDescription(page.bytes[node.value]), holdsFreePages: false)
         }
-        guard nesting > 1 || holdsFreePages || page.key(node).elementsEqual(SnapshotSum.key) else {
-            throw PageDamage(page: page.number, what: "a row stands among the databases")
+        if nesting == 1, !holdsFreePages {
+            guard page.key(node).elementsEqual(SnapshotSum.key) else {
+                throw PageDamage(page: page.number, what: "a row stands among the databases")
+            }
+            // Whether the snapshot before still is what it says is no matter to the one at hand.
+            _ = try SnapshotSum(node, of: page, in: file)
         }
         if let run = node.overflow {
             for page in run { try reach(page) }
             counts.overflows += UInt64(run.count)
-            if !holdsFreePages { _ = try file.overflow(run, bytes: node.size, isWanted: false) }
+            if !holdsFreePages { try file.checkLarge(run) }
         }
         if holdsFreePages { free += try FreePages.Record(node, of: page, in: file).pages }
     }

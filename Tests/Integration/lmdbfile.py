@@ -75,12 +75,22 @@ class DataFile:
                 raise Malformed(f"{text} counts {tree.entries} rows and has {len(dump.rows[text])}")
         if not with_free_pages:
             return dump
+        self._add_free(dump)
+        return dump
+
+    def free(self) -> list[int]:
+        """The pages listed as free, without a look at any other tree."""
+        dump = Dump(self.transaction, self.last_page, {})
+        self._seen = set()
+        self._add_free(dump)
+        return dump.free
+
+    def _add_free(self, dump: Dump):
         for _, value in self._rows(self.trees[FREE_PAGES], "free list", dump):
             count = struct.unpack_from("<Q", value)[0]
             if len(value) < 8 * (count + 1):
                 raise Malformed("a list of free pages is longer than its row")
             dump.free += struct.unpack_from(f"<{count}Q", value, 8)
-        return dump
 
     def _meta(self, number: int, page_bytes: int | None):
         """Page size, transaction, last page and the two trees; nil where there is no such page."""

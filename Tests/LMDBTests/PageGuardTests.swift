@@ -200,6 +200,53 @@ struct PageGuardTests {
         }
         try write()
     }
+
+    /// Many records, so that the list is a tree with branches, and one of many pages, which lies beside it. The reader keeps
+    /// all of them from being used.
+    @Test("refuses to write once a bit of a long list turned, wherever it lies")
+    func longList() throws {
+        let copy = try filled()
+        let environment = try copy.open(mapBytes: 32 << 20)
+        try environment.guardPages()
+        let databases = try environment.databases(PageGuardTests.names, create: false)
+        func write(_ round: Int) throws {
+            try environment.write { transaction in
+                for number in 0..<10 {
+                    let key = Array("\((round * 10 + number) * 7_919 % 200)".utf8)
+                    try transaction.set(
+                        databases[round % 2],
+                        key,
+                        [UInt8](repeating: UInt8(truncatingIfNeeded: round), count: 40)
+                    )
+                }
+            }
+        }
+        try environment.write { transaction in
+            for number in 0..<400 {
+                let key = Array("large \(number)".utf8)
+                try transaction.set(databases[0], key, [UInt8](repeating: 1, count: 3_000))
+            }
+        }
+        try environment.read { _ in
+            try environment.write { try $0.clear(databases[0]) }
+            for round in 0..<300 { try write(round) }
+            let good = try copy.contents()
+            let pages = copy.pagesOfFreeList(good)
+            try #require(pages.tree.count > 3 && pages.large.count == 1)
+            // Of each page a bit at each of some places; of the large one, which ends before its pages do, the beginning.
+            let places =
+                pages.tree.flatMap { page in stride(from: 0, to: 4_096, by: 409).map { page * 4_096 + $0 } }
+                + pages.large.flatMap { page in stride(from: 0, to: 3_200, by: 97).map { page * 4_096 + $0 } }
+            for place in places {
+                try copy.put(good[place] ^ 0x10, at: place)
+                #expect(throws: PageDamage.self, "\(place)") { try write(0) }
+                try copy.put(good[place], at: place)
+            }
+        }
+        // They are used up by and by, and each that is left is known.
+        for round in 0..<20 { try write(round) }
+        #expect(try !copy.open().guardPages())
+    }
 }
 
 /// A directory with an environment that is opened and damaged again and again.
@@ -218,12 +265,16 @@ private final class Copy {
         rmdir(directory)
     }
 
-    func open() throws -> Environment { try Environment(directory: directory, mapBytes: 4 << 20, databases: 4) }
+    func open(mapBytes: Int = 4 << 20) throws -> Environment {
+        try Environment(directory: directory, mapBytes: mapBytes, databases: 4)
+    }
 
     func contents() throws -> [UInt8] {
         let file = Glibc.open(directory + "/data.mdb", O_RDONLY)
         defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 4 << 20)
+        var status = stat()
+        try #require(fstat(file, &status) == 0)
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         bytes.removeLast(bytes.count - pread(file, &bytes, bytes.count, 0))
         return bytes
     }
@@ -266,6 +317,27 @@ private final class Copy {
 
     func word(_ file: [UInt8], _ offset: Int) -> Int {
         (0..<8).reduce(0) { $0 | Int(file[offset + $1]) << (8 * $1) }
+    }
+
+    /// The pages the newest list of free pages lies on: those of its tree, and the first of each record beside it.
+    func pagesOfFreeList(_ file: [UInt8]) -> (tree: [Int], large: [Int]) {
+        func half(_ offset: Int) -> Int { Int(file[offset]) | Int(file[offset + 1]) << 8 }
+        var found: (tree: [Int], large: [Int]) = ([], [])
+        func walk(_ page: Int, height: Int) {
+            found.tree.append(page)
+            let start = page * Environment.pageBytes
+            for node in 0..<(half(start + 12) - 16) / 2 {
+                let offset = start + half(start + 16 + 2 * node)
+                if height > 1 {
+                    walk(half(offset) | half(offset + 2) << 16, height: height - 1)
+                } else if half(offset + 4) & 1 != 0 {
+                    found.large.append(word(file, offset + 8 + half(offset + 6)))
+                }
+            }
+        }
+        let newest = word(file, 144) > word(file, Environment.pageBytes + 144) ? 0 : Environment.pageBytes
+        walk(word(file, newest + 80), height: half(newest + 46))
+        return found
     }
 
     /// Where in the file the numbers of free pages stand, of the newest snapshot and the one before, read by the layout

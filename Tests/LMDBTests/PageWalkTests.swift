@@ -153,4 +153,24 @@ struct PageWalkTests {
         try #require(damaged != file)
         #expect(throws: PageDamage.self) { try check(store, writing: damaged, at: 0) }
     }
+
+    /// The row states its own hash: transaction, sum and that, 24 bytes.
+    @Test("refuses any wrong bit in the sum of the snapshot before")
+    func damagedSum() throws {
+        let store = try filled()
+        try store.environment.guardPages()
+        try store.environment.write { try $0.set(store.main, [1], [1]) }
+        let file = try contents(store)
+        let key = Array("free pages".utf8)
+        let places = (0..<file.count - key.count).filter { file[$0..<$0 + key.count].elementsEqual(key) }
+        try #require(!places.isEmpty)
+        for place in places.map({ $0 + key.count }) {
+            for bit in 0..<24 * 8 {
+                let damaged = file[place + bit / 8] ^ 1 << UInt8(bit % 8)
+                #expect(throws: PageDamage.self, "bit \(bit)") {
+                    try check(store, writing: [damaged], at: place + bit / 8)
+                }
+            }
+        }
+    }
 }
