@@ -22,17 +22,18 @@ struct PageWalk {
     private var counts = Counts()
     /// How many trees it is in, itself among them: named databases stand in the main tree and nowhere else.
     private var nesting = 0
-    private let progress: (UInt64, UInt64) -> Void
+    private let progress: (UInt64, UInt64) throws -> Void
 
     /// Checks the snapshot of a transaction.
     ///
     /// - Parameter progress: pages done and pages in all.
     /// - Returns: false where the meta page is not of the transaction: it was written over since it began.
-    /// - Throws: `PageDamage` naming the first damaged page, or `LMDBError` with the errno of a failed read.
+    /// - Throws: `PageDamage` naming the first damaged page, `LMDBError` with the errno of a failed read, and what
+    ///   `progress` throws.
     static func check(
         _ file: PageFile,
         transactionID: UInt64,
-        progress: @escaping (UInt64, UInt64) -> Void
+        progress: @escaping (UInt64, UInt64) throws -> Void
     ) throws -> Bool {
         // Of the two pages LMDB takes the one that has the turn of the transaction, whatever the other says.
         let meta = try file.meta(transactionID % 2)
@@ -54,7 +55,7 @@ struct PageWalk {
         return true
     }
 
-    private init(file: PageFile, pages: UInt64, progress: @escaping (UInt64, UInt64) -> Void) {
+    private init(file: PageFile, pages: UInt64, progress: @escaping (UInt64, UInt64) throws -> Void) {
         self.file = file
         self.pages = pages
         self.progress = progress
@@ -131,7 +132,7 @@ struct PageWalk {
         guard !isReached[Int(number)] else { throw PageDamage(page: number, what: "it is in use twice") }
         isReached[Int(number)] = true
         reached += 1
-        if reached % 4_096 == 0 { progress(UInt64(reached), pages) }
+        if reached % 4_096 == 0 { try progress(UInt64(reached), pages) }
     }
 }
 
@@ -139,8 +140,8 @@ extension Environment {
     /// Checks the structure of every page of the newest snapshot before LMDB follows it. Must come before `databases`.
     ///
     /// - Parameter progress: pages done and pages in all.
-    /// - Throws: `PageDamage`, or `LMDBError` where the file can't be read.
-    public func checkPages(progress: @escaping (UInt64, UInt64) -> Void) throws {
+    /// - Throws: `PageDamage`, `LMDBError` where the file can't be read, and what `progress` throws.
+    public func checkPages(progress: @escaping (UInt64, UInt64) throws -> Void) throws {
         let file = try pageFile()
         for _ in 0..<Environment.metaAttempts {
             // The snapshot keeps its pages from being used again while they are read.

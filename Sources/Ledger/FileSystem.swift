@@ -139,18 +139,26 @@ enum FileSystem {
 
     /// The same.
     static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, name: String) throws {
-        var done = 0
-        while done < bytes.count {
-            let count = pwrite(
-                descriptor,
-                bytes.baseAddress.map { $0 + done },
-                bytes.count - done,
-                off_t(offset + done)
-            )
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw SystemError("writing \(name)") }
-            done += count
+        let done = try transfer(bytes.count, "writing \(name)") { done in
+            pwrite(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
         }
+        guard done == bytes.count else { throw SystemError("writing \(name)", errno: EIO) }
+    }
+
+    /// Repeats a call until it has moved so many bytes, or moves none.
+    ///
+    /// - Parameter move: the call; takes how many are done, gives how many more it did, or −1 and sets `errno`.
+    /// - Returns: how many bytes.
+    private static func transfer(_ count: Int, _ operation: String, _ move: (Int) -> Int) throws -> Int {
+        var done = 0
+        while done < count {
+            let moved = move(done)
+            if moved < 0, errno == EINTR { continue }
+            guard moved >= 0 else { throw SystemError(operation) }
+            if moved == 0 { break }
+            done += moved
+        }
+        return done
     }
 
     /// Reads a whole small file.
@@ -190,20 +198,9 @@ enum FileSystem {
         into buffer: UnsafeMutableRawBufferPointer,
         name: String
     ) throws -> Int {
-        var done = 0
-        while done < buffer.count {
-            let got = pread(
-                descriptor,
-                buffer.baseAddress.map { $0 + done },
-                buffer.count - done,
-                off_t(offset + done)
-            )
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw SystemError("reading \(name)") }
-            if got == 0 { break }
-            done += got
+        try transfer(buffer.count, "reading \(name)") { done in
+            pread(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
         }
-        return done
     }
 }
 

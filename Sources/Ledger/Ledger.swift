@@ -92,7 +92,7 @@ public final class Ledger: Sendable {
             fatal: fatal
         )
         self.follower = follower
-        wasIndexRebuilt = try follower.open()
+        wasIndexRebuilt = try follower.open(checkedEntries: settings.checkedEntries)
         // The writer publishes before init ends, so what it publishes to is made first.
         let relay = CheckpointRelay()
         var own = OwnRecords()
@@ -125,9 +125,11 @@ public final class Ledger: Sendable {
         follower.committed(first.size)
         start(writer.run)
         start(follower.run)
+        if !lookups.isChecked { start(follower.check) }
     }
 
-    /// Waits until everything accepted is answered and whole blocks of it are indexed; appends are refused from now on.
+    /// Waits until everything accepted is answered and whole blocks of it are indexed, where the index is checked; appends
+    /// are refused from now on.
     public func stop() {
         let stopped = try? SystemEvents.call("system.stopped", stream: identity.stream, now: clock.now)
         queue.close(farewell: stopped)
@@ -206,6 +208,8 @@ public final class Ledger: Sendable {
     public struct Gauges: Sendable {
         /// Entries the look-up index holds durably; 0 while it waits to be made.
         public let indexed: UInt64
+        /// Whether every row of it is known to be as it was written. Before, only request keys are looked up in it.
+        public let isIndexChecked: Bool
         /// Entries that repeat submitter and request of an earlier one, which counts: 0 but after damage.
         public let repeated: UInt64
         public let queuedEvents: Int
@@ -225,6 +229,7 @@ public final class Ledger: Sendable {
         let index = try? lookups.ready()
         return Gauges(
             indexed: try index?.indexed() ?? 0,
+            isIndexChecked: index?.isChecked ?? false,
             repeated: try index?.repeated() ?? 0,
             queuedEvents: load.events,
             queuedBytes: load.bytes,

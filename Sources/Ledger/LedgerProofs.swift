@@ -69,7 +69,7 @@ extension Ledger {
     /// The entries by which the ledger was recovered.
     private func recoveries() throws -> [UInt64] {
         let type = "system.recovered"
-        if let index = try? lookups.ready() {
+        if let index = try? lookups.checked() {
             return try index.indexes(ofType: type, from: 0, limit: .max, reverse: false)
         }
         // They belong to the ledger's own stream. It is long, so this is for the time without an index.

@@ -95,7 +95,7 @@ extension Ledger {
     /// - Parameter from: the index to begin at.
     public func find(document digest: Digest, from: UInt64 = 0, limit: Int = .max) throws -> EntryPage {
         let size = checkpoint.size
-        let indexes = try lookups.ready().indexes(ofDocument: digest).filter { $0 >= from && $0 < size }
+        let indexes = try lookups.checked().indexes(ofDocument: digest).filter { $0 >= from && $0 < size }
         return EntryPage(
             entries: try indexes.prefix(limit).map { try entry(at: $0) },
             next: indexes.count > limit ? indexes[limit] : nil
@@ -105,7 +105,7 @@ extension Ledger {
     /// The index of the entry with this leaf hash.
     public func index(ofLeaf leaf: Digest) throws -> UInt64 {
         let size = checkpoint.size
-        for candidate in try lookups.ready().candidates(leaf: leaf) where candidate < size {
+        for candidate in try lookups.checked().candidates(leaf: leaf) where candidate < size {
             if try entry(at: candidate).leaf == leaf { return candidate }
         }
         throw LedgerError.notFound(what: "an entry with this leaf hash")
@@ -152,10 +152,10 @@ extension Ledger {
             }
         }
         if let type = filter.type {
-            return try lookups.ready().indexes(ofType: type, from: from, limit: limit, reverse: reverse)
+            return try lookups.checked().indexes(ofType: type, from: from, limit: limit, reverse: reverse)
         }
         if let submitter = filter.submitter {
-            return try lookups.ready().indexes(ofSubmitter: submitter, from: from, limit: limit, reverse: reverse)
+            return try lookups.checked().indexes(ofSubmitter: submitter, from: from, limit: limit, reverse: reverse)
         }
         let count = UInt64(limit)
         if reverse { return ((from >= count ? from - count + 1 : 0)...from).reversed() }

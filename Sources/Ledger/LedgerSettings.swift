@@ -20,6 +20,8 @@ public struct LedgerSettings: Sendable {
     public var batchBytes = 4 << 20
     /// Entries the look-up index may be behind before the writer waits for it.
     public var tailEntries = 1 << 17
+    /// Entries up to which the look-up index is checked whole before the start is done; of more, it is behind the start.
+    var checkedEntries: UInt64 = 1 << 20
     /// Entries re-hashed at start.
     public var verifiedTail: UInt64 = 1_024
     /// How far ahead of the pages in use the data file has blocks, in bytes.

@@ -165,8 +165,9 @@ final class LedgerWriter: @unchecked Sendable {
 
     /// Lets the follower move some of the tail into the look-up index, where it is long.
     private func waitForFollower() throws {
-        while try lookups.ready().tail.count > settings.tailEntries {
+        while case let index = try lookups.ready(), index.tail.count > settings.tailEntries {
             if lookups.isFull { throw Lookups.full }
+            if !index.isChecked { throw LedgerError.busy }
             usleep(1_000)
         }
     }

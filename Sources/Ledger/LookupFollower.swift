@@ -16,6 +16,8 @@ final class LookupFollower: @unchecked Sendable {
 
     /// Microseconds between looks at the tail.
     private static let poll: UInt32 = 20_000
+    /// How much those who append and read come before the check of an index; of the disk it takes likewise less.
+    private static let niceness: Int32 = 10
     /// Seconds between looks for room.
     private static let retry: Int64 = 1
     /// Seconds between looks for readers that died: their snapshots keep pages from being used again.
@@ -93,7 +95,9 @@ final class LookupFollower: @unchecked Sendable {
             if !isStopping, !lookups.isRetiring { _ = try open() }
             return false
         }
-        guard let records = index.tail.oldest(Int(LookupBlock.entries), below: size) else { return false }
+        guard index.isChecked, let records = index.tail.oldest(Int(LookupBlock.entries), below: size) else {
+            return false
+        }
         do {
             try index.store(records)
             index.tail.drop(records)
@@ -106,6 +110,28 @@ final class LookupFollower: @unchecked Sendable {
         }
         return false
     }
+
+    /// Checks the index the start has put in place, where it was too large for that then; meant for a thread of its own,
+    /// which gives way to others. A damaged one is made anew by `run`.
+    func check() {
+        guard let index = try? lookups.ready() else { return }
+        // It is as right without.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, LookupFollower.niceness)
+        do {
+            try index.check { [lookups] in
+                // Another may have found damage meanwhile.
+                guard !self.isStopping, (try? lookups.ready()) === index else { throw Abandoned() }
+            }
+        } catch is Abandoned {
+        } catch let damage as LookupDamage {
+            lookups.condemn(damage)
+        } catch {
+            fatal(error)
+        }
+    }
+
+    /// The check of an index that is not wanted any more.
+    private struct Abandoned: Error {}
 
     private var isStopping: Bool { state.withLock { $0.stopping } }
 
@@ -126,13 +152,15 @@ final class LookupFollower: @unchecked Sendable {
     /// Opens the index and catches it up with the log. One that is damaged, or is not of this incarnation, is moved aside
     /// and made anew: everything in it is derived. Where there is no room for that, it is left waiting.
     ///
+    /// - Parameter checkedEntries: an index of more entries is put in place unchecked, where what it lacks has room in its
+    ///   tail: `check` comes after.
     /// - Returns: whether there was one that had to be made anew.
     /// - Throws: `StartupRefusal` where the directory holds something else; `StoreDamage`, or what else the log can't be
     ///   read for.
-    func open() throws -> Bool {
+    func open(checkedEntries: UInt64 = .max) throws -> Bool {
         var isRebuilt = false
         do {
-            if unfinished == nil { unfinished = try openIndex(&isRebuilt) }
+            if unfinished == nil { unfinished = try openIndex(&isRebuilt, checkedEntries) }
             if let unfinished { try catchUp(unfinished) }
             unfinished = nil
         } catch let damage as LookupDamage where !isRebuilt {
@@ -151,7 +179,7 @@ final class LookupFollower: @unchecked Sendable {
         return isRebuilt
     }
 
-    private func openIndex(_ isRebuilt: inout Bool) throws -> LookupIndex {
+    private func openIndex(_ isRebuilt: inout Bool, _ checkedEntries: UInt64) throws -> LookupIndex {
         try directory.claim()
         if let damage = lookups.takeDamage() {
             // Whatever it says of itself.
@@ -161,7 +189,7 @@ final class LookupFollower: @unchecked Sendable {
         }
         let isNew = !directory.hasData
         do {
-            let index = try makeIndex()
+            let index = try makeIndex(checkedEntries)
             guard try agrees(index) else { throw LookupDamage("it is of another history than the store") }
             return index
         } catch  where !isNew && error is LookupDamage {
@@ -169,10 +197,10 @@ final class LookupFollower: @unchecked Sendable {
         }
         isRebuilt = true
         try directory.moveAside()
-        return try makeIndex()
+        return try makeIndex(checkedEntries)
     }
 
-    private func makeIndex() throws -> LookupIndex {
+    private func makeIndex(_ checkedEntries: UInt64) throws -> LookupIndex {
         let isNew = !directory.hasData
         do {
             return try LookupIndex(
@@ -181,7 +209,8 @@ final class LookupFollower: @unchecked Sendable {
                 readers: settings.readers + settings.ownReaders,
                 ownReaders: settings.ownReaders,
                 key: keyring.indexKey,
-                ledger: identity.encoded
+                ledger: identity.encoded,
+                checkedEntries: checkedEntries
             )
         } catch {
             guard LookupFull.isMeant(by: error) else { throw LookupDamage.named(error) }
@@ -209,7 +238,8 @@ final class LookupFollower: @unchecked Sendable {
     /// - Throws: `LookupFull` where there is no room, and more is left than the tail may hold.
     private func catchUp(_ index: LookupIndex) throws {
         var next = try index.indexed()
-        while try next + LookupBlock.entries <= log.size() {
+        if !index.isChecked, try log.size() - next > UInt64(settings.tailEntries) { try index.check() }
+        while index.isChecked, try next + LookupBlock.entries <= log.size() {
             if isStopping { return }
             let block = try log.records(next..<next + LookupBlock.entries)
             do {

@@ -10,7 +10,7 @@ import Synchronization
 /// It holds whole blocks of entries (`LookupBlock`); those after the last whole block are in the tail, in memory. A
 /// look-up asks the tail and each block. Request keys alone have rows of their own (`RequestSegment`): every append asks
 /// for them, and what they say decides whether an event is recorded, so they are checked each time they are used. All
-/// other rows are checked whenever the index is opened.
+/// other rows are checked once after the index was opened, and are not believed before (`isChecked`).
 final class LookupIndex: Sendable {
     let environment: Environment
     let requests: Database
@@ -25,10 +25,14 @@ final class LookupIndex: Sendable {
     static let ledgerKey = Array("ledger".utf8)
     static let formatKey = Array("format".utf8)
     static let format = Array("evidenced index 3".utf8)
+    /// Set by `check`.
+    private let hasBeenChecked = Atomic(false)
 
     /// Opens or creates the index in `directory`, which exists (`LookupDirectory`).
     ///
-    /// - Parameter ledger: names the ledger; anything that changes when its history may have.
+    /// - Parameters:
+    ///   - ledger: names the ledger; anything that changes when its history may have.
+    ///   - checkedEntries: an index of more entries is opened unchecked.
     /// - Throws: `LookupDamage` where it is of another ledger, incarnation or layout, or its rows are not as they were
     ///   written; `LMDBError`.
     convenience init(
@@ -37,7 +41,8 @@ final class LookupIndex: Sendable {
         readers: Int,
         ownReaders: Int = 0,
         key: SecretBytes,
-        ledger: [UInt8]
+        ledger: [UInt8],
+        checkedEntries: UInt64 = .max
     ) throws {
         let environment = try Environment(
             directory: directory,
@@ -52,8 +57,7 @@ final class LookupIndex: Sendable {
         )
         try LookupIndex.requireWhole(environment)
         do {
-            // A bit that turned by itself is not what the guard looks for.
-            if try !environment.guardPages() { try environment.checkPages { _, _ in } }
+            try environment.guardPages()
         } catch {
             throw LookupDamage.named(error)
         }
@@ -72,12 +76,32 @@ final class LookupIndex: Sendable {
                 try transaction.set(meta, LookupIndex.ledgerKey, ledger)
                 try set(LookupState(), transaction)
             }
+            hasBeenChecked.store(true, ordering: .releasing)
             return
         }
         guard known.format == LookupIndex.format, known.ledger == ledger else {
             throw LookupDamage("it is of another version or incarnation")
         }
-        try verify()
+        if try indexed() <= checkedEntries { try check() }
+    }
+
+    /// Whether pages and rows are known to be as they were written. Before, nothing is stored, for LMDB can write anywhere
+    /// where a page misleads it; and only request keys may be looked up.
+    var isChecked: Bool { hasBeenChecked.load(ordering: .acquiring) }
+
+    /// Checks the structure of every page and then every row.
+    ///
+    /// - Parameter goOn: called now and then; what it throws ends the check.
+    /// - Throws: `LookupDamage`, and what `goOn` throws.
+    func check(_ goOn: @escaping () throws -> Void = {}) throws {
+        do {
+            // A bit that turned by itself is not what the guard looks for.
+            try environment.checkPages { _, _ in try goOn() }
+        } catch {
+            throw LookupDamage.named(error)
+        }
+        try verify(goOn)
+        hasBeenChecked.store(true, ordering: .releasing)
     }
 
     /// Opens an index to compare it, beside the daemon that keeps it.

@@ -30,10 +30,22 @@ final class Lookups: Sendable {
         return index
     }
 
+    /// The index, for all that request keys do not tell.
+    ///
+    /// - Throws: `LedgerError` where it waits, or is still being checked.
+    func checked() throws(LedgerError) -> LookupIndex {
+        let index = try ready()
+        guard index.isChecked else { throw .busy }
+        return index
+    }
+
     /// Runs what looks request keys up and adds what it recorded to the tail.
     func whileAppending<Result>(_ body: (LookupIndex) throws -> Result) throws -> Result {
         try appending.withLock { _ in try body(try ready()) }
     }
+
+    /// Whether an index that is in place is known to be as it was written.
+    var isChecked: Bool { (try? ready())?.isChecked ?? true }
 
     /// Whether the index has no room for more than it holds.
     var isFull: Bool { state.withLock { $0.isFull } }

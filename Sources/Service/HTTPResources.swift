@@ -55,6 +55,11 @@ extension LedgerService {
         metrics.gauge("queued_events", "Events waiting for the writer.", gauges.queuedEvents)
         metrics.gauge("queued_bytes", "Bytes of events waiting for the writer.", gauges.queuedBytes)
         metrics.gauge("indexed_entries", "Entries the look-up index holds durably.", Int(gauges.indexed))
+        metrics.gauge(
+            "index_checked",
+            "0 while the look-up index waits to be made or is checked after the start.",
+            gauges.isIndexChecked ? 1 : 0
+        )
         metrics.gauge("store_bytes", "Bytes of the store in use.", gauges.storeBytes)
         metrics.gauge("store_map_bytes", "Size the store may reach before its map grows.", gauges.mapBytes)
         metrics.gauge("connections", "Open connections.", connections)

@@ -21,8 +21,8 @@ struct StatusCommand: ParsableCommand {
     /// The order of the table; what a newer daemon adds comes after.
     private static let order = [
         "version", "origin", "incarnation", "size", "root", "time", "clock", "clockBehind", "clockHold",
-        "acceptsAppends", "queued", "queuedBytes", "indexed", "storeBytes", "mapBytes", "appended", "duplicates",
-        "refused", "repeated", "connections", "principal", "roles",
+        "acceptsAppends", "queued", "queuedBytes", "indexed", "indexChecked", "storeBytes", "mapBytes",
+        "appended", "duplicates", "refused", "repeated", "connections", "principal", "roles",
         "warnings",
     ]
 

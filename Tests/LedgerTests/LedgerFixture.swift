@@ -139,6 +139,15 @@ final class Answer: @unchecked Sendable {
     }
 }
 
+/// Lines of the log, from any thread.
+final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var all: [String] { lines.withLock { $0 } }
+
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
+}
+
 /// Events for tests.
 enum Sample {
     static func id() throws -> ID128 { try ID128.fresh(now: LedgerClock().now) }

@@ -1,5 +1,4 @@
 import LedgerFormat
-import Synchronization
 import Testing
 
 @testable import Ledger
@@ -21,14 +20,7 @@ import Testing
         for isDeleted in [false, true] {
             if isDeleted { removeTree(fixture.locations.index) }
             let lines = Lines()
-            let ledger = try Ledger(
-                at: fixture.locations,
-                keyring: fixture.keyring,
-                settings: fixture.settings,
-                version: "1.0.0",
-                notice: { lines.add($0) },
-                fatal: { fatalError("\($0)") }
-            )
+            let ledger = try fixture.open(notice: { lines.add($0) })
             let again = try ledger.submit([event]).receipts[0]
             #expect(again.duplicate && again.index == first.index)
             #expect(try !ledger.submit([Sample.deposit()]).receipts[0].duplicate)
@@ -43,14 +35,7 @@ import Testing
         let fixture = try LedgerFixture()
         let event = try Sample.deposit()
         let lines = Lines()
-        let ledger = try Ledger(
-            at: fixture.locations,
-            keyring: fixture.keyring,
-            settings: fixture.settings,
-            version: "1.0.0",
-            notice: { lines.add($0) },
-            fatal: { fatalError("\($0)") }
-        )
+        let ledger = try fixture.open(notice: { lines.add($0) })
         defer { ledger.stop() }
         let first = try ledger.submit([event]).receipts[0]
         ledger.lookups.condemn(LookupDamage("for the test"))
@@ -99,13 +84,4 @@ import Testing
             #expect(names(in: place).sorted() == before)
         }
     }
-}
-
-/// Lines of the log, from any thread.
-private final class Lines: Sendable {
-    private let lines = Mutex<[String]>([])
-
-    var all: [String] { lines.withLock { $0 } }
-
-    func add(_ line: String) { lines.withLock { $0.append(line) } }
 }
