@@ -11,7 +11,9 @@ public final class Environment: @unchecked Sendable {
     // `writing` is held wherever `pageGuard` is touched.
     let handle: OpaquePointer
     /// Held shared by every transaction, exclusively while the map is resized.
-    private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+    let gate: UnsafeMutablePointer<pthread_rwlock_t>
+    /// Copies that are being made. Held while one takes the gate, and while the map is resized.
+    let copies = Mutex<[CopyRelay]>([])
     /// Up to where `reserveFile` gave the file blocks.
     private let reserved = Atomic(0)
     /// Bytes up to which the file is known to have blocks; 0 before `reserveFile`.
@@ -21,7 +23,7 @@ public final class Environment: @unchecked Sendable {
     /// Held by the thread that writes; guards `pageGuard`.
     private let writing: UnsafeMutablePointer<pthread_mutex_t>
     private var pageGuard: PageGuard?
-    private let watch: DamageWatch
+    let watch: DamageWatch
 
     /// How an environment is used.
     public enum Access: Sendable {
@@ -77,7 +79,12 @@ public final class Environment: @unchecked Sendable {
         }
         handle = created
         gate = .allocate(capacity: 1)
-        pthread_rwlock_init(gate, nil)
+        // Readers that come one after the other must not keep a resize waiting for ever. Nobody takes the gate twice.
+        var attributes = pthread_rwlockattr_t()
+        pthread_rwlockattr_init(&attributes)
+        pthread_rwlockattr_setkind_np(&attributes, Int32(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
+        pthread_rwlock_init(gate, &attributes)
+        pthread_rwlockattr_destroy(&attributes)
         writing = .allocate(capacity: 1)
         pthread_mutex_init(writing, nil)
         _ = mdb_reader_check(created, nil)
@@ -272,11 +279,13 @@ public final class Environment: @unchecked Sendable {
         return result
     }
 
-    /// Gives the map another size; waits until no transaction of this process is open.
-    public func resizeMap(bytes: Int) throws(LMDBError) {
+    /// Gives the map another size, once no transaction of this process is open.
+    ///
+    /// - Returns: LMDB's code.
+    func setMapSize(_ bytes: Int) -> Int32 {
         pthread_rwlock_wrlock(gate)
         defer { pthread_rwlock_unlock(gate) }
-        try check(mdb_env_set_mapsize(handle, Environment.wholePages(bytes)), "resizing the map")
+        return mdb_env_set_mapsize(handle, Environment.wholePages(bytes))
     }
 
     /// Sizes in bytes: of the map, and of the part of the file that pages were ever written to.
@@ -300,15 +309,6 @@ public final class Environment: @unchecked Sendable {
         var dead: Int32 = 0
         mdb_reader_check(handle, &dead)
         return Int(dead)
-    }
-
-    /// Writes a consistent copy of the data file to `descriptor` while the environment is in use.
-    public func copy(to descriptor: Int32) throws(LMDBError) {
-        let usedBefore = watch.begin()
-        defer { DamageWatch.resume(usedBefore) }
-        pthread_rwlock_rdlock(gate)
-        defer { pthread_rwlock_unlock(gate) }
-        try check(mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)), "copying the environment")
     }
 
     /// Makes the data file at least `bytes` long, with blocks of its own behind all pages in use, so that commits do not

@@ -19,7 +19,7 @@ extension Ledger {
     ///   - directory: absolute path that must be empty or not exist; its parent must.
     ///   - root: the directory it must lie below, without symbolic links between; nil for anywhere.
     /// - Throws: `LedgerError.invalidArgument` for a path that breaks these rules, `LedgerError.stopping` where
-    ///   `abandonBackups` came first; `SystemError` and `LMDBError` where the copy can't be written.
+    ///   `abandonBackups` came first, `.busy` where the store outgrew its map meanwhile; `SystemError` and `LMDBError` where the copy can't be written.
     public func backup(to directory: String, below root: String? = nil) throws -> BackupReport {
         try backup(to: directory, below: root) { _ in }
     }
@@ -33,7 +33,11 @@ extension Ledger {
             backups.drop(target)
         }
         try growBeforeCopy()
-        try environment.copy(to: target.data.number)
+        do {
+            try environment.copy(to: target.data.number)
+        } catch is CopyInterrupted {
+            throw LedgerError.busy
+        }
         try copied(target.data.number)
         let (size, root) = try Ledger.inspect(target)
         // An older root of this store must be what the copy has, or the copy is not of this history.
@@ -50,11 +54,11 @@ extension Ledger {
     /// that begins later.
     public func abandonBackups() { backups.abandon() }
 
-    /// Gives the map room for what may come while the copy is made: it cannot grow meanwhile.
+    /// Gives the map room for what may come while the copy is made: were it to grow, it would break the copy off.
     private func growBeforeCopy() throws {
         let sizes = environment.sizes
         guard sizes.map - sizes.used < sizes.used / 2, sizes.map < settings.maximumMapBytes else { return }
-        try environment.resizeMap(bytes: min(sizes.map * 2, settings.maximumMapBytes))
+        try environment.resizeMapUnlessCopying(bytes: min(sizes.map * 2, settings.maximumMapBytes))
     }
 
     private static func inspect(_ target: BackupDirectory) throws -> (UInt64, Digest) {

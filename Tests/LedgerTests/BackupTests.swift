@@ -1,7 +1,9 @@
 import Glibc
 import Merkle
+import Synchronization
 import Testing
 
+@testable import LMDB
 @testable import Ledger
 
 @Suite("Backups")
@@ -79,5 +81,54 @@ struct BackupTests {
             _ = try ledger.backup(to: composed + "/b", below: composed)
             #expect(names(in: composed) == ["b"] && names(in: decomposed).isEmpty)
         }
+    }
+
+    /// LMDB keeps its map as it is while a copy is made, and whatever it writes to may hang.
+    @Test("to what takes nothing more do not hold up a ledger that grows")
+    func slow() throws {
+        let fixture = try LedgerFixture()
+        fixture.settings.mapBytes = 1 << 20
+        try fixture.whileOpen { ledger in
+            func append() throws { _ = try ledger.submit((0..<200).map { _ in try Sample.deposit() }) }
+            // More than lies in buffers on the way.
+            while ledger.environment.sizes.used < 6 << 20 { try append() }
+            var pipe: [Int32] = [-1, -1]
+            #expect(Glibc.pipe(&pipe) == 0)
+            let (output, input) = (pipe[0], pipe[1])
+            let outcome = Mutex<String?>(nil)
+            let environment = ledger.environment
+            let copying = startThread {
+                do {
+                    try environment.copy(to: input)
+                    outcome.withLock { $0 = "done" }
+                } catch {
+                    outcome.withLock { $0 = "\(type(of: error))" }
+                }
+            }
+            while environment.copies.withLock({ $0.isEmpty }) { usleep(1_000) }
+            usleep(200_000)
+            // Long after a map would have had to wait, what waits in the pipe is taken.
+            let hasGrown = Atomic(false)
+            let draining = startThread {
+                for _ in 0..<300 where !hasGrown.load(ordering: .relaxed) { usleep(100_000) }
+                _ = fcntl(output, F_SETFL, O_NONBLOCK)
+                var buffer = [UInt8](repeating: 0, count: 1 << 20)
+                while outcome.withLock({ $0 }) == nil { if read(output, &buffer, buffer.count) <= 0 { usleep(1_000) } }
+            }
+            // Another backup needs no larger map than there is, and takes nothing from this one.
+            _ = try ledger.backup(to: fixture.directory + "/b")
+            #expect(environment.copies.withLock { $0.count } == 1)
+            let map = environment.sizes.map
+            while environment.sizes.map == map { try append() }
+            hasGrown.store(true, ordering: .relaxed)
+            pthread_join(draining, nil)
+            pthread_join(copying, nil)
+            #expect(outcome.withLock { $0 } == "CopyInterrupted")
+            close(output)
+            close(input)
+            // Where nothing is in its way, a copy is whole.
+            #expect(try ledger.backup(to: fixture.directory + "/c").size == ledger.checkpoint.size)
+        }
+        #expect(try fixture.audit().isClean)
     }
 }
