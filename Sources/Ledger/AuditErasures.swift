@@ -6,8 +6,8 @@ import LedgerFormat
 struct AuditErasures {
     /// Scopes that an event says were erased.
     private(set) var named: Set<StreamID> = []
-    /// Entries below this index may have lost their claims with the keyring that a recovery says was lost.
-    private(set) var lostBefore: UInt64 = 0
+    /// Where recoveries stand that say the keyring was lost.
+    private var losses: [UInt64] = []
     /// First indexes of the chunks in which claims are gone.
     private var suspects: [UInt64] = []
 
@@ -28,11 +28,23 @@ struct AuditErasures {
     mutating func add(_ chunk: AuditChunk) {
         named.formUnion(chunk.erasures)
         if chunk.lacksClaims { suspects.append(chunk.first) }
-        for (index, entry) in chunk.establishing where (try? Recovery(entry))?.reason == .keyLost { lostBefore = index }
+        for (index, entry) in chunk.establishing where (try? Recovery(entry))?.reason == .keyLost {
+            losses.append(index)
+        }
+    }
+
+    /// Entries below this index lost their claims with a keyring. Such a loss leaves nothing that was sealed before it; so
+    /// where anything is, the claims key was not lost, whatever the recovery says, and explains nothing that is gone.
+    private func lostBefore(_ environment: Environment, _ schema: StoreSchema) throws -> UInt64 {
+        guard !losses.isEmpty else { return 0 }
+        let first = try environment.read { try $0.cursor(schema.sealed) { try $0.first()?.key.prefix(8) } }
+        let oldest = first.flatMap { StoreKey.readNumber($0) } ?? .max
+        return losses.last { $0 <= oldest } ?? 0
     }
 
     /// The entries whose claims are gone with no event that says so.
     func findings(_ environment: Environment, _ schema: StoreSchema, size: UInt64) throws -> [AuditFinding] {
+        let lostBefore = try lostBefore(environment, schema)
         let chunks = suspects.filter { $0 + AuditChunk.entries > lostBefore }
         let found = Parallel.map(chunks.count) { _, position in
             Result { try examine(from: max(chunks[position], lostBefore), size: size, environment, schema) }
@@ -74,7 +86,7 @@ extension StoreSchema {
         _ ordinal: Int,
         _ transaction: borrowing ReadTransaction
     ) throws -> Bool {
-        let isKeyed = try transaction.withValue(scopes, StoreKey.stream(scope)) { !$0.isEmpty } ?? false
+        let isKeyed = try scopes.stored(transaction, StoreKey.stream(scope)).map { !$0.isEmpty } ?? false
         let isSealed = try transaction.withValue(sealed, StoreKey.sealed(index: index, ordinal: ordinal)) { _ in true }
         return !isKeyed || isSealed == nil
     }

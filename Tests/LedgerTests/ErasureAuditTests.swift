@@ -39,8 +39,8 @@ import Testing
     func claimsThatAreGoneAreFoundUnlessAnEventNamesThem(how: String) throws {
         try fixture.tamper { [index, object] transaction, schema in
             switch how {
-            case "the key is emptied": try transaction.set(schema.scopes, StoreKey.stream(object), [])
-            case "the key is removed": try transaction.remove(schema.scopes, StoreKey.stream(object))
+            case "the key is emptied": try schema.scopes.put(transaction, StoreKey.stream(object), [])
+            case "the key is removed": try schema.scopes.put(transaction, StoreKey.stream(object), nil)
             default: try transaction.remove(schema.sealed, StoreKey.sealed(index: index, ordinal: 0))
             }
         }
@@ -96,6 +96,19 @@ import Testing
         try fixture.tamper { try $0.remove($1.sealed, StoreKey.sealed(index: later, ordinal: 0)) }
         #expect(try audited(keyring).map(\.index) == [later])
         #expect(try audited(nil).map(\.index) == [later])
+    }
+
+    /// Who says that the keyring was lost, and goes on with the claims key, has not lost what was sealed under it.
+    @Test func aKeyThatStillOpensOtherClaimsExplainsNothing() throws {
+        try fixture.tamper { try $0.remove($1.sealed, StoreKey.sealed(index: index, ordinal: 0)) }
+        let keyring = try fixture.keyring.withFreshCheckpointKey()
+        _ = try LedgerCreation.beginIncarnation(at: fixture.locations, old: nil, keyring: keyring, reason: .keyLost)
+        #expect(try audited(keyring).map(\.index) == [index])
+        #expect(try audited(nil).map(\.index) == [index])
+        // A later loss gives up all of it, and says so.
+        let later = try Keyring()
+        _ = try LedgerCreation.beginIncarnation(at: fixture.locations, old: nil, keyring: later, reason: .keyLost)
+        #expect(try audited(later) == [] && audited(nil) == [])
     }
 
     @Test func anErasedScopeStaysErasedWhereTheKeyringIsLost() throws {
