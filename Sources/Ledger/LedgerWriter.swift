@@ -44,13 +44,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
     private var unsavedSignature: SignedNote.Signature?
-    /// Up to where the data file has blocks, as far as this process knows; 0 before the first commit, for its length says
-    /// nothing of that: a file may have been copied with holes. Asking the file system before every commit would cost
-    /// another write: since Linux 6.13 a file whose times were asked for gets a new one with its next write, and the sync
-    /// then writes the inode too.
-    private var room = 0
-    /// Up to where the data file's blocks were written, as far as this process knows.
-    private var prewritten = 0
+    private var room: StoreRoom
 
     init(
         environment: Environment,
@@ -92,6 +86,7 @@ final class LedgerWriter: @unchecked Sendable {
         self.publish = publish
         self.answered = answered
         self.fatal = fatal
+        room = StoreRoom(environment, settings)
     }
 
     /// Takes and commits until the queue is closed and empty.
@@ -118,15 +113,11 @@ final class LedgerWriter: @unchecked Sendable {
                     keepRefused(results.prefix(ownCalls.count))
                     noteDamage(results.dropFirst(ownCalls.count))
                 }
-                try prewrite()
+                if queue.load.events == 0 { try room.prewrite() }
                 if let refusal = try upkeep.renewIfDue() { notice(refusal) }
             } catch let refusal as LedgerError {
                 if case .storeFull = refusal { counters.noteRoom(false) }
-                for call in calls {
-                    counters.countRefusal()
-                    call.complete(.failure(refusal))
-                }
-                answered()
+                refuse(calls, refusal)
             } catch {
                 fatal(error)
             }
@@ -191,7 +182,7 @@ final class LedgerWriter: @unchecked Sendable {
 
     /// - Returns: what became of each call.
     private func commit(_ calls: [PendingAppend], now: Int64) throws -> [Result<[Receipt], LedgerError>] {
-        try prepareRoom(for: calls.reduce(0) { $0 + $1.bytes })
+        try room.prepare(for: calls.reduce(0) { $0 + $1.bytes })
         let before = state
         let (builder, results, draft) = try lookups.whileAppending { index in
             let transacted = try transact(calls, index, now: now)
@@ -251,6 +242,9 @@ final class LedgerWriter: @unchecked Sendable {
                 // A row that nothing names is in the way of one of the calls: once more, to find out of which.
                 memory.forget()
                 isSuspicious = true
+            } catch is SuspectBatch {
+                memory.forget()
+                isSuspicious = true
             } catch let damage as LookupDamage {
                 // Nothing was written. Without the index nobody knows what was recorded already, so nothing is recorded
                 // until the follower has made it anew.
@@ -308,6 +302,37 @@ final class LedgerWriter: @unchecked Sendable {
         answered()
     }
 
+    /// Answers the calls of a batch of which nothing can be recorded now. Those that were recorded before have their
+    /// receipts all the same: that takes reading only.
+    private func refuse(_ calls: [PendingAppend], _ refusal: LedgerError) {
+        do {
+            let known = try recorded(calls)
+            guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
+            answer(calls, known.map { $0 ?? .failure(refusal) }, unsaved)
+        } catch {
+            fatal(error)
+        }
+    }
+
+    /// What is answered to the calls that were recorded before; nil in the place of others, and where nobody can tell.
+    private func recorded(_ calls: [PendingAppend]) throws -> [Result<[Receipt], LedgerError>?] {
+        var results = [Result<[Receipt], LedgerError>?](repeating: nil, count: calls.count)
+        guard !calls.isEmpty, let index = try? lookups.ready() else { return results }
+        do {
+            let recorded = try RecordedEvents(calls, schema, index, memory.hasher)
+            try environment.read { transaction in
+                var first = 0
+                for (position, call) in calls.enumerated() {
+                    results[position] = try recorded.answer(call, first: first, size: state.size, transaction, &memory)
+                    first += call.submissions.count
+                }
+            }
+        } catch let damage as LookupDamage {
+            lookups.condemn(damage)
+        }
+        return results
+    }
+
     private func saveCheckpoint() throws {
         try environment.write { try keepCheckpoint($0) }
     }
@@ -316,51 +341,6 @@ final class LedgerWriter: @unchecked Sendable {
     private func keepCheckpoint(_ transaction: borrowing WriteTransaction) throws {
         guard let unsaved, let unsavedSignature else { return }
         try schema.keep(unsavedSignature, size: unsaved.size, transaction)
-    }
-
-    // MARK: Room
-
-    /// Makes sure the file has blocks for all a batch can dirty, so that a full disk shows before the
-    /// transaction and not in its commit.
-    private func prepareRoom(for bytes: Int) throws {
-        // Entries, sealed claims, tree rows, stream keys and the pages above them take under eight times the bytes.
-        let needed = environment.sizes.used + 8 * bytes + (4 << 20)
-        guard room < needed else { return }
-        let ahead = max(needed, environment.sizes.used + settings.preparedBytes)
-        if try reserve(ahead) { return }
-        // Where there is not room for much, there may be for what was prepared before, or for this batch.
-        let prepared = environment.fileBytes
-        if needed < prepared, prepared < ahead, try reserve(prepared) { return }
-        if try !reserve(needed) { throw LedgerError.storeFull(reason: "the disk is full") }
-    }
-
-    /// Gives the file blocks up to a size; false where the disk has none.
-    private func reserve(_ bytes: Int) throws -> Bool {
-        let end = min(bytes, environment.sizes.map)
-        do {
-            try environment.reserveFile(to: end)
-            room = max(room, end)
-            return true
-        } catch {
-            guard error.isOutOfRoom else { throw error }
-            return false
-        }
-    }
-
-    /// Writes zeros where the next pages will go, while nobody waits.
-    private func prewrite() throws {
-        let used = environment.sizes.used
-        guard prewritten < used + settings.prewrittenBytes / 2, queue.load.events == 0 else { return }
-        let start = max(prewritten, used)
-        let end = min(start + settings.prewrittenBytes, room)
-        guard start < end else { return }
-        do {
-            try environment.prewrite(from: start, count: end - start)
-        } catch {
-            // A file system that never writes in place may have no room for it: nothing depends on it.
-            guard error.isOutOfRoom else { throw error }
-        }
-        prewritten = end
     }
 
     // MARK: The clock

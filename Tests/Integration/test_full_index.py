@@ -71,6 +71,11 @@ def test_an_index_without_room(nearly_a_block, tmp_path, shim, error):
         assert refusal(ledger, "Append", {"events": [events.closure()]}) == WITHOUT_ROOM
         size = ledger.size
         reads_go_on(ledger, size)
+        # What was recorded, in the tail or before it, is answered as ever; beside anything new it is refused.
+        for recorded, receipt in [list(record.acknowledged.values())[position] for position in (0, -1)]:
+            again, = ledger.append(recorded)["receipts"]
+            assert again["duplicate"] and again["index"] == receipt["index"]
+            assert refusal(ledger, "Append", {"events": [recorded, events.closure()]}) == WITHOUT_ROOM
         assert not ledger.call("Status")["acceptsAppends"]
         # What the tail holds is still found.
         known = next(event for event, _ in record.acknowledged.values() if event["type"] == "evidence.deposited")

@@ -116,6 +116,47 @@ import Testing
         #expect(try fixture.audit().isClean)
     }
 
+    /// That an event was recorded, and is the same, is only read.
+    @Test func whatWasRecordedIsAnsweredWhileTheClockIsHeldOrTheStoreIsFull() throws {
+        for isHeld in [true, false] {
+            let fixture = try LedgerFixture()
+            fixture.settings.mapBytes = 1 << 20
+            fixture.settings.maximumMapBytes = 2 << 20
+            let wall = Mutex<Int64>(LedgerClock().now)
+            let clock = LedgerClock(wall: { wall.withLock { $0 } }, steady: { 0 }, synchronized: { false })
+            let ledger = try fixture.open(clock: clock)
+            let event = try Sample.deposit()
+            let other = try Sample.deposit(request: event.request)
+            let receipts = try ledger.submit([event, Sample.deposit()]).receipts
+            let new = try Sample.deposit()
+            if isHeld {
+                wall.withLock { $0 += 315_360_000_000_000 }
+            } else {
+                while (try? ledger.submit((0..<100).map { _ in try Sample.deposit() })) != nil {}
+            }
+            // One new event is too much for a full store only where it needs a page more than there are.
+            let size = ledger.checkpoint.size
+            if isHeld { #expect(throws: LedgerError.self) { try ledger.submit([new]) } }
+            let again = try ledger.submit([event, event])
+            #expect(again.receipts.map(\.index) == [receipts[0].index, receipts[0].index])
+            #expect(again.receipts.allSatisfy { $0.duplicate && $0.leaf == receipts[0].leaf })
+            #expect(again.checkpoint.size == size)
+            #expect(throws: LedgerError.requestConflict(event: 0, index: receipts[0].index)) {
+                try ledger.submit([other])
+            }
+            // A call with anything new in it is refused whole.
+            if isHeld {
+                #expect(throws: LedgerError.clockUnconfirmed(reason: "the clock jumped forward by 315360000 seconds")) {
+                    try ledger.submit([event, new])
+                }
+                wall.withLock { $0 -= 315_360_000_000_000 }
+            }
+            #expect(ledger.checkpoint.size == size)
+            ledger.stop()
+            #expect(try fixture.audit().isClean)
+        }
+    }
+
     @Test func aTimeBeyondTheLastYearIsNeverWritten() throws {
         let fixture = try LedgerFixture()
         let wall = Mutex<Int64>(LedgerClock().now)
