@@ -49,18 +49,6 @@ enum FreePages {
     }
 }
 
-/// The FNV-1a hash of 64 bits. Any change of one byte gives another value.
-struct FNV1a {
-    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
-
-    /// Adds the eight bytes of a number, little-endian.
-    mutating func add(_ number: UInt64) {
-        for shift in stride(from: 0, to: 64, by: 8) { add(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
-    }
-}
-
 /// What sums up a snapshot, so that it is known again: its meta page, and the pages it lists as free. The next
 /// transaction writes it into its own snapshot.
 struct SnapshotSum: Equatable {

@@ -276,6 +276,17 @@ public struct Cursor: ~Copyable {
     /// Goes to the first key that is not less than `key`.
     public func seek(_ key: [UInt8]) throws(LMDBError) -> Item? { try move(MDB_SET_RANGE, key) }
 
+    /// Calls `body` with the last row whose key is not greater than `key`, and with the row behind that, nil where there is
+    /// none, where they lie in the map.
+    public func withNeighbours<Result>(
+        of key: [UInt8],
+        _ body: (_ floor: RawRow?, _ next: RawRow?) throws -> Result
+    ) throws -> Result {
+        let found = try raw(MDB_SET_RANGE, key)
+        if let found, found.key.elementsEqual(key) { return try body(found, try raw(MDB_NEXT)) }
+        return try body(try raw(found == nil ? MDB_LAST : MDB_PREV), found)
+    }
+
     /// Goes to the last key that is not greater than `key`.
     public func seekBackward(_ key: [UInt8]) throws(LMDBError) -> Item? {
         guard let found = try seek(key) else { return try last() }
@@ -283,21 +294,31 @@ public struct Cursor: ~Copyable {
     }
 
     private func move(_ operation: MDB_cursor_op, _ target: [UInt8] = []) throws(LMDBError) -> Item? {
-        var item: Item?
+        try raw(operation, target).map { ([UInt8]($0.key), [UInt8]($0.value)) }
+    }
+
+    private func raw(_ operation: MDB_cursor_op, _ target: [UInt8] = []) throws(LMDBError) -> RawRow? {
+        var row: RawRow?
         let code = target.withUnsafeBytes { bytes in
             var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
             var value = MDB_val()
             let code = mdb_cursor_get(pointer, &key, &value, operation)
             if code == MDB_SUCCESS {
-                item = (
-                    [UInt8](UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size)),
-                    [UInt8](UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
+                row = RawRow(
+                    key: UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size),
+                    value: UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
                 )
             }
             return code
         }
         if code == MDB_NOTFOUND { return nil }
         try check(code, "moving a cursor")
-        return item
+        return row
     }
+}
+
+/// A row where it lies in the map: as it is until the transaction writes or ends.
+public struct RawRow {
+    public let key: UnsafeRawBufferPointer
+    public let value: UnsafeRawBufferPointer
 }

@@ -45,13 +45,13 @@ struct AuditRecheck {
     ) throws {
         for membership in entry.streams {
             let number = UInt64(membership.number)
-            let own = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number))
+            let own = try schema.streams.stored(transaction, StoreKey.stream(membership.stream, number: number))
             if own != StoreKey.number(position) {
                 contradictsStreams = true
                 found(position, "is not number \(number) of \(membership.stream)")
             }
             guard number > 0 else { continue }
-            let before = try transaction.get(schema.streams, StoreKey.stream(membership.stream, number: number - 1))
+            let before = try schema.streams.stored(transaction, StoreKey.stream(membership.stream, number: number - 1))
             guard let index = before.flatMap({ StoreKey.readNumber($0) }), index < position else {
                 contradictsStreams = true
                 found(position, "number \(number - 1) of \(membership.stream) is not an earlier entry")

@@ -99,13 +99,13 @@ struct AuditWalk {
     // MARK: The whole
 
     /// Compares the rows of the streams: numbers of a stream begin with 0, have no gaps, and grow with the index; and
-    /// together they are those the entries name.
+    /// together they are those the entries name. Each row names the one behind it.
     mutating func examineStreams(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
         var stream: [UInt8] = []
         var next: (number: UInt64, index: UInt64) = (0, 0)
         var sum: UInt64 = 0
         var isInOrder = true
-        try transaction.forEach(schema.streams) { key, value in
+        let areLinked = try schema.streams.forEach(transaction) { key, value in
             guard key.count == 25, value.count == 8, let membership = StoreKey.readMembership(key, value) else {
                 isInOrder = false
                 return
@@ -120,7 +120,7 @@ struct AuditWalk {
             next = (membership.number &+ 1, membership.index + 1)
             sum &+= AuditSum.membership(membership.stream, number: membership.number, index: membership.index)
         }
-        isStreamsSuspect = !isInOrder || sum != streamSum
+        isStreamsSuspect = !areLinked || !isInOrder || sum != streamSum
     }
 
     /// Compares the trees that recoveries took over.
@@ -150,17 +150,19 @@ struct AuditWalk {
         }
     }
 
-    /// Every scope with a data key must be a stream of the ledger. One without a key is erased, and no finding.
+    /// Every scope with a data key must be a stream of the ledger, and each row names the one behind it. One without a key
+    /// is erased, and no finding.
     mutating func examineScopes(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
         var first: [UInt8] = []
-        try transaction.forEach(schema.scopes) { scope, _ in
+        let areLinked = try schema.scopes.forEach(transaction) { scope, _ in
             // Number 0 of the stream: its key is the scope's and eight zero bytes.
             first.removeAll(keepingCapacity: true)
             first.append(contentsOf: scope)
             first.append(contentsOf: repeatElement(0, count: 8))
-            let isKnown = scope.count == 17 && (try? transaction.withValue(schema.streams, first) { _ in true }) == true
+            let isKnown = scope.count == 17 && (try? schema.streams.stored(transaction, first)) ?? nil != nil
             if !isKnown, !isFull { found(nil, "a data key is stored for a scope that no entry names") }
         }
+        if !areLinked { found(nil, schema.scopes.damage.what) }
     }
 
     /// Compares totals: rows that no entry accounts for are as wrong as missing ones.

@@ -34,11 +34,9 @@ struct BatchBuilder {
     private var memberships: [Staging.Membership] = []
     private let schema: StoreSchema
     private let now: Int64
-    /// The references of all events of the calls, one after the other, and which entry they made before this
-    /// transaction; looked up together, for a look-up of its own for each call costs more than the call.
-    private let references: [RequestReference]
-    private let recorded: [UInt64?]
-    /// Whether a row of this batch turned out to be there already: then every call's are looked for before it is taken.
+    /// Which events of the calls made an entry before this transaction.
+    private let recorded: RecordedEvents
+    /// Whether damage turned out to be in the way of this batch: then every call's rows are looked for before it is taken.
     private let isSuspicious: Bool
     /// Where the events of the call at hand begin.
     private var first = 0
@@ -56,22 +54,9 @@ struct BatchBuilder {
         self.state = state
         self.schema = schema
         self.now = now
-        var references: [RequestReference] = []
-        references.reserveCapacity(calls.reduce(0) { $0 + $1.submissions.count })
-        var submitter: (name: String, reference: SubmitterReference)?
-        for call in calls {
-            if submitter?.name != call.submitter {
-                submitter = (call.submitter, SubmitterReference(call.submitter, hasher))
-            }
-            guard let reference = submitter?.reference else { continue }
-            for event in call.submissions.events {
-                references.append(RequestReference(submitter: reference, request: event.request))
-            }
-        }
-        self.references = references
-        recorded = try index.indexes(of: references)
-        records.reserveCapacity(references.count)
-        requests.reserveCapacity(references.count)
+        recorded = try RecordedEvents(calls, schema, index, hasher)
+        records.reserveCapacity(recorded.references.count)
+        requests.reserveCapacity(recorded.references.count)
     }
 
     /// Records all events of the next call or none.
@@ -110,7 +95,7 @@ struct BatchBuilder {
         var receipts: [Receipt] = []
         receipts.reserveCapacity(call.submissions.count)
         for position in 0..<call.submissions.count {
-            let reference = references[first + position]
+            let reference = recorded.references[first + position]
             if let known = recorded[first + position] ?? requests[reference] {
                 if known >= draft.size { throw LookupDamage("it knows a request of entry \(known)") }
                 if known >= state.size {
@@ -128,15 +113,10 @@ struct BatchBuilder {
                     }
                     receipts.append(first.receipt(duplicate: true))
                 } else {
-                    let now = LedgerClock.steadySeconds
-                    let wait = memory.conflicts.wait(of: call.submitter, entry: known, now: now)
-                    guard wait == 0 else { return .failure(.throttled(event: position, seconds: wait)) }
-                    guard let receipt = try receipt(known, reference, call.submissions, position, transaction, &memory)
-                    else {
-                        memory.conflicts.note(call.submitter, entry: known, now: now)
-                        return .failure(.requestConflict(event: position, index: known))
+                    switch try recorded.answer(call, position, first: first, entry: known, transaction, &memory) {
+                    case .success(let receipt): receipts.append(receipt)
+                    case .failure(let refusal): return .failure(refusal)
                     }
-                    receipts.append(receipt)
                 }
                 continue
             }
@@ -180,9 +160,6 @@ struct BatchBuilder {
         memory.staging.numbers.removeAll(keepingCapacity: true)
         for stream in submissions.streams[event.streams] {
             let number = try memory.lengths.next(stream) { try schema.length(transaction, of: stream) }
-            if isSuspicious, try transaction.get(schema.streams, StoreKey.stream(stream, number: number)) != nil {
-                throw StoreDamage(index, "the stream \(stream) has the number \(number) already")
-            }
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }
@@ -263,7 +240,7 @@ struct BatchBuilder {
         isNew: Bool,
         _ transaction: borrowing WriteTransaction
     ) throws {
-        if isNew, try transaction.get(schema.scopes, StoreKey.stream(scope)) != nil {
+        if isNew, try schema.scopes.withContent(transaction, StoreKey.stream(scope), { _ in true }) == true {
             throw StoreDamage(nil, "\(scope) has a data key, but no entry is found of it")
         }
         let last = try transaction.cursor(schema.sealed) { try $0.last() }?.key
@@ -309,81 +286,29 @@ struct BatchBuilder {
     }
 
     /// Writes what stands under keys that do not follow the order of the entries, sorted, once all calls are recorded.
+    ///
+    /// - Throws: `SuspectBatch` where damage is in the way, and no call of a suspicious batch was refused for it.
     mutating func finish(_ transaction: borrowing WriteTransaction, _ memory: inout BatchMemory) throws {
         memberships.sort { left, right in
             (left.stream.id, left.stream.kind.code, left.number) < (
                 right.stream.id, right.stream.kind.code, right.number
             )
         }
-        try transaction.insert(schema.streams, ascending: memberships.count) { position, key, value in
-            let membership = memberships[position]
-            StoreKey.stream(membership.stream, number: membership.number, in: &key)
-            StoreKey.number(membership.index, in: &value)
+        do {
+            try schema.streams.insert(transaction, ascending: memberships.count) { position, key, content in
+                let membership = memberships[position]
+                StoreKey.stream(membership.stream, number: membership.number, in: &key)
+                StoreKey.number(membership.index, in: &content)
+            }
+            try memory.claims.writeFreshKeys(transaction, schema)
+        } catch let damage as StoreDamage where !isSuspicious {
+            throw SuspectBatch(damage: damage)
         }
-        try memory.claims.writeFreshKeys(transaction, schema)
         memory.lengths.trim()
     }
+}
 
-    // MARK: Duplicates
-
-    /// The receipt of the entry at `known`; nil where it records other content.
-    ///
-    /// - Throws: `StoreDamage` where that entry is not what was signed; `LookupDamage` where it is, but was not made by
-    ///   this request key, whatever the look-up index says.
-    private func receipt(
-        _ known: UInt64,
-        _ reference: RequestReference,
-        _ submissions: Submissions,
-        _ position: Int,
-        _ transaction: borrowing WriteTransaction,
-        _ memory: inout BatchMemory
-    ) throws -> Receipt? {
-        let (entry, leaf) = try schema.intactEntry(transaction, known, &memory.hasher)
-        guard RequestReference(entry, memory.hasher) == reference else {
-            throw LookupDamage("it says that entry \(known) was made by another request")
-        }
-        guard try matches(entry, submissions, submissions.events[position], transaction, &memory.claims) else {
-            return nil
-        }
-        return Receipt(index: known, leaf: leaf, time: entry.time, duplicate: true)
-    }
-
-    /// Whether an entry records the same content. Its own salts give the submission's commitments, so no second digest
-    /// of the content needs to be kept anywhere.
-    private func matches(
-        _ entry: Entry,
-        _ submissions: Submissions,
-        _ event: Submissions.Event,
-        _ transaction: borrowing WriteTransaction,
-        _ claims: inout SealedClaims
-    ) throws -> Bool {
-        let scopes = submissions.scopes[event.scopes]
-        guard entry.type.utf8.elementsEqual(event.type.name.utf8), entry.actor == event.actor,
-            entry.streams.map(\.stream)[...] == submissions.streams[event.streams],
-            submissions.isSame(event.body, entry.body), entry.claims.map(\.scope) == scopes.map(\.scope)
-        else { return false }
-        var values: [[ArraySlice<UInt8>]] = []
-        for (scope, submitted) in zip(entry.claims, scopes) {
-            let members = submissions.members[submitted.claims.members]
-            guard
-                scope.claims.elementsEqual(
-                    members,
-                    by: { claim, member in
-                        // As they stand in canonical text; names of the format need no escapes.
-                        claim.name.utf8.elementsEqual(submissions.text[member.name])
-                    }
-                )
-            else { return false }
-            values.append(members.map { submissions.text[$0.value] })
-        }
-        var isSame = true
-        var next: (scope: Int, claim: Int) = (0, 0)
-        // Erased values are gone for good; all others are compared.
-        _ = try claims.open(entry, transaction, schema) { scope, _, _, value in
-            if scope != next.scope { next = (scope, 0) }
-            isSame = isSame && value.withUnsafeBufferPointer { $0.elementsEqual(values[scope][next.claim]) }
-            next.claim += 1
-        }
-        return isSame
-    }
+/// Damage is in the way of one of the calls, and it isn't known yet of which.
+struct SuspectBatch: Error {
+    let damage: StoreDamage
 }

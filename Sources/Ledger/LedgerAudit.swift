@@ -198,7 +198,7 @@ public enum LedgerAudit {
         for finding in recheck.findings { walk.found(finding.index, finding.what) }
         // What no entry shows is wrong all the same.
         if walk.isStreamsSuspect, !recheck.contradictsStreams {
-            walk.found(nil, "the stream rows are not those the entries name")
+            walk.found(nil, "the stream rows are not those the entries name, or do not name one another")
         }
         if walk.isLookupSuspect, !walk.isLookupDamaged, !recheck.contradictsLookups {
             walk.found(nil, "the look-up index does not hold what the entries say")
@@ -252,7 +252,7 @@ struct AuditTotals {
     init(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
         size = UInt64(try transaction.count(schema.entries))
         tree = try transaction.count(schema.tree)
-        streams = try transaction.count(schema.streams)
+        streams = try schema.streams.count(transaction)
         sealed = try transaction.count(schema.sealed)
         checkpoints = try transaction.count(schema.checkpoints)
         newestCheckpoint = try schema.newestCheckpoint(transaction)

@@ -138,6 +138,8 @@ public enum LedgerCreation {
         let (entry, root) = try environment.write { transaction in
             try transaction.insert(schema.meta, StoreSchema.formatKey, StoreSchema.format)
             try transaction.insert(schema.meta, StoreSchema.newestCheckpointKey, StoreKey.number(0))
+            try schema.streams.begin(transaction)
+            try schema.scopes.begin(transaction)
             return try append(submission, transaction, schema, ChainState(), now: clock.now) { try .genesis($0) }
         }
         try trace.settlePartial()
@@ -214,12 +216,10 @@ public enum LedgerCreation {
         range.append(hasher.leaf(bytes), hasher: &hasher) { _, digest in digest.append(to: &row) }
         try transaction.append(schema.entries, number: entry.index, bytes.span)
         try transaction.append(schema.tree, number: entry.index, row.span)
-        for membership in memberships {
-            try transaction.insert(
-                schema.streams,
-                StoreKey.stream(membership.stream, number: UInt64(membership.number)),
-                StoreKey.number(entry.index)
-            )
+        try schema.streams.insert(transaction, ascending: memberships.count) { position, key, content in
+            let membership = memberships[position]
+            StoreKey.stream(membership.stream, number: UInt64(membership.number), in: &key)
+            StoreKey.number(entry.index, in: &content)
         }
         try transaction.set(schema.meta, StoreSchema.identityKey, identity(entry).encoded)
         return (entry, range.root(&hasher))

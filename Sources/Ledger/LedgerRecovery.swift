@@ -277,14 +277,15 @@ extension StoreSchema {
     /// damaged. True where there are none.
     fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: SecretBytes) throws -> Bool {
         var claims = try SealedClaims(claimsKey: claimsKey)
-        return try transaction.cursor(scopes) { cursor in
+        return try transaction.cursor(scopes.database) { cursor in
             var tried = 0
             var row = try cursor.first()
             while let current = row, tried < 1_000 {
-                // An erased scope has an empty row.
-                if !current.value.isEmpty {
+                // An erased scope, as the first row, has a link alone.
+                let wrapped = current.value.dropLast(LinkedRows.linkBytes)
+                if !wrapped.isEmpty {
                     tried += 1
-                    if let scope = StoreKey.readStream(current.key), claims.opens(current.value, scope: scope) {
+                    if let scope = StoreKey.readStream(current.key), claims.opens(Array(wrapped), scope: scope) {
                         return true
                     }
                 }
@@ -296,10 +297,19 @@ extension StoreSchema {
 
     /// Removes all sealed claims and the data keys nobody can open any more. Of scopes that were erased before, the empty
     /// rows stay, so that they get no key again.
+    ///
+    /// - Throws: `StoreDamage` where it isn't known which were erased.
     fileprivate func forgetClaims(_ transaction: borrowing WriteTransaction) throws {
         var erased: [[UInt8]] = []
-        try transaction.forEach(scopes) { scope, wrapped in if wrapped.isEmpty { erased.append(Array(scope)) } }
-        for database in [scopes, sealed] { try transaction.clear(database) }
-        for scope in erased { try transaction.append(scopes, scope, []) }
+        let areLinked = try scopes.forEach(transaction) { scope, wrapped in
+            if wrapped.isEmpty { erased.append(Array(scope)) }
+        }
+        guard areLinked else { throw scopes.damage }
+        for database in [scopes.database, sealed] { try transaction.clear(database) }
+        try scopes.begin(transaction)
+        try scopes.insert(transaction, ascending: erased.count) { position, scope, wrapped in
+            scope = erased[position]
+            wrapped = []
+        }
     }
 }

@@ -25,8 +25,8 @@ struct RecordedEvents {
                 submitter = (call.submitter, SubmitterReference(call.submitter, hasher))
             }
             guard let reference = submitter?.reference else { continue }
-            for submission in call.submissions {
-                references.append(RequestReference(submitter: reference, request: submission.request))
+            for event in call.submissions.events {
+                references.append(RequestReference(submitter: reference, request: event.request))
             }
         }
         self.references = references
@@ -49,9 +49,10 @@ struct RecordedEvents {
         _ transaction: borrowing ReadTransaction,
         _ memory: inout BatchMemory
     ) throws -> Result<[Receipt], LedgerError>? {
-        guard call.submissions.indices.allSatisfy({ entries[first + $0] != nil }) else { return nil }
+        let positions = 0..<call.submissions.count
+        guard positions.allSatisfy({ entries[first + $0] != nil }) else { return nil }
         var receipts: [Receipt] = []
-        for position in call.submissions.indices {
+        for position in positions {
             guard let known = entries[first + position] else { return nil }
             guard known < size else { throw LookupDamage("it knows a request of entry \(known)") }
             do {
@@ -85,7 +86,8 @@ struct RecordedEvents {
         guard RequestReference(entry, memory.hasher) == references[first + position] else {
             throw LookupDamage("it says that entry \(known) was made by another request")
         }
-        guard try matches(entry, call.submissions[position], transaction, &memory.claims) else {
+        let event = call.submissions.events[position]
+        guard try matches(entry, call.submissions, event, transaction, &memory.claims) else {
             memory.conflicts.note(call.submitter, entry: known, now: now)
             return .failure(.requestConflict(event: position, index: known))
         }
@@ -96,19 +98,29 @@ struct RecordedEvents {
     /// of the content needs to be kept anywhere.
     private func matches(
         _ entry: Entry,
-        _ submission: Submission,
+        _ submissions: Submissions,
+        _ event: Submissions.Event,
         _ transaction: borrowing some Readable & ~Copyable,
         _ claims: inout SealedClaims
     ) throws -> Bool {
-        guard entry.type == submission.type.name, entry.actor == submission.actor,
-            entry.streams.map(\.stream) == submission.streams, entry.body == submission.body,
-            entry.claims.map(\.scope) == submission.claims.map(\.scope)
+        let scopes = submissions.scopes[event.scopes]
+        guard entry.type.utf8.elementsEqual(event.type.name.utf8), entry.actor == event.actor,
+            entry.streams.map(\.stream)[...] == submissions.streams[event.streams],
+            submissions.isSame(event.body, entry.body), entry.claims.map(\.scope) == scopes.map(\.scope)
         else { return false }
         var values: [[ArraySlice<UInt8>]] = []
-        for (scope, submitted) in zip(entry.claims, submission.claims) {
-            let names = submitted.claims.members.map { submitted.claims.name(of: $0) }
-            guard scope.claims.map(\.name) == names else { return false }
-            values.append(submitted.claims.members.map { submitted.claims.bytes[$0.value] })
+        for (scope, submitted) in zip(entry.claims, scopes) {
+            let members = submissions.members[submitted.claims.members]
+            guard
+                scope.claims.elementsEqual(
+                    members,
+                    by: { claim, member in
+                        // As they stand in canonical text; names of the format need no escapes.
+                        claim.name.utf8.elementsEqual(submissions.text[member.name])
+                    }
+                )
+            else { return false }
+            values.append(members.map { submissions.text[$0.value] })
         }
         var isSame = true
         var next: (scope: Int, claim: Int) = (0, 0)

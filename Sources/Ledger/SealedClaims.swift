@@ -75,9 +75,9 @@ struct SealedClaims {
     mutating func writeFreshKeys(_ transaction: borrowing WriteTransaction, _ schema: StoreSchema) throws {
         let rows = fresh.map { (key: StoreKey.stream($0.key), wrapped: $0.value.wrapped) }
             .sorted { $0.key.lexicographicallyPrecedes($1.key) }
-        try transaction.insert(schema.scopes, ascending: rows.count) { position, key, value in
+        try schema.scopes.insert(transaction, ascending: rows.count) { position, key, content in
             key = rows[position].key
-            value = rows[position].wrapped
+            content = rows[position].wrapped
         }
         for (scope, made) in fresh { remember(made.key, for: scope) }
         fresh.removeAll(keepingCapacity: true)
@@ -235,7 +235,7 @@ struct SealedClaims {
         _ schema: StoreSchema
     ) throws -> ScopeKey {
         if let known = keys[scope] ?? fresh[scope]?.key { return .known(known) }
-        let found = try transaction.withValue(schema.scopes, StoreKey.stream(scope)) { wrapped in
+        let found = try schema.scopes.withContent(transaction, StoreKey.stream(scope)) { wrapped -> ScopeKey? in
             wrapped.isEmpty ? .erased : (try? unwrap(wrapped, scope)).map(ScopeKey.known)
         }
         guard let found else { return .none }

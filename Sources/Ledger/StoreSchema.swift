@@ -11,11 +11,11 @@ struct StoreSchema {
     /// index → the hashes this leaf completes: its own, then those of each subtree whose last leaf it is.
     let tree: Database
     /// id, kind, number → index.
-    let streams: Database
+    let streams: LinkedRows
     /// index, scope ordinal → sealed claims.
     let sealed: Database
-    /// id, kind → the scope's data key, wrapped.
-    let scopes: Database
+    /// id, kind → the scope's data key, wrapped; nothing where it was erased.
+    let scopes: LinkedRows
     /// size → signature of the checkpoint at that size, and the size of the row before.
     let checkpoints: Database
     /// What the store is, under fixed names.
@@ -23,7 +23,7 @@ struct StoreSchema {
 
     private static let names = ["entries", "tree", "streams", "sealed", "scopes", "checkpoints", "meta"]
     static let formatKey = Array("format".utf8)
-    static let format = Array("evidenced store 3".utf8)
+    static let format = Array("evidenced store 4".utf8)
     static let identityKey = Array("identity".utf8)
 
     /// - Parameter checkPages: has the whole file's structure checked before LMDB follows it; told of the progress.
@@ -97,9 +97,9 @@ struct StoreSchema {
             StoreSchema(
                 entries: databases[0],
                 tree: databases[1],
-                streams: databases[2],
+                streams: LinkedRows(database: databases[2], name: names[2], keyBytes: 25),
                 sealed: databases[3],
-                scopes: databases[4],
+                scopes: LinkedRows(database: databases[4], name: names[4], keyBytes: 17),
                 checkpoints: databases[5],
                 meta: databases[6]
             )
@@ -136,7 +136,7 @@ enum StoreKey {
         key.append(stream.kind.code)
     }
 
-    /// The membership a row of `streams` states: a key of 25 bytes and a value of 8.
+    /// The membership a row of `streams` states: a key of 25 bytes and a content of 8.
     static func readMembership(
         _ key: UnsafeRawBufferPointer,
         _ value: UnsafeRawBufferPointer
@@ -262,14 +262,18 @@ extension StoreSchema {
     /// How many entries a stream has.
     ///
     /// Rows of streams are derived, and the next entry is signed with what they say; so the newest row is believed only
-    /// where the entry it names says the same.
+    /// where nothing is missing behind it and the entry it names says the same, and that there is none only where it is
+    /// proven.
     func length(_ transaction: borrowing some Readable & ~Copyable, of stream: StreamID) throws -> UInt64 {
         let prefix = StoreKey.stream(stream)
-        let newest = try transaction.cursor(streams) { try $0.seekBackward(StoreKey.stream(stream, number: .max)) }
-        guard let newest, newest.key.starts(with: prefix) else { return 0 }
-        guard let number = StoreKey.readNumber(newest.key.dropFirst(prefix.count)),
-            let index = StoreKey.readNumber(newest.value), number < Int64.max
-        else { throw StoreDamage(nil, "a row of stream \(stream) is malformed") }
+        let newest = try streams.withFloor(transaction, StoreKey.stream(stream, number: .max)) { key, content in
+            key.starts(with: prefix)
+                ? (number: StoreKey.readNumber(key.dropFirst(prefix.count)), index: StoreKey.readNumber(content)) : nil
+        }
+        guard let newest else { return 0 }
+        guard let number = newest.number, let index = newest.index, number < Int64.max else {
+            throw StoreDamage(nil, "a row of stream \(stream) is malformed")
+        }
         let bytes = try entry(transaction, index)
         let entry: Entry
         do throws(EntryError) {
@@ -295,8 +299,9 @@ extension StoreSchema {
         reverse: Bool
     ) throws -> [UInt64] {
         func index(_ number: UInt64) throws -> UInt64 {
-            let value = try transaction.get(streams, StoreKey.stream(stream, number: number))
-            guard let index = value.flatMap({ StoreKey.readNumber($0) }) else {
+            let key = StoreKey.stream(stream, number: number)
+            guard let index = try streams.withContent(transaction, key, { StoreKey.readNumber($0) }).flatMap({ $0 })
+            else {
                 throw StoreDamage(nil, "stream \(stream) has no number \(number)")
             }
             return index

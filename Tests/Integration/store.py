@@ -19,6 +19,29 @@ def stream_key(stream: str) -> bytes:
     return bytes.fromhex(identifier) + bytes([1 + KINDS.index(kind)])
 
 
+def link(key: bytes, following: bytes) -> bytes:
+    """What a linked row ends in (section 9): FNV-1a of 64 bits."""
+    value = 0xCBF29CE484222325
+    for byte in key + following:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return number(value)
+
+
+def content(value: bytes) -> bytes:
+    """A linked row's value without its link."""
+    return value[:-8]
+
+
+def put_linked(transaction, key: bytes, new: bytes | None) -> None:
+    """Sets the content of a row of `streams` or `scopes`, or removes it, and links the rows beside it anew."""
+    rows = {found: content(value) for found, value in transaction.cursor() if found != key} | (
+        {} if new is None else {key: new})
+    keys = sorted(rows)
+    transaction.delete(key)
+    for found, following in zip(keys, [*keys[1:], bytes([255] * len(key))]):
+        transaction.put(found, rows[found] + link(found, following))
+
+
 @contextmanager
 def database(directory, name: str):
     """A write transaction on one named database of a store; gives the transaction."""

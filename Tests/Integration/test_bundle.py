@@ -10,13 +10,13 @@ import time
 import zipfile
 from pathlib import Path
 
-import lmdb
 import pytest
 
 import events
 from instructions import FAILED, NOT_CONFIRMED, VERIFIED, failures, run
 from ledger import Ledger
 from page_bundles import Key
+from store import database, put_linked, stream_key
 
 LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
 
@@ -194,10 +194,8 @@ def test_erased_claims_are_told_apart_from_withheld_ones(story):
         subject = events.new_id()
         ledger.append(events.registration(subject), events.registration())
         ledger.stop()
-        with lmdb.open(str(ledger.store), max_dbs=7) as environment:
-            scopes = environment.open_db(b"scopes", create=False)
-            with environment.begin(write=True) as transaction:
-                assert transaction.put(bytes.fromhex(subject) + b"\x01", b"", db=scopes)
+        with database(ledger.store, "scopes") as scopes:
+            put_linked(scopes, stream_key(f"subject/{subject}"), b"")
         ledger.start()
         made = bundle(ledger, "--since", "2020-01-01", "--open", "all")
         assert made["erased"] == 1 and made["disclosed"] == {"phone": 1} and made["withheld"] == 1

@@ -91,7 +91,7 @@ def test_the_daemons_own_records_wait_for_a_store_that_takes_them(make_ledger):
     with database(ledger.store, "streams") as transaction:
         cursor = transaction.cursor()
         key, value = [row for row in cursor if row[0].startswith(stream_key(stream))][-1]
-        transaction.put(key, number(int.from_bytes(value) ^ 1))
+        transaction.put(key, flip(7)(value))
     ledger.start(wait=False)
     deadline = time.monotonic() + 30
     while "is tried again" not in ledger.log_text():

@@ -6,7 +6,7 @@ import pytest
 
 import events
 import verifier
-from store import database, number, stream_key
+from store import database, number, put_linked, stream_key
 from test_errors import refusal
 
 DOCUMENT = b"to be forgotten"
@@ -22,7 +22,7 @@ def erased(make_ledger):
     ledger.append(events.erasure(ledger.event["streams"]))
     assert ledger.stop() == 0
     with database(ledger.store, "scopes") as scopes:
-        assert scopes.put(stream_key(ledger.event["streams"][0]), b"")
+        put_linked(scopes, stream_key(ledger.event["streams"][0]), b"")
     return ledger
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import events
-from store import database, number, stream_key
+from store import content, database, link, number, stream_key
 
 DOCUMENT = Path(__file__).parents[2] / "ledger-format.md"
 
@@ -60,6 +60,12 @@ def test_claims_at_rest_are_what_the_format_says(make_ledger):
         sealed = dict(rows.cursor())
     with database(ledger.store, "scopes") as rows:
         scopes = dict(rows.cursor())
+    # Each row ends in a link to the next; the first is there for its link alone.
+    keys = [*sorted(scopes), bytes([255] * 17)]
+    for key, following in zip(keys, keys[1:]):
+        assert scopes[key][-8:] == link(key, following)
+    scopes = {key: content(value) for key, value in scopes.items()}
+    assert scopes.pop(bytes(17)) == b""
     assert set(sealed) == {number(index) + b"\0" for index in said}
     assert set(scopes) == {stream_key(scope) for entry in entries.values() for scope in entry["claims"]}
     for index, openings in said.items():

@@ -1,13 +1,14 @@
 """Rows of streams are derived, and the number an entry gets in its streams is signed: no flipped bit in a row may become
-a wrong number."""
+a wrong number, nor one in the key of a scope a second data key."""
 
 import json
 
 import pytest
 
 import events
-from faults import audit
-from store import database, number, stream_key
+from faults import EXIT_REFUSED, audit
+from lmdbfile import DataFile
+from store import content, database, number, put_linked, stream_key
 from wire import CallError
 
 
@@ -37,16 +38,16 @@ def test_a_row_that_lies_gives_no_number(story, change):
     with database(ledger.store, "streams") as transaction:
         match change:
             case "number":
-                assert transaction.delete(key)
-                transaction.put(key[:17] + number(2 ^ 4), value)
+                put_linked(transaction, key, None)
+                put_linked(transaction, key[:17] + number(2 ^ 4), content(value))
             case "index":
-                transaction.put(key, number(int.from_bytes(value) ^ 1))
+                put_linked(transaction, key, number(int.from_bytes(content(value)) ^ 1))
             case "index beyond the ledger":
-                transaction.put(key, number(int.from_bytes(value) ^ 1 << 40))
+                put_linked(transaction, key, number(int.from_bytes(content(value)) ^ 1 << 40))
             case "length":
-                transaction.put(key, value[:7])
+                put_linked(transaction, key, content(value)[:7])
             case "first":
-                assert transaction.delete(key)
+                put_linked(transaction, key, None)
     assert ledger.audit(status=1)["findings"]
     ledger.start()
     size = ledger.size
@@ -72,3 +73,81 @@ def test_rows_that_are_whole_go_on(story):
     assert [stream, 3] in json.loads(ledger.entry(index)["entry"])["streams"]
     assert ledger.stop() == 0
     audit(ledger)
+
+
+def flip(ledger, name: str, key: bytes, at: int):
+    """Flips a bit of a row of a database in the file itself, `at` bytes behind the beginning of its key."""
+    path = ledger.store / "data.mdb"
+    data = bytearray(path.read_bytes())
+    found = [
+        page * 4096 + place
+        for page in DataFile.read(path).dump().pages[name]
+        for place in [data[page * 4096 : page * 4096 + 4096].find(key)]
+        if place >= 0
+    ]
+    assert found
+    for place in found:
+        data[place + at] ^= 1
+    path.write_bytes(data)
+
+
+def refused(ledger, event: dict):
+    size = ledger.size
+    for _ in range(2):
+        with pytest.raises(CallError) as caught:
+            ledger.append(event)
+        assert caught.value.name == "StoreDamaged", caught.value
+    assert ledger.size == size
+
+
+@pytest.mark.parametrize("at", [0, 15, 16, 24])
+def test_a_row_whose_key_turned_is_missed(story, at):
+    """With its newest row under another key, the stream would have a number twice."""
+    ledger, stream = story
+    flip(ledger, "streams", stream_key(stream) + number(2), at)
+    assert ledger.audit(status=1)["findings"]
+    ledger.start()
+    refused(ledger, events.access(staff=stream.partition("/")[2]))
+    assert ledger.evidence("list", "--stream", stream, status=1).stderr
+    assert ledger.stop() == 0
+
+
+@pytest.mark.parametrize("at", [0, 15, 16])
+def test_a_scope_whose_key_turned_gets_no_second_one(make_ledger, at):
+    ledger = make_ledger().init().start()
+    subjects = sorted(events.new_id() for _ in range(3))
+    [index, *_] = [ledger.append(events.registration(subject))["receipts"][0]["index"] for subject in subjects]
+    assert ledger.stop() == 0
+    flip(ledger, "scopes", stream_key(f"subject/{subjects[0]}"), at)
+    assert ledger.audit(status=1)["findings"]
+    ledger.start()
+    refused(ledger, events.registration(subjects[0]))
+    # Nor are its claims said to be erased.
+    with pytest.raises(CallError) as caught:
+        ledger.call("Open", {"index": index})
+    assert caught.value.name == "StoreDamaged", caught.value
+    # What needs no such row goes on.
+    assert ledger.append(events.closure())["receipts"]
+    assert ledger.stop() == 0
+
+
+def test_a_start_that_needs_a_scope_whose_key_turned_is_refused(make_ledger):
+    """The look-up index learns documents from claims: none are left out of it as if they were erased."""
+    ledger = make_ledger().init().start()
+    event = events.deposit(b"document")
+    ledger.append(event)
+    assert ledger.stop() == 0
+    flip(ledger, "scopes", stream_key(event["streams"][0]), 3)
+    assert ledger.run_until_exit() == EXIT_REFUSED
+
+
+def test_a_new_scope_is_not_linked_to_one_that_turned(make_ledger):
+    """That the scope is new is known from its stream; where its row goes, damage shows only as it is written."""
+    ledger = make_ledger().init().start()
+    ledger.append(events.registration("f" * 31 + "0"))
+    assert ledger.stop() == 0
+    flip(ledger, "scopes", stream_key("subject/" + "f" * 31 + "0"), 3)
+    ledger.start()
+    refused(ledger, events.registration("f" * 31 + "1"))
+    assert ledger.append(events.closure())["receipts"]
+    assert ledger.stop() == 0 and ledger.audit(status=1)["findings"]

@@ -105,8 +105,8 @@ import Testing
                 { transaction, schema in
                     let entry = try Entry(schema.entry(transaction, 6))
                     let own = entry.streams[0]
-                    try transaction.set(
-                        schema.streams,
+                    try schema.streams.put(
+                        transaction,
                         StoreKey.stream(own.stream, number: UInt64(own.number)),
                         StoreKey.number(2)
                     )
@@ -116,7 +116,7 @@ import Testing
                 "an additional stream row",
                 { transaction, schema in
                     let stream = StreamID(kind: .subject, id: ID128(high: 1, low: 1))
-                    try transaction.set(schema.streams, StoreKey.stream(stream, number: 0), key)
+                    try schema.streams.put(transaction, StoreKey.stream(stream, number: 0), key)
                 }
             ),
             (
@@ -146,7 +146,7 @@ import Testing
                 "a stream row with the greatest number there is",
                 { transaction, schema in
                     let stream = StreamID(kind: .subject, id: ID128(high: 1, low: 1))
-                    try transaction.set(schema.streams, StoreKey.stream(stream, number: .max), key)
+                    try schema.streams.put(transaction, StoreKey.stream(stream, number: .max), key)
                 }
             ), ("no entries at all", { try $0.clear($1.entries) }),
             (
@@ -157,9 +157,9 @@ import Testing
                 "a data key of a scope that no entry names",
                 { transaction, schema in
                     let scope = StreamID(kind: .subject, id: ID128(high: 1, low: 1))
-                    try transaction.set(schema.scopes, StoreKey.stream(scope), [])
+                    try schema.scopes.put(transaction, StoreKey.stream(scope), [])
                 }
-            ), ("a data key under no scope's key", { try $0.set($1.scopes, Array("x".utf8), []) }),
+            ), ("a data key under no scope's key", { try $0.set($1.scopes.database, Array("x".utf8), []) }),
             (
                 "another identity",
                 { transaction, schema in

@@ -91,15 +91,15 @@ import Testing
         let (lower, second) = try membership(block - 3_000, 0)
         let upperIndex = try fixture.read { transaction, schema in
             let key = StoreKey.stream(lower.stream, number: UInt64(lower.number) + 5_000)
-            return try #require(try transaction.get(schema.streams, key).flatMap { StoreKey.readNumber($0) })
+            return try #require(try schema.streams.stored(transaction, key).flatMap { StoreKey.readNumber($0) })
         }
         #expect(upperIndex > block)
         let upper = Entry.Membership(stream: lower.stream, number: lower.number + 5_000)
         try fixture.tamper { transaction, schema in
-            try transaction.set(schema.streams, first, StoreKey.number(9))
-            try transaction.set(schema.streams, second, StoreKey.number(upperIndex))
+            try schema.streams.put(transaction, first, StoreKey.number(9))
+            try schema.streams.put(transaction, second, StoreKey.number(upperIndex))
             let key = StoreKey.stream(upper.stream, number: UInt64(upper.number))
-            try transaction.set(schema.streams, key, StoreKey.number(block - 3_000))
+            try schema.streams.put(transaction, key, StoreKey.number(block - 3_000))
         }
         isNot(block + 1_000, elsewhere)
         isNot(block - 3_000, lower)
@@ -107,7 +107,7 @@ import Testing
         // The entry after it is not later than the number before it, as far as the rows say.
         let next = try fixture.read { transaction, schema in
             let key = StoreKey.stream(lower.stream, number: UInt64(lower.number) + 1)
-            return try #require(try transaction.get(schema.streams, key).flatMap { StoreKey.readNumber($0) })
+            return try #require(try schema.streams.stored(transaction, key).flatMap { StoreKey.readNumber($0) })
         }
         expected.append(
             AuditFinding(index: next, what: "number \(lower.number) of \(lower.stream) is not an earlier entry")

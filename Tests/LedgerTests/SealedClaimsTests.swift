@@ -72,7 +72,7 @@ import Testing
         func store(_ sealed: [UInt8], _ wrapped: [UInt8]) throws {
             try fixture.tamper { transaction, schema in
                 try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
-                try transaction.set(schema.scopes, StoreKey.stream(known.scope), wrapped)
+                try schema.scopes.put(transaction, StoreKey.stream(known.scope), wrapped)
             }
         }
         func openings() throws -> [Opening] {
@@ -124,7 +124,7 @@ import Testing
             try cipher.seal(plaintext.span, key: key, context: context.utf8.span, to: &sealed)
             try fixture.tamper { transaction, schema in
                 try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
-                try transaction.set(schema.scopes, StoreKey.stream(known.scope), known.wrapped)
+                try schema.scopes.put(transaction, StoreKey.stream(known.scope), known.wrapped)
             }
             var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F))
             #expect(throws: StoreDamage.self, "\(Hex.encode(plaintext))") {
@@ -145,7 +145,7 @@ import Testing
             (
                 try Entry(schema.entry(transaction, index)),
                 try #require(try transaction.get(schema.sealed, StoreKey.sealed(index: index, ordinal: 0))),
-                try #require(try transaction.get(schema.scopes, StoreKey.stream(object)))
+                try #require(try schema.scopes.stored(transaction, StoreKey.stream(object)))
             )
         }
         func open(_ sealed: [UInt8], _ key: CipherKey, _ context: String) throws -> [UInt8] {

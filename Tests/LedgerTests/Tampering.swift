@@ -69,7 +69,29 @@ extension LedgerFixture {
     /// Leaves of a scope what its erasure leaves: an empty row.
     func erase(scope: StreamID) throws {
         try tamper { transaction, schema in
-            try transaction.set(schema.scopes, StoreKey.stream(scope), [])
+            try schema.scopes.put(transaction, StoreKey.stream(scope), [])
+        }
+    }
+}
+
+extension LinkedRows {
+    /// Sets the content of a row, or removes it, and links all rows anew, as one would who wants nothing to show.
+    func put(_ transaction: borrowing WriteTransaction, _ key: [UInt8], _ content: [UInt8]?) throws {
+        var rows: [(key: [UInt8], content: [UInt8])] = []
+        try transaction.forEach(database) { found, value in
+            if !found.elementsEqual(key) { rows.append((Array(found), Array(value.dropLast(8)))) }
+        }
+        if let content { rows.append((key, content)) }
+        rows.sort { $0.key.lexicographicallyPrecedes($1.key) }
+        try transaction.clear(database)
+        for (position, row) in rows.enumerated() {
+            let end = [UInt8](repeating: 0xFF, count: keyBytes)
+            let next = position + 1 < rows.count ? rows[position + 1].key : end
+            // FNV-1a, as its authors describe it.
+            let hash = (row.key + next).reduce(UInt64(14_695_981_039_346_656_037)) { hash, byte in
+                (hash ^ UInt64(byte)).multipliedReportingOverflow(by: 1_099_511_628_211).partialValue
+            }
+            try transaction.append(database, row.key, row.content + StoreKey.number(hash))
         }
     }
 }
