@@ -87,11 +87,11 @@ struct BackupTests {
     @Test("to what takes nothing more do not hold up a ledger that grows")
     func slow() throws {
         let fixture = try LedgerFixture()
-        fixture.settings.mapBytes = 1 << 20
+        fixture.settings.mapBytes = 6 << 20
         try fixture.whileOpen { ledger in
             func append() throws { _ = try ledger.submit((0..<200).map { _ in try Sample.deposit() }) }
             // More than lies in buffers on the way.
-            while ledger.environment.sizes.used < 6 << 20 { try append() }
+            while ledger.environment.sizes.used < 4 << 20 { try append() }
             var pipe: [Int32] = [-1, -1]
             #expect(Glibc.pipe(&pipe) == 0)
             let (output, input) = (pipe[0], pipe[1])

@@ -31,7 +31,8 @@ import Testing
         #expect(!places.isEmpty)
         let missing = StreamID(kind: .contract, id: ID128(high: 2 << 20, low: 8))
         // The key and, behind it, content and link.
-        for bit in 0..<8 * (25 + 16) {
+        let isLong = getenv("EVIDENCED_LONG") != nil
+        for bit in stride(from: isLong ? 0 : damaged, to: 8 * (25 + 16), by: isLong ? 1 : 7) {
             var bytes = intact
             for place in places { bytes[place + bit / 8] ^= 1 << UInt8(bit % 8) }
             try FileSystem.write(bytes, to: path)
@@ -41,7 +42,7 @@ import Testing
                     #expect(found == length && stream != LinkedRowsTests.streams[damaged], "bit \(bit): \(stream)")
                 } catch is StoreDamage {}
             }
-            if bit % 100 == 0 { #expect(try !fixture.audit().isClean, "bit \(bit)") }
+            if bit % 100 < 7 { #expect(try !fixture.audit().isClean, "bit \(bit)") }
         }
     }
 
