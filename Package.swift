@@ -130,7 +130,7 @@ let package = Package(
             dependencies: ["CLinux", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "SeededRandom"],
             swiftSettings: strict
         ),
-        .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON"], swiftSettings: strict),
+        .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON", "SeededRandom"], swiftSettings: strict),
         .testTarget(
             name: "DaemonTests",
             dependencies: [

@@ -118,6 +118,14 @@ public struct BundleReport: Sendable {
     /// Whether nothing failed. Says nothing of whose ledger it is.
     public var hasPassed: Bool { checks.allSatisfy { $0.outcome != .failed } }
 
+    /// Whether the page and the instructions are those of the producer, known to be. Where the producer is not known, they
+    /// may say anything around the data.
+    public var isPageChecked: Bool {
+        [BundleCheckKind.page, .instructions].allSatisfy { kind in
+            checks.contains { $0.kind == kind } && checks.allSatisfy { $0.kind != kind || $0.outcome == .passed }
+        }
+    }
+
     /// What the report comes to.
     public var verdict: BundleVerdict {
         !hasPassed ? .failed : signer == .notShown ? .notShown : .verified

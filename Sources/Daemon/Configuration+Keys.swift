@@ -52,7 +52,8 @@ extension Configuration {
             "socket-mode",
             \.socketMode,
             example: "0660",
-            "Permissions of the socket where the daemon binds it. Whoever may connect still needs a principal."
+            "Permissions of the socket where the daemon binds it. Whoever may connect still needs a principal; with 0660 "
+                + "whoever is not of the socket's group can't crowd it."
         ),
         .optionalPath(
             "backup-root",

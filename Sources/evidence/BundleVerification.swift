@@ -45,7 +45,11 @@ enum BundleVerification {
             (.clock, Words("NOTE: the ledger's clock was in doubt, see above.", "提示：账本时钟曾存疑（见上）。")),
         ]
         let told = Set(report.checks.filter { $0.outcome == .noted }.map(\.kind))
-        return notes.filter { told.contains($0.0) }.map(\.1)
+        let unchecked = Words(
+            "NOTE: page and instructions in this bundle are another program's and were NOT checked: don't rely on what they show.",
+            "提示：本证据包中的网页和核验说明出自其他软件，未经核验：不应采信其所显示的内容。"
+        )
+        return notes.filter { told.contains($0.0) }.map(\.1) + (report.isPageChecked ? [] : [unchecked])
     }
 
     private static func conclusion(_ report: BundleReport) -> [Words] {
@@ -102,7 +106,8 @@ enum BundleVerification {
             ])
         }
         return .members([
-            "checks": .array(checks), "container": report.container.map { .string($0.rawValue) } ?? .null,
+            "pageChecked": .bool(report.isPageChecked), "checks": .array(checks),
+            "container": report.container.map { .string($0.rawValue) } ?? .null,
             "passed": .bool(report.verdict == .verified),
             "signer": .string(report.signer.rawValue), "verdict": .string(report.verdict.rawValue),
         ])

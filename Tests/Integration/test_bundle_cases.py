@@ -100,6 +100,20 @@ def test_the_program_tells_what_stands_beside_the_verdict(bin, tmp_path):
             bool(part) for part in case.told], (name, said)
 
 
+def test_the_program_says_last_that_the_page_of_another_program_was_not_checked(bin, tmp_path):
+    for name, is_known in (("one key, which is given", True), ("a manifest with another producer", False)):
+        case = CASES[name]
+        for key in ([f"--key={case.key}"], []):
+            command = [bin / "evidence", "verify", packed(case, tmp_path), *key]
+            report = json.loads(subprocess.run([*command, "--json"], capture_output=True).stdout)
+            assert report["pageChecked"] is is_known and report["verdict"] == (VERIFIED if key else NOT_SHOWN)
+            for more, verdict, words in (([], ("VERIFIED", "NOT CONFIRMED"), "NOTE: page and instructions"),
+                                         (["--chinese"], ("核验通过", "尚未确认"), "提示：本证据包中的网页")):
+                said = subprocess.run([*command, *more], capture_output=True, text=True).stdout
+                end = said.split("\n\n")[-1].rstrip("\n").split("\n")
+                assert end[0].startswith(verdict) and end[-1].startswith(words) != is_known, said
+
+
 def test_the_independent_verifier(tmp_path):
     def judge(case: Case) -> str:
         if case.needs_catalogue:

@@ -222,6 +222,119 @@ import Testing
         if status == 400 { #expect(socket.readToEnd() == ("", .closed)) }
     }
 
+    /// RFC 3986 section 3.2.2 and its examples in section 1.1.2; RFC 9110 section 7.2.
+    @Test(
+        arguments: [
+            "ledger", "a.example:8080", "a:", "192.0.2.16:80", "[2001:db8::7]", "[::1]:443", "[v1.fe:d]", "a%2Db",
+            "a_b~!$&'()*+,;=",
+            "",
+        ].map { ($0, 200) }
+            + [
+                "a b", "a/b", "a?b", "a@b", "a:b", "a:80:80", "a:80x", "[::1", "::1", "[::1]x", "[g::1]", "[]", "[v.a]",
+                "[v1.]", "a%2",
+                "a%zz", "a\\b", "a\"b", "a#b", "\u{4e2d}", "a, b", "<a>",
+            ].map { ($0, 400) }
+    )
+    func aHostHasItsForm(_ host: String, _ status: Int) throws {
+        let toy = try ToyServer()
+        for version in ["1.1", "1.0"] {
+            let socket = try toy.socket()
+            socket.send("GET /hello HTTP/\(version)\r\nHost: \(host)\r\n\r\n")
+            #expect(try socket.readHTTP().status == status)
+            if status == 400 { #expect(socket.readToEnd() == ("", .closed)) }
+        }
+    }
+
+    /// RFC 9112: what a server must refuse, and must not go on after.
+    @Test(arguments: [
+        // 2.2: no white space before the first field, no bare CR; 3: one request line.
+        "GET /hello HTTP/1.1\r\n Host: a\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nHost: a\r\nX: a\u{0}b\r\n\r\n", "GET  HTTP/1.1\r\nHost: a\r\n\r\n",
+        // 3.2: targets of no form.
+        "GET /hello#x HTTP/1.1\r\nHost: a\r\n\r\n", "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http:///hello HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://:80/hello HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://a@b/hello HTTP/1.1\r\nHost: a\r\n\r\n", "GET hello HTTP/1.1\r\nHost: a\r\n\r\n",
+        // 5.1: no white space before the colon; 5.2: no folded lines.
+        "GET /hello HTTP/1.1\r\nHost : a\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+        // 6.1: no transfer coding in HTTP/1.0, also beside a length.
+        "POST /call/org.example.toy.Echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        "POST /call/org.example.toy.Echo HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n"
+            + "Content-Length: 2\r\n\r\n{}",
+        // 6.3: lengths that are none, or several.
+        "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n\r\n{}",
+        "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2x\r\n\r\n{}",
+        "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+        "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+        // 7.1: a chunk's size is hex, and fits.
+        "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+        "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + "10000000000000002\r\n{}\r\n0\r\n\r\n",
+        // 2.3: a version that is none.
+        "GET /hello http/1.1\r\nHost: a\r\n\r\n", "GET /hello HTTP/1\r\nHost: a\r\n\r\n",
+    ])
+    func whatIsNoRequestIsRefusedAndTheConnectionEnds(_ request: String) throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        socket.send(request + "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        let answer = try socket.readHTTP()
+        #expect(answer.status == 400 || answer.status == 501 && request.contains("gzip"))
+        #expect(answer.headers["connection"] == "close")
+        #expect(socket.readToEnd() == ("", .closed), "nothing behind it is taken for a request")
+        #expect(toy.service.calls == 0)
+    }
+
+    /// RFC 9112 section 6.1: a transfer coding it does not know is 501.
+    @Test(arguments: ["gzip, chunked", "identity", "chunked, chunked", "x"])
+    func noOtherTransferCodingIsTaken(_ coding: String) throws {
+        let toy = try ToyServer()
+        let socket = try toy.socket()
+        socket.send(
+            "POST /call/org.example.toy.Echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \(coding)\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+        )
+        #expect([400, 501].contains(try socket.readHTTP().status))
+        #expect(socket.readToEnd() == ("", .closed) && toy.service.calls == 0)
+    }
+
+    /// The first head, a later one, and one whose beginning came with the request before.
+    @Test(arguments: [
+        ("", "GET /hello HTTP/1.1\r\nHost: a"),
+        ("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: a"),
+        ("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /h", "ello HTTP/1.1\r\nHost: a"),
+        ("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nG", ""),
+    ])
+    func everyHeadHasToEndInTime(_ before: String, _ slowly: String) throws {
+        let toy = try ToyServer { $0.messageSeconds = 1 }
+        let socket = try toy.socket()
+        if !before.isEmpty {
+            socket.send(before)
+            #expect(try socket.readHTTP().body == "hello\n")
+        }
+        // A kept connection may be silent for longer than that.
+        if before.hasSuffix("\r\n\r\n") { usleep(1_500_000) }
+        let begin = ContinuousClock.now
+        for byte in Array(slowly.utf8) {
+            guard socket.send([byte]) == 1 else { break }
+            usleep(150_000)
+        }
+        #expect(socket.readToEnd() == ("", .closed))
+        #expect(ContinuousClock.now - begin < .seconds(4))
+        #expect(try toy.isHealthy())
+    }
+
+    @Test func lineEndsBetweenRequestsAreNone() throws {
+        let toy = try ToyServer { $0.messageSeconds = 1 }
+        let socket = try toy.socket()
+        for _ in 1...2 {
+            socket.send(post("org.example.toy.Echo", "{}"))
+            #expect(try socket.readHTTP().status == 200)
+            socket.send("\r\n")
+            usleep(1_300_000)
+        }
+        socket.send(post("org.example.toy.Echo", "{}"))
+        #expect(try socket.readHTTP().status == 200)
+    }
+
     @Test(arguments: ["http://ledger", "HTTP://ledger:80", "https://a"])
     func targetsInAbsoluteFormAreServed(_ origin: String) throws {
         let toy = try ToyServer()

@@ -93,6 +93,36 @@ import Testing
         #expect(place.exists)
     }
 
+    /// As long as nobody takes them in, as many may wait as the system lets; a client that doesn't block is not refused.
+    @Test func asManyMayWaitAsTheSystemLets() throws {
+        let place = try Place()
+        let listener = try ListeningSocket(path: place.path, mode: 0o600)
+        defer { listener.close() }
+        let file = try #require(fopen("/proc/sys/net/core/somaxconn", "r"))
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 32)
+        try #require(fgets(&line, Int32(line.count), file) != nil)
+        // No more than this process may have open.
+        let most = min(atol(line), 600)
+        let clients = try (0...most).map { _ in try RawSocket(path: place.path, isBlocking: false) }
+        #expect(clients.count == most + 1)
+    }
+
+    /// Nothing is made for who knocks and runs, and who comes behind a storm of them is served.
+    @Test func whoIsGoneAgainIsLetGo() throws {
+        let place = try Place()
+        let descriptor = try RawSocket.listen(at: place.path)
+        for _ in 0..<10 { _ = try RawSocket(path: place.path) }
+        let late = try RawSocket(path: place.path)
+        late.send("{\"method\":\"org.example.toy.Echo\"}\0")
+        let service = ToyService()
+        let server = VarlinkServer(service: service, loops: 1, workers: 1)
+        try server.start(.inherited(descriptor))
+        #expect(late.readMessage() == "{\"parameters\":{}}")
+        #expect(service.asked == 1)
+        server.stop(drainSeconds: 0)
+    }
+
     @Test func aStrangersPlaceIsFreeAgainOnlyAfterAWhile() throws {
         let toy = try ToyServer { $0.strangerConnections = 2 }
         toy.service.connectAs(nil)

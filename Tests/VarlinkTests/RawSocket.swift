@@ -18,8 +18,9 @@ final class RawSocket {
     let descriptor: Int32
     private var received: [UInt8] = []
 
-    init(path: String, timeoutSeconds: Int = 5) throws {
-        descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    init(path: String, timeoutSeconds: Int = 5, isBlocking: Bool = true) throws {
+        let type = isBlocking ? SOCK_STREAM.rawValue : SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue
+        descriptor = Glibc.socket(AF_UNIX, Int32(type), 0)
         let code = RawSocket.withAddress(path) { connect(descriptor, $0, $1) }
         try #require(code == 0, "connect: \(errno)")
         setTimeout(timeoutSeconds)

@@ -1,3 +1,4 @@
+import SeededRandom
 import Synchronization
 import Testing
 
@@ -122,6 +123,61 @@ import Testing
         #expect(budget.held <= 1 << 20)
         // But it may not have more than its half of it.
         #expect(!other.hold(900 << 10))
+    }
+
+    /// A connection learns late that its room was taken back, and may have asked for room anew meanwhile.
+    @Test func whatWasTakenBackIsNotGivenBackTwiceNorKept() {
+        let budget = InputBudget(limit: 1 << 20)
+        let evictions = Evictions()
+        let victim = evictions.lease("victim", budget, Share(name: "flood"))
+        #expect(victim.hold(1 << 20))
+        do {
+            let other = evictions.lease("other", budget, Share(name: "other"))
+            #expect(other.hold(512 << 10) && evictions.names == ["victim"])
+            #expect(victim.hasLostRoom && victim.granted == 0)
+        }
+        // Before word of it comes, it asks again and gets it.
+        #expect(victim.hold(1 << 20) && budget.held == 1 << 20)
+        #expect(!victim.hasLostRoom, "and so has nothing to give up")
+        #expect(victim.hold(0) && budget.held == 0)
+        // What it believes to have is not there, so it is asked for.
+        let other = evictions.lease("other", budget, Share(name: "other"))
+        #expect(victim.hold(1 << 20) && other.hold(512 << 10) && victim.hold(512 << 10))
+        #expect(budget.held == 1 << 20 && !other.hasLostRoom && !victim.hasLostRoom)
+    }
+
+    /// Connections come, ask, are evicted, go midway or answer, in any order; word of evictions comes whenever it does.
+    @Test func afterThousandsOfEvictionsNothingIsHeld() {
+        let limit = 1 << 20
+        let budget = InputBudget(limit: limit)
+        let shares = (0..<4).map { Share(name: "p\($0)") }
+        let words = Mutex<[Int]>([])
+        var random = SeededGenerator(seed: 7)
+        var leases: [Int: InputLease] = [:]
+        var (next, told, wrong) = (0, 0, 0)
+        for _ in 0..<100_000 {
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0 where leases.count < 24:
+                let number = next
+                leases[number] = InputLease(budget, shares[Int.random(in: 0..<4, using: &random)]) {
+                    words.withLock { $0.append(number) }
+                }
+                next += 1
+            case 1: if let key = leases.keys.sorted().randomElement(using: &random) { leases[key] = nil }
+            case 2, 3:
+                guard let number = words.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { continue }
+                told += 1
+                if leases[number]?.hasLostRoom == true { #expect(leases[number]?.hold(0) == true) }
+            default:
+                guard let key = leases.keys.sorted().randomElement(using: &random) else { continue }
+                _ = leases[key]?.hold(Int.random(in: 0...400 << 10, using: &random))
+            }
+            let held = budget.held
+            if held != leases.values.reduce(0, { $0 + $1.granted }) || held > limit { wrong += 1 }
+        }
+        #expect(wrong == 0 && told > 2_000)
+        for lease in leases.values { #expect(lease.hold(0)) }
+        #expect(budget.held == 0, "while all of them are still there")
     }
 
     @Test func oneOfManySharesAlwaysHasItsPart() {

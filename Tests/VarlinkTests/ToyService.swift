@@ -28,6 +28,7 @@ final class ToyService: VarlinkService {
         var news: [Int64] = []
         var isOver = false
         var principal: String? = "someone"
+        var asked = 0
     }
 
     let vendor = "Example"
@@ -87,7 +88,15 @@ final class ToyService: VarlinkService {
 
     let principals = 3
 
-    func principal(of peer: PeerCredentials) -> String? { state.withLock { $0.principal } }
+    /// How often the server asked whose a connection is.
+    var asked: Int { state.withLock { $0.asked } }
+
+    func principal(of peer: PeerCredentials) -> String? {
+        state.withLock { state in
+            state.asked += 1
+            return state.principal
+        }
+    }
 
     func refusal(of method: String, for peer: PeerCredentials) -> VarlinkError? {
         guard method.hasSuffix("Forbidden") else { return nil }

@@ -4,9 +4,9 @@ import NIOCore
 
 /// A Unix stream socket that listens.
 final class ListeningSocket: Sendable {
-    /// Connections that may wait to be taken in. They are in microseconds, and whoever comes behind a flood waits for all
-    /// before him: more room would be more waiting.
-    private static let backlog: Int32 = 512
+    /// Connections that may wait to be taken in: as many as the system lets (`net.core.somaxconn`). Where there is no room,
+    /// a client that doesn't block is told `EAGAIN`; to wait behind thousands takes milliseconds.
+    private static let backlog = Int32.max
 
     let descriptor: Int32
     /// nil where the service manager made the socket.
@@ -45,6 +45,12 @@ final class ListeningSocket: Sendable {
         let taken = evidenced_accept(descriptor, &found)
         if taken >= 0 { peer = PeerCredentials(pid: found.pid, uid: found.uid, gid: found.gid) }
         return taken
+    }
+
+    /// Whether whoever made a connection has gone again, or will send nothing, and has sent nothing.
+    static func isGone(_ descriptor: Int32) -> Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
     }
 
     /// Listens no more, and removes the socket where it is still this one.

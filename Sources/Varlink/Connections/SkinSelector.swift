@@ -47,7 +47,11 @@ final class SkinSelector: ChannelInboundHandler, RemovableChannelHandler {
                 var encoder = HTTPResponseEncoder.Configuration()
                 encoder.automaticallySetFramingHeaders = false
                 try pipeline.configureHTTPServerPipeline(withEncoderConfiguration: encoder)
-                try pipeline.addHandler(HTTPConnection(host: host, terms: terms, mailbox: mailbox))
+                let edge = RequestEdge()
+                let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+                try pipeline.addHandler(edge, position: .before(decoder))
+                try pipeline.addHandler(RequestEdge.End(edge), position: .after(decoder))
+                try pipeline.addHandler(HTTPConnection(host: host, terms: terms, mailbox: mailbox, edge: edge))
             default: return context.close(promise: nil)
             }
         } catch {

@@ -33,6 +33,8 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private var pump: StreamPump?
     private var isStreaming = false
     private var deadline: Scheduled<Void>?
+    /// Whether `deadline` is that of a request that has begun, which more bytes of it do not put off.
+    private var isTimingMessage = true
     private var lastWrite: EventLoopFuture<Void>?
     private var peerIsDone = false
     /// Whether the last answer is given; what comes after it is dropped.
@@ -40,7 +42,11 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     /// Whether it has been sent.
     private var isSent = false
 
-    init(host: ServerHost, terms: ConnectionTerms, mailbox: Mailbox) {
+    private let edge: RequestEdge
+
+    /// - Parameter edge: knows whether the client is within a request; it stands before the decoder.
+    init(host: ServerHost, terms: ConnectionTerms, mailbox: Mailbox, edge: RequestEdge) {
+        self.edge = edge
         self.host = host
         self.terms = terms
         self.mailbox = mailbox
@@ -74,6 +80,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
                 return
             }
             deadline?.cancel()
+            isTimingMessage = false
             isComplete = true
             routeIfWritable(context)
         }
@@ -81,6 +88,8 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         context.flush()
+        // The beginning of a head is seen by its bytes alone.
+        if head == nil, !isClosing, edge.isWithin { timeMessage(context) }
         if context.channel.isWritable || isClosing { context.read() }
     }
 
@@ -108,6 +117,13 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         deadline = context.eventLoop.scheduleTask(in: .seconds(seconds)) { channel.close(promise: nil) }
     }
 
+    /// Has a request that has begun end in time.
+    private func timeMessage(_ context: ChannelHandlerContext) {
+        if isTimingMessage { return }
+        isTimingMessage = true
+        closeAfter(terms.messageSeconds, context)
+    }
+
     private func close(_ channel: any Channel, after write: EventLoopFuture<Void>) {
         write.whenComplete { _ in channel.close(promise: nil) }
     }
@@ -122,8 +138,9 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         hasEnd = false
         isComplete = false
         callID += 1
-        closeAfter(terms.messageSeconds, context)
-        let length = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+        timeMessage(context)
+        // More than an Int holds is too large in any case.
+        let length = head.headers.first(name: "content-length").map { Int($0) ?? Int.max } ?? 0
         switch route {
         case .malformed(let resource): return respond(resource, close: true)
         case .refused(let resource): refusal = .resource(resource)
@@ -256,7 +273,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     func endBurst() {}
 
     private func giveUpRoom() {
-        lease?.wasEvicted()
+        guard lease?.hasLostRoom == true else { return }
         // What is all there is being answered.
         if head != nil, !hasEnd, !isClosing { refuseAtOnce(.fail(.busy)) }
     }
@@ -308,7 +325,12 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         head = nil
         _ = lease?.hold(0)
         let channel = context.channel
-        if keepAlive { closeAfter(terms.idleSeconds, context) }
+        isTimingMessage = false
+        if keepAlive, edge.isWithin {
+            timeMessage(context)
+        } else if keepAlive {
+            closeAfter(terms.idleSeconds, context)
+        }
         isClosing = !keepAlive
         let end = context.eventLoop.makePromise(of: Void.self)
         lastWrite = end.futureResult

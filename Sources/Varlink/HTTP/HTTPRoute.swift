@@ -17,18 +17,36 @@ enum HTTPRoute {
     private static let sequence = "application/json-seq"
 
     init(_ head: HTTPRequestHead) {
+        // RFC 9112 section 6.1: HTTP/1.0 knows no transfer codings, and who relays it may have passed one over.
+        let codings = head.headers["transfer-encoding"]
+        guard codings.isEmpty || !head.isHTTP10 else {
+            self = .malformed(.text(400, "HTTP/1.0 has no Transfer-Encoding\n"))
+            return
+        }
+        guard codings.isEmpty || codings.count == 1 && codings[0].utf8.asciiLowercased.elementsEqual("chunked".utf8)
+        else {
+            self = .malformed(.text(501, "no transfer coding but chunked\n"))
+            return
+        }
         // RFC 9112 section 6.3: two lengths are how requests are smuggled.
         if head.headers.contains(name: "content-length"), head.headers.contains(name: "transfer-encoding") {
             self = .malformed(.text(400, "one body length, not two\n"))
             return
         }
         // RFC 9112 section 3.2; HTTP/1.0 knows no Host.
-        let hosts = head.headers["host"].count
-        guard hosts == 1 || hosts == 0 && head.isHTTP10 else {
-            self = .malformed(.text(400, "one Host, not \(hosts)\n"))
+        let hosts = head.headers["host"]
+        guard hosts.count == 1 || hosts.isEmpty && head.isHTTP10 else {
+            self = .malformed(.text(400, "one Host, not \(hosts.count)\n"))
             return
         }
-        let path = HTTPRoute.path(of: head.uri)
+        guard hosts.allSatisfy({ HTTPAuthority.isValid(Array($0.utf8)) }) else {
+            self = .malformed(.text(400, "Host: must be a host's name or address, and perhaps a port\n"))
+            return
+        }
+        guard let path = HTTPRoute.path(of: head.uri, isOptions: head.method == .OPTIONS) else {
+            self = .malformed(.text(400, "no target in a form of RFC 9112 section 3.2\n"))
+            return
+        }
         let isCall = path.utf8.starts(with: HTTPRoute.calls.utf8)
         switch head.method {
         case .POST where isCall:
@@ -42,14 +60,21 @@ enum HTTPRoute {
         }
     }
 
-    /// The path of a target in origin-form or absolute-form (RFC 9112 section 3.2), without a query.
-    private static func path(of target: String) -> String {
+    /// The path of a target in origin-form or absolute-form (RFC 9112 section 3.2), without a query; nil where it has
+    /// neither form, nor that of OPTIONS.
+    private static func path(of target: String, isOptions: Bool) -> String? {
+        if target.utf8.contains(UInt8(ascii: "#")) { return nil }
+        if target.utf8.elementsEqual("*".utf8) { return isOptions ? target : nil }
         var rest = Substring(target).utf8
         for scheme in ["http://", "https://"] {
             guard rest.prefix(scheme.utf8.count).asciiLowercased.elementsEqual(scheme.utf8) else { continue }
-            // Whatever the authority is called, nobody else is at this socket.
             rest = rest.dropFirst(scheme.utf8.count)
-            rest = rest.drop { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }
+            let authority = Array(rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") })
+            // RFC 9110 section 4.2: not without a host. Whatever it is called, nobody else is at this socket.
+            guard let first = authority.first, first != UInt8(ascii: ":"), HTTPAuthority.isValid(authority) else {
+                return nil
+            }
+            rest = rest.dropFirst(authority.count)
             if rest.first != UInt8(ascii: "/") { return "/" }
             break
         }

@@ -369,7 +369,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     }
 
     private func giveUpRoom(_ context: ChannelHandlerContext) {
-        lease?.wasEvicted()
+        guard lease?.hasLostRoom == true else { return }
         // A stream may last for ever, and its end would be waited for.
         if streaming != nil { return context.close(promise: nil) }
         refuse(.busy, context)

@@ -7,6 +7,7 @@ final class InputBudget: Sendable {
     private struct Holding {
         /// Held, so that its key is no other's.
         let share: Share
+        let grant: InputGrant
         var bytes: Int
         /// Has the connection give up its message and its room; may be called on any thread.
         let evict: @Sendable () -> Void
@@ -24,6 +25,7 @@ final class InputBudget: Sendable {
             shares[holding.share.key, default: 0] += more
             if shares[holding.share.key] == 0 { shares[holding.share.key] = nil }
             holding.bytes = bytes
+            holding.grant.bytes.store(bytes, ordering: .relaxed)
             holdings[key] = holding
         }
     }
@@ -39,7 +41,7 @@ final class InputBudget: Sendable {
 
     fileprivate func add(_ lease: InputLease, _ share: Share, evict: @escaping @Sendable () -> Void) {
         let key = ObjectIdentifier(lease)
-        state.withLock { $0.holdings[key] = Holding(share: share, bytes: 0, evict: evict) }
+        state.withLock { $0.holdings[key] = Holding(share: share, grant: lease.grant, bytes: 0, evict: evict) }
     }
 
     fileprivate func remove(_ lease: InputLease) {
@@ -79,6 +81,12 @@ final class InputBudget: Sendable {
     }
 }
 
+/// What a lease has of the budget, in bytes. Written under the budget's lock only, so that it is never another number
+/// than the budget's own, also where the room was taken back and the connection does not know of it yet.
+private final class InputGrant: Sendable {
+    let bytes = Atomic<Int>(0)
+}
+
 /// What one connection holds of the budget. It belongs to the connection's event loop.
 final class InputLease {
     /// What every connection may hold beside the budget: messages as services send them never ask for more.
@@ -86,7 +94,9 @@ final class InputLease {
     /// What is asked of the budget comes in steps of so many.
     static let step = 64 << 10
     private let budget: InputBudget
-    private var granted = 0
+    fileprivate let grant = InputGrant()
+    /// What it asked for and got, whether or not that was taken back since.
+    private var wanted = 0
 
     /// - Parameter evict: has the connection give up what it holds; called on any thread.
     init(_ budget: InputBudget, _ share: Share, evict: @escaping @Sendable () -> Void) {
@@ -102,13 +112,18 @@ final class InputLease {
     func hold(_ bytes: Int) -> Bool {
         let needed =
             bytes <= InputLease.freeBytes ? 0 : (bytes + InputLease.step - 1) / InputLease.step * InputLease.step
+        let granted = granted
         if needed > granted || needed == 0 && granted > 0 || needed + 2 * InputLease.step < granted {
             guard budget.set(self, to: needed) else { return false }
-            granted = needed
         }
+        wanted = needed
         return true
     }
 
-    /// Notes that the budget took all back.
-    func wasEvicted() { granted = 0 }
+    /// Bytes of the budget it has now.
+    var granted: Int { grant.bytes.load(ordering: .relaxed) }
+
+    /// Whether the budget took back what the connection still needs. Word of it comes late: by then the connection may
+    /// have given up by itself, or have got room anew.
+    var hasLostRoom: Bool { granted < wanted }
 }

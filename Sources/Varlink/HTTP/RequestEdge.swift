@@ -1,0 +1,43 @@
+import NIOCore
+import NIOHTTP1
+
+/// Knows whether a client is within a request: whether it has begun one, be it by a byte, that it has not ended. The
+/// decoder says nothing of a head before all of it is there.
+///
+/// It stands before the decoder and hands it the last byte of what came apart from the others: unless a request ends with
+/// that byte, another has begun.
+final class RequestEdge: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    /// Whether a request has begun and not ended.
+    private(set) var isWithin = true
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        // Line ends between requests are none of one (RFC 9112 section 2.2).
+        if !isWithin, bytes.readableBytesView.allSatisfy({ $0 == 0x0D || $0 == 0x0A }) {
+            return context.fireChannelRead(data)
+        }
+        if let beginning = bytes.readSlice(length: bytes.readableBytes - 1), beginning.readableBytes > 0 {
+            context.fireChannelRead(wrapInboundOut(beginning))
+        }
+        isWithin = true
+        context.fireChannelRead(wrapInboundOut(bytes))
+    }
+
+    /// Stands behind the decoder and sees where requests end.
+    final class End: ChannelInboundHandler {
+        typealias InboundIn = HTTPServerRequestPart
+        typealias InboundOut = HTTPServerRequestPart
+
+        private let edge: RequestEdge
+
+        init(_ edge: RequestEdge) { self.edge = edge }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            if case .end = unwrapInboundIn(data) { edge.isWithin = false }
+            context.fireChannelRead(data)
+        }
+    }
+}
