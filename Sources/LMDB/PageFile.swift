@@ -72,7 +72,9 @@ struct PageFile {
     }
 
     /// One of the two meta pages, of which LMDB writes the one that has the turn of the transaction.
-    func meta(_ slot: UInt64) throws -> MetaPage { MetaPage(try read(slot)) }
+    func meta(_ slot: UInt64) throws -> MetaPage {
+        MetaPage(try read(slot, bytes: MetaPage.stated.upperBound))
+    }
 
     /// A page of a tree.
     ///
