@@ -48,6 +48,7 @@ struct AuditWalk {
             openedClaims: openedClaims,
             erasedClaims: erasedClaims,
             indexed: indexed,
+            unlockedRecoveries: identities.unlockedRecoveries,
             findings: findings
         )
     }

@@ -79,6 +79,9 @@ struct IdentityHistory: Sendable {
         return wrong
     }
 
+    /// Where recoveries stand that do not state the old lock's checkpoint.
+    var unlockedRecoveries: [UInt64] { takenOver.filter { $0.lock == nil }.map(\.index) }
+
     /// Whether the entry at an index began an incarnation.
     func hasRecovery(at index: UInt64) -> Bool { takenOver.contains { $0.index == index } }
 

@@ -29,6 +29,9 @@ public struct AuditReport: Sendable {
     public let erasedClaims: Int
     /// Entries the look-up index holds, all compared.
     public let indexed: UInt64
+    /// Entries `system.recovered` that do not state the old lock's checkpoint: of what was signed before them, the ledger
+    /// does not show how much there was. No findings, but to be known: checkpoints that others keep show it.
+    public let unlockedRecoveries: [UInt64]
     /// In the order they were found: entry by entry, then what only the whole shows.
     public let findings: [AuditFinding]
 

@@ -40,6 +40,12 @@ public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertibl
         case otherIndex
         /// Parts of the ledger would lie in one another.
         case samePlace
+        /// The lock can't be read, and nothing is said of checkpoints that others keep.
+        case checkpointMissing
+        /// A checkpoint that others keep was not signed by this ledger.
+        case checkpointInvalid
+        /// The store has fewer entries than a checkpoint that others keep.
+        case olderThanCheckpoint
         /// There is no room for what is to be made.
         case noRoom
         /// A creation was cut off once its first checkpoint was signed, and can only be gone on with.

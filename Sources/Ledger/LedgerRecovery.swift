@@ -16,25 +16,29 @@ extension LedgerCreation {
     ///   - old: the keyring with the key in force, which signs that the new key follows it (`ledger-format.md` section
     ///     6, "Succession"); not used, and may be nil, where the reason is that the key was lost.
     ///   - keyring: the keyring with the new checkpoint key.
+    ///   - held: what others keep of what was signed. Must be stated where the old lock can't be read.
     ///   - isClockConfirmed: the operator vouches for the clock, which may be far after the newest entry then.
     ///   - progress: pages, then entries, done and in all.
     /// - Throws: `StartupRefusal`: `.keyMismatch` where the new keyring has the key in force; `.notInForce` where the old
     ///   one has not; `.badKeyring` where the new keyring is not the one the claims were sealed under. The latter two not
     ///   where the reason is that the key was lost: what was sealed under it is erased then. `.damaged` where the store
-    ///   is not what its entries say, `.otherRoot` where it is not what the old lock says, `.lockDamaged` where the lock's
-    ///   note does not hold and the reason is not that.
+    ///   is not what its entries say, `.otherRoot` where it is not what the old lock or a held checkpoint says,
+    ///   `.lockDamaged` where the lock's note does not hold and the reason is not that; `.checkpointMissing`,
+    ///   `.checkpointInvalid`, `.olderThanCheckpoint` for what is held.
     /// - Returns: the incarnation that ended; incarnation and verification key from now on.
     public static func beginIncarnation(
         at locations: LedgerLocations,
         old oldKeyring: Keyring?,
         keyring: Keyring,
         reason: Recovery.Reason,
+        held: HeldCheckpoints = .unstated,
         isClockConfirmed: Bool = false,
         progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws -> (ended: Int64, incarnation: Int64, vkey: String) {
         // Holding the store, and the old lock where there is an intact one, keeps a running daemon safe from this.
         let hold = try StoreHold(directory: locations.store)
         let lock = try openLock(locations.lock, hold)
+        if lock == nil { try held.requireStated() }
         // Where the path is a symbolic link, it stays one: the new lock lies on the volume that was chosen for it.
         let lockPath = try FileSystem.target(of: locations.lock)
         guard FileSystem.exists(FileSystem.parent(of: lockPath)) else {
@@ -72,7 +76,7 @@ extension LedgerCreation {
                 advice: "Put the ledger's own keyring back; if it is lost, give the reason key-lost"
             )
         }
-        let taken = try TakenOver(environment, schema, lock: lock?.record, reason: reason, progress: progress)
+        let taken = try TakenOver(environment, schema, lock: lock?.record, held, reason: reason, progress: progress)
         if !isClockConfirmed { try requireBelievableClock(newest: taken.state.time) }
         var body: [JSONMember] = [
             JSONMember(name: "incarnation", value: .int(incarnation)),
@@ -187,6 +191,7 @@ private struct TakenOver {
         _ environment: Environment,
         _ schema: StoreSchema,
         lock: LockRecord?,
+        _ held: HeldCheckpoints,
         reason: Recovery.Reason,
         progress: (UInt64, UInt64) -> Void
     ) throws {
@@ -211,6 +216,9 @@ private struct TakenOver {
         self.state = state
         var hasher = SHA256Hasher()
         tree = Recovery.Tree(size: state.size, root: state.range.root(&hasher))
+        try held.compare(walk.identities, size: state.size) { size in
+            try environment.read { try schema.root($0, size: size) }
+        }
         guard let lock else { return }
         let note: SignedNote
         let checkpoint: Checkpoint
@@ -221,7 +229,10 @@ private struct TakenOver {
             try checkpoint.requireLedgerSize()
         } catch {
             // As unreadable as one without an intact record, if that is what the operator says it is.
-            guard reason != .lockDamaged else { return }
+            guard reason != .lockDamaged else {
+                try held.requireStated()
+                return
+            }
             throw StartupRefusal(
                 .lockDamaged,
                 "the checkpoint in the old lock does not hold: \(error)",

@@ -96,6 +96,12 @@ struct AuditCommand: ParsableCommand {
             Swift.print("\nthe first damaged entry is \(index)")
         }
         for finding in ordered { Swift.print("FOUND  \(finding)") }
+        for index in report.unlockedRecoveries {
+            Swift.print(
+                "NOTE   entry \(index): an incarnation began without the old lock's checkpoint, so how much was signed "
+                    + "before is not shown; compare checkpoints that others keep"
+            )
+        }
         if report.isClean {
             Swift.print("\nthe ledger is intact: everything stored is what its entries say")
         } else if report.findings.count >= LedgerAudit.maximumFindings {
@@ -123,6 +129,7 @@ struct AuditCommand: ParsableCommand {
             "checkpoints": .int(Int64(report.checkpoints)), "openedClaims": .int(Int64(report.openedClaims)),
             "erasedClaims": .int(Int64(report.erasedClaims)), "indexed": .int(Int64(clamping: report.indexed)),
             "findings": .array(findings),
+            "unlockedRecoveries": .array(report.unlockedRecoveries.map { .int(Int64(clamping: $0)) }),
         ])
     }
 }

@@ -137,7 +137,7 @@ struct Failure: Error {
         switch refusal {
         case .keyringMissing: .inputMissing
         case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .moved, .damaged,
-            .badKeyring, .otherIndex, .samePlace:
+            .badKeyring, .otherIndex, .samePlace, .checkpointMissing, .checkpointInvalid, .olderThanCheckpoint:
             .dataMismatch
         case .noRoom, .alreadyExists, .unfinished, .noLedger, .inUse, .badOrigin, .badClock: .refused
         }

@@ -23,6 +23,12 @@ struct RecoverCommand: ParsableCommand {
             compared with the old lock and every checkpoint the store keeps. A store that is damaged, or is another \
             history than the one that was signed, is refused.
 
+            Where the old lock can't be read, nothing beside the store shows how much was signed, and who has the keyring \
+            can make a shorter or another history fit. So give a checkpoint that somebody else keeps with --checkpoint: \
+            a signed note (as GET /checkpoint gives it) or a receipt (.tlog-proof), the newest there is. The store must \
+            contain it. Only where there is none anywhere, say --without-checkpoint; the audit says of such a recovery \
+            that it does not show how much was signed before.
+
             The old key signs that the new one follows it, so that whoever has the old one can follow. A keyring \
             without the key in force is refused, unless the reason is key-lost: then nothing shows any more that the \
             ledger goes on under the same hand, and who checks proofs needs the new key by a way of its own.
@@ -36,7 +42,7 @@ struct RecoverCommand: ParsableCommand {
 
             EXAMPLES
               sudo -u evidenced evidence recover --reason backup-restored
-              evidence recover --config ./evidenced.conf --reason lock-lost
+              evidence recover --config ./evidenced.conf --reason lock-lost --checkpoint auditor.checkpoint
 
             \(ExitStatus.help)
             """
@@ -44,6 +50,17 @@ struct RecoverCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("What happened.", valueName: "code"))
     var reason: Recovery.Reason
+
+    @Option(
+        help: ArgumentHelp(
+            "A checkpoint or receipt of this ledger that is kept elsewhere; may be given more than once.",
+            valueName: "file"
+        )
+    )
+    var checkpoint: [String] = []
+
+    @Flag(help: "The lock is lost, and nobody keeps a checkpoint or receipt of this ledger.")
+    var withoutCheckpoint = false
 
     @Flag(help: "The clock is right, though it is long after the newest entry and nothing synchronises it.")
     var confirmClock = false
@@ -60,6 +77,7 @@ struct RecoverCommand: ParsableCommand {
     /// 3. The next keyring takes the old one's place, by one rename.
     func run() throws {
         let (locations, path) = try local.resolve()
+        let held = try heldCheckpoints()
         let old = try reason.isSigned ? Keyring.load(path: path) : nil
         let next = try nextKeyring(path)
         let begun: (ended: Int64, incarnation: Int64, vkey: String)
@@ -71,6 +89,7 @@ struct RecoverCommand: ParsableCommand {
                 old: old,
                 keyring: next,
                 reason: reason,
+                held: held,
                 isClockConfirmed: confirmClock
             ) { done, total in bar.update(done: done, total: total) }
         } catch let refusal as StartupRefusal {
@@ -91,6 +110,32 @@ struct RecoverCommand: ParsableCommand {
         } else {
             print(begun.vkey)
             Terminal.remark("incarnation \(begun.incarnation) began; hand out its verification key, printed above")
+        }
+    }
+
+    func validate() throws {
+        guard checkpoint.isEmpty || !withoutCheckpoint else {
+            throw ValidationError("--checkpoint and --without-checkpoint contradict each other")
+        }
+    }
+
+    private func heldCheckpoints() throws -> HeldCheckpoints {
+        if withoutCheckpoint { return .none }
+        if checkpoint.isEmpty { return .unstated }
+        return .given(try checkpoint.map(RecoverCommand.note))
+    }
+
+    /// The signed note in a file that holds it alone, or at the end of a receipt.
+    private static func note(file: String) throws -> SignedNote {
+        let path = FilePath(file)
+        let bytes = try LocalFile.read(path)
+        do {
+            if let text = String(validating: bytes, as: UTF8.self), let proof = try? TlogProof(parsing: text) {
+                return try SignedNote(parsing: Array(proof.note.utf8))
+            }
+            return try SignedNote(parsing: bytes)
+        } catch {
+            throw Failure(.dataMismatch, "\(path): holds neither a checkpoint nor a receipt: \(error)")
         }
     }
 

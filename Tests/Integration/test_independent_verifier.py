@@ -453,7 +453,7 @@ def story(tmp_path_factory, bin):
         ledger.append(events.closure())
         ledger.stop()
         ledger.lock.unlink()
-        ledger.admin("recover", "--reason", "lock-lost")
+        ledger.admin("recover", "--reason", "lock-lost", "--without-checkpoint")
         ledger.start()
         verified = events.event("evidence.verified", [ledger.stream], {"deposit": ledger.deposit, "result": "match"})
         ledger.verified = ledger.append(verified)["receipts"][0]["index"]

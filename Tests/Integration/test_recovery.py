@@ -81,7 +81,8 @@ def test_every_reason_begins_an_incarnation(audited, reason):
     if reason != "moved":
         assert audited.run_until_exit() in (65, 71)
     size = audited.audit("--copy")["size"]
-    vkey = audited.admin("recover", "--reason", reason).stdout.strip()
+    unread = ["--without-checkpoint"] if reason.startswith("lock-") else []
+    vkey = audited.admin("recover", "--reason", reason, *unread).stdout.strip()
     audited.start()
     body = json.loads(audited.entry(size)["entry"])["body"]
     assert body["reason"] == reason and body["checkpoint_key"] == vkey
@@ -89,7 +90,10 @@ def test_every_reason_begins_an_incarnation(audited, reason):
     assert ("succession" in body) == (reason != "key-lost")
     verifier.verify_ledger(audited)
     assert stat.S_IMODE(audited.keyring.stat().st_mode) == 0o600
-    assert audited.stop() == 0 and audited.audit()["clean"]
+    assert audited.stop() == 0
+    report = audited.audit()
+    assert report["clean"] and report["unlockedRecoveries"] == ([size] if unread else [])
+    assert ("NOTE   entry" in audited.evidence("audit", "--config", audited.config).stdout) == bool(unread)
 
 
 def test_incarnations_follow_one_another(audited):
@@ -128,7 +132,7 @@ def test_no_two_histories_from_one_backup_have_one_name(audited):
         for path, data in saved.items():
             path.write_bytes(data)
         audited.lock.unlink()
-        begun = json.loads(audited.admin("recover", "--reason", "lock-lost", "--json").stdout)
+        begun = json.loads(audited.admin("recover", "--reason", "lock-lost", "--without-checkpoint", "--json").stdout)
         audited.start()
         audited.append(*[events.deposit(b"history %d" % turn) for _ in range(turn + 1)])
         notes.append(audited.call("GetCheckpoint")["checkpoint"])
@@ -173,7 +177,8 @@ def test_a_rewritten_history_is_not_signed_anew(ledger, case):
             assert meta.put(b"checkpoint", number(0))
     assert ledger.run_until_exit() == 65
     before = files_below(ledger.store)
-    done = ledger.admin("recover", "--reason", "moved" if case == "lock" else "lock-lost", status=65)
+    lost = ["lock-lost", "--without-checkpoint"]
+    done = ledger.admin("recover", "--reason", *(["moved"] if case == "lock" else lost), status=65)
     assert "nothing of it is signed anew" in done.stderr
     assert files_below(ledger.store) == before
     assert not ledger.audit(*(() if case == "lock" else ["--copy"]), status=1)["clean"]
@@ -228,3 +233,39 @@ def test_recover_refuses_another_ledgers_keyring(audited, make_ledger):
     assert "reason key-lost" in done.stderr
     assert files_below(audited.store) | files_below(audited.lock.parent) == before
     assert not list(audited.root.glob("keyring.*"))
+
+
+def test_without_a_lock_a_checkpoint_kept_elsewhere_shows_what_is_missing(ledger, make_ledger):
+    """Whoever puts an older store back and loses the lock would shorten what was signed."""
+    held = ledger.root / "older.checkpoint"
+    held.write_text(ledger.call("GetCheckpoint")["checkpoint"])
+    saved = ledger.backups / "b"
+    ledger.call("Backup", {"directory": str(saved)})
+    receipt = ledger.root / "newer.tlog-proof"
+    receipt.write_text(ledger.append(events.closure(), proofs=True)["receipts"][0]["proof"])
+    assert ledger.stop() == 0
+    (ledger.store / "data.mdb").write_bytes((saved / "data.mdb").read_bytes())
+    ledger.lock.unlink()
+    changed = ledger.root / "changed.checkpoint"
+    lines = held.read_text().splitlines(keepends=True)
+    changed.write_text("".join([lines[0], lines[1], "A" * 43 + "=\n", *lines[3:]]))
+    foreign = ledger.root / "foreign.checkpoint"
+    other = make_ledger("other").init().start()
+    foreign.write_text(other.call("GetCheckpoint")["checkpoint"])
+    assert other.stop() == 0
+
+    before = files_below(ledger.store)
+    for given, status, words in (
+        ([], 65, "--without-checkpoint"), (["--checkpoint", receipt], 65, "the checkpoint given is of"),
+        (["--checkpoint", foreign], 65, "none that this ledger signed"),
+        (["--checkpoint", changed], 65, "none that this ledger signed"),
+        (["--checkpoint", held, "--checkpoint", receipt], 65, "the checkpoint given is of"),
+        (["--checkpoint", ledger.config], 65, "neither a checkpoint nor a receipt"),
+        (["--checkpoint", held, "--without-checkpoint"], 64, "contradict"),
+    ):
+        done = ledger.admin("recover", "--reason", "lock-lost", *given, status=status)
+        assert words in done.stderr and files_below(ledger.store) == before
+    ledger.admin("recover", "--reason", "lock-lost", "--checkpoint", held)
+    ledger.start()
+    verifier.verify_ledger(ledger)
+    assert ledger.stop() == 0 and ledger.audit()["clean"]

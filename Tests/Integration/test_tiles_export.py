@@ -233,7 +233,7 @@ def test_a_recovered_ledger_goes_on_in_its_directory(make_ledger):
     ledger.stop()
     # The stop was recorded: what was published is a beginning of what is there.
     ledger.lock.unlink()
-    ledger.admin("recover", "--reason", "lock-lost")
+    ledger.admin("recover", "--reason", "lock-lost", "--without-checkpoint")
     ledger.start()
     export(ledger, directory)
     assert re.match("tests.example/ledger/incarnation/[0-9]+\n", (directory / "checkpoint").read_text())

@@ -22,22 +22,29 @@ import Testing
     }
 
     @discardableResult
-    private func recover(_ reason: Recovery.Reason = .moved) throws -> Keyring {
+    private func recover(
+        _ reason: Recovery.Reason = .moved,
+        held: HeldCheckpoints = .none
+    ) throws -> Keyring {
         let keyring = try fixture.keyring.withFreshCheckpointKey()
         _ = try LedgerCreation.beginIncarnation(
             at: fixture.locations,
             old: fixture.keyring,
             keyring: keyring,
-            reason: reason
+            reason: reason,
+            held: held
         )
         return keyring
     }
 
-    private func refusal(_ reason: Recovery.Reason = .moved) throws -> StartupRefusal.Code? {
+    private func refusal(
+        _ reason: Recovery.Reason = .moved,
+        held: HeldCheckpoints = .none
+    ) throws -> StartupRefusal.Code? {
         let store = try FileSystem.read(fixture.locations.store + "/data.mdb", limit: 1 << 30)
         let lock = try? FileSystem.read(fixture.locations.lock, limit: 1 << 20)
         do {
-            try recover(reason)
+            try recover(reason, held: held)
             return nil
         } catch let refusal as StartupRefusal {
             // Nothing was signed, nothing written.
@@ -51,6 +58,37 @@ import Testing
     /// Changes an entry, and everything that follows from it in the store.
     private func rewriteHistory() throws {
         try fixture.rewrite(entry: victim) { $0.replacing("\"channel\":\"api\"", with: "\"channel\":\"upload\"") }
+    }
+
+    private func newestNote() throws -> SignedNote {
+        try #require(try CheckpointLock.peek(fixture.locations.lock)).checkpoint().0
+    }
+
+    /// Whoever has the key can make everything in the store fit; only what others keep shows it.
+    @Test func aCheckpointKeptElsewhereShowsARewrittenHistory() throws {
+        let note = try newestNote()
+        try rewriteHistory()
+        try signCheckpointsAnew()
+        unlink(fixture.locations.lock)
+        #expect(try refusal(.lockLost, held: .unstated) == .checkpointMissing)
+        #expect(try refusal(.lockLost, held: .given([note])) == .otherRoot)
+        #expect(try refusal(.lockLost, held: .none) == nil)
+        let audited = try fixture.audit()
+        #expect(audited.unlockedRecoveries == [audited.size - 1])
+    }
+
+    /// A lock whose note does not hold is none, and shows nothing either.
+    @Test func aLockThatDoesNotHoldTakesACheckpointTooAndAReadableOneIsComparedBeside() throws {
+        let note = try newestNote()
+        let other = try LedgerFixture(origin: "other.example/ledger")
+        let foreign = try #require(try CheckpointLock.peek(other.locations.lock)).checkpoint().0
+        #expect(try refusal(.moved, held: .given([note, foreign])) == .checkpointInvalid)
+        let bytes = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+        try FileSystem.write([UInt8](repeating: 7, count: bytes.count), to: fixture.locations.lock)
+        #expect(try refusal(.lockDamaged, held: .unstated) == .checkpointMissing)
+        #expect(try refusal(.lockDamaged, held: .given([foreign])) == .checkpointInvalid)
+        #expect(try refusal(.lockDamaged, held: .given([note])) == nil)
+        #expect(try fixture.audit().unlockedRecoveries.count == 1)
     }
 
     /// Signs all kept checkpoints anew, as only who has the key can.
@@ -296,7 +334,8 @@ import Testing
             at: fixture.locations,
             old: keyring,
             keyring: keyring.withFreshCheckpointKey(),
-            reason: .lockLost
+            reason: .lockLost,
+            held: .none
         )
         #expect(try CheckpointLock.peek(fixture.locations.lock)?.sequence == 1)
     }

@@ -55,7 +55,8 @@ import Testing
             at: fixture.locations,
             old: fixture.keyring,
             keyring: keyring,
-            reason: .lockLost
+            reason: .lockLost,
+            held: .none
         )
         let ledger = try fixture.open(keyring: keyring)
         _ = try ledger.submit([Sample.deposit()])
