@@ -1,6 +1,6 @@
 import Glibc
 
-/// Directories held for the one process that creates a ledger in them: an exclusive flock on each, until the end. Whoever
+/// Directories held for the one process that creates or recovers a ledger in them: an exclusive flock on each, until the end. Whoever
 /// reads or writes what is there already needs none.
 final class DirectoryHold {
     private static let waitMicroseconds: UInt32 = 20_000
@@ -55,7 +55,7 @@ final class DirectoryHold {
                 throw StartupRefusal(
                     .inUse,
                     "the directory \(file.path) is held by another process",
-                    advice: "A ledger is being created there. Wait for the end of that, and see what came of it"
+                    advice: "A ledger is being created or recovered there. Wait for the end of that, and see what came of it"
                 )
             }
             guard !isInterrupted() else { throw SystemError("locking \(file.path)", errno: EINTR) }

@@ -42,7 +42,17 @@ public enum LedgerCreation {
         try create(at: locations, origin: origin, holding: nil, isInterrupted: { false }) { _ in keyring }
     }
 
-    /// How long another creation in the same directories is waited for.
+    /// Runs `body` while no other creation or recovery uses the directory of a keyring.
+    ///
+    /// - Throws: `StartupRefusal` `.inUse` where one does and doesn't end; what `body` throws.
+    public static func holding<Result>(keyring path: String, _ body: () throws -> Result) throws -> Result {
+        let directory = FileSystem.parent(of: try FileSystem.target(of: path))
+        let deadline = LedgerClock.steadySeconds + Int64(patienceSeconds)
+        let hold = try DirectoryHold([], directory, until: deadline) { false }
+        return try withExtendedLifetime(hold, body)
+    }
+
+    /// How long another creation or recovery in the same directories is waited for.
     private static let patienceSeconds = 10
 
     private static func create(

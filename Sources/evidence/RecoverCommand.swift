@@ -77,6 +77,11 @@ struct RecoverCommand: ParsableCommand {
     /// 3. The next keyring takes the old one's place, by one rename.
     func run() throws {
         let (locations, path) = try local.resolve()
+        // Two at once would take each other's next keyring.
+        try LedgerCreation.holding(keyring: path) { try recover(locations, keyring: path) }
+    }
+
+    private func recover(_ locations: LedgerLocations, keyring path: String) throws {
         let held = try heldCheckpoints()
         let old = try reason.isSigned ? Keyring.load(path: path) : nil
         let next = try nextKeyring(path)

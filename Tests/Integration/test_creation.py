@@ -1,6 +1,7 @@
 """Creating a ledger: cut off at any call, failing at any call, or several at once, it makes one ledger or none, takes away
 nothing that it has not made, and signs no second first entry under one key."""
 
+import json
 import subprocess
 import time
 from collections import Counter
@@ -245,4 +246,42 @@ def test_a_creation_that_was_interrupted_too_late_says_so_by_its_status(make_led
         subprocess.run(["kill", "-TERM", line], check=True)
     out, said = process.communicate(timeout=30)
     assert process.returncode == 0 and out.startswith(ledger.origin), said
+    works(ledger)
+
+
+# Recoveries at once
+
+
+def test_of_two_recoveries_at_once_the_second_goes_on_from_the_first(make_ledger):
+    for _ in range(5):
+        ledger = make_ledger().init()
+        recover = [str(ledger.bin / "evidence"), "recover", "--config", str(ledger.config), "--reason", "moved", "--json"]
+        both = [subprocess.Popen(recover, env=ledger.environment, text=True, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+        begun = [json.loads(out)["incarnation"] for process in both for out, _ in [process.communicate(timeout=60)]]
+        assert [process.returncode for process in both] == [0, 0]
+        kept = sorted(path.name for path in ledger.root.glob("keyring*"))
+        assert kept == sorted(["keyring", "keyring.incarnation-1", f"keyring.incarnation-{min(begun)}"])
+        works(ledger)
+
+
+# File systems that can do less
+
+
+def test_neither_links_nor_exclusive_renames_are_needed(make_ledger):
+    """FAT and some of FUSE have none of them."""
+    ledger = make_ledger()
+    without = [require("strace"), "-f", "-o", "/dev/null", "-e", "trace=renameat2,link,linkat",
+               "-e", "inject=renameat2:error=EINVAL", "-e", "inject=link,linkat:error=EPERM"]
+    done = subprocess.run(command(ledger, *without), env=ledger.environment, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    again = subprocess.run(command(ledger, *without), env=ledger.environment, text=True, capture_output=True, timeout=60)
+    assert again.returncode == EXISTS and "exists" in again.stderr
+    works(ledger)
+    keyring = ledger.keyring.read_bytes()
+    recover = [*without, ledger.bin / "evidence", "recover", "--config", ledger.config, "--reason", "moved"]
+    done = subprocess.run([*map(str, recover)], env=ledger.environment, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert ledger.keyring.with_name("keyring.incarnation-1").read_bytes() == keyring != ledger.keyring.read_bytes()
+    assert ledger.lock.with_name("checkpoint.lock.incarnation-1").exists()
     works(ledger)

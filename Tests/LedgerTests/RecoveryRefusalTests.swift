@@ -295,9 +295,22 @@ import Testing
         let later = Checkpoint(origin: origin, size: checkpoint.size, root: checkpoint.root)
         let note = try SignedNote.signed(later.text, by: signer).encoded
         try forge(incarnation: 9_007_194_959_773_695, vkey: signer.vkey, note: note)
-        let ledger = try fixture.open(keyring: recover())
-        #expect(9_007_194_959_773_696...9_007_199_254_740_991 ~= ledger.incarnation)
-        ledger.stop()
+        let keyring = try recover()
+        do {
+            let ledger = try fixture.open(keyring: keyring)
+            #expect(9_007_194_959_773_696...9_007_199_254_740_991 ~= ledger.incarnation)
+            ledger.stop()
+        }
+        // Nothing follows that of the store either; it goes on being used.
+        #expect(throws: StoreDamage.self) {
+            try LedgerCreation.beginIncarnation(
+                at: fixture.locations,
+                old: keyring,
+                keyring: keyring.withFreshCheckpointKey(),
+                reason: .moved
+            )
+        }
+        try fixture.open(keyring: keyring).stop()
     }
 
     @Test(arguments: [9_007_199_254_740_992, .max] as [UInt64])
