@@ -55,7 +55,7 @@ final class DirectoryHold {
                 throw StartupRefusal(
                     .inUse,
                     "the directory \(file.path) is held by another process",
-                    advice: "A ledger is being created or recovered there. Wait for the end of that, and see what came of it"
+                    advice: "A ledger is being created or recovered there. Wait for its end, and see what came of it"
                 )
             }
             guard !isInterrupted() else { throw SystemError("locking \(file.path)", errno: EINTR) }
