@@ -198,14 +198,19 @@ def is_index(call: Call) -> bool:
     return call.path is not None and Path(call.path).parent.name == "index"
 
 
+def is_new_lock(call: Call) -> bool:
+    return call.path is not None and Path(call.path).name == "checkpoint.lock.new"
+
+
 def demand_honest_end(status: int, outcomes: list[str], call: Call, log: str = ""):
     """A fault of the disk: refused with reads going on, or the end. Never both, and never an answer after the end."""
     if status == 0:
         demand("gone" not in outcomes, "the daemon ended well, but closed the connection")
         # Room that is made ahead of its use may fail where there is enough of it.
         is_ahead = call.name == "fallocate" or call.name == "pwrite64" and int(call.arguments.split(", ")[-2]) >= 1 << 18
-        # The look-up index waits for room, while appends go on.
-        is_told = is_index(call) and "no room" in log
+        # The look-up index waits for room, while appends go on; a lock that can't be made anew is used as it is.
+        is_told = (is_index(call) and "no room" in log
+                   or is_new_lock(call) and "the checkpoint lock could not be renewed" in log)
         demand("StoreFull" in outcomes or is_ahead or is_told, call.name, "on", call.path, "failed and nobody heard of it")
     elif outcomes == ["not started"]:
         demand(status in (EXIT_REFUSED, EXIT_SYSTEM, EXIT_WRITE_FAILED), "a failed start ended with", status)
