@@ -6,8 +6,6 @@ import Synchronization
 final class Acceptor: Sendable {
     /// How long it lets be where no more files may be open; those there are may leave meanwhile.
     private static let pause: Int32 = 100
-    /// How many are taken out of the system's queue before anything is made for them: a storm must not fill it.
-    private static let turn = 256
     private let listener: ListeningSocket
     private let reserve: DescriptorReserve
     private let take: @Sendable (Int32, PeerCredentials) -> Bool
@@ -70,38 +68,24 @@ final class Acceptor: Sendable {
 
     /// - Returns: whether nobody waits any more.
     private func takeAll() -> Bool {
-        var taken: [(descriptor: Int32, peer: PeerCredentials)] = []
+        var peer = PeerCredentials(pid: 0, uid: 0, gid: 0)
         while !isStopping.load(ordering: .relaxed) {
-            let code = accept(&taken)
-            for (descriptor, peer) in taken
-            where ListeningSocket.isGone(descriptor) || !take(descriptor, peer) { close(descriptor) }
-            switch code {
-            case 0: continue
+            let taken = listener.accept(&peer)
+            if taken >= 0 {
+                // Nothing is made for who is gone: a storm of them costs less so, and takes no place from others.
+                if ListeningSocket.isGone(taken) || !take(taken, peer) { close(taken) }
+                continue
+            }
+            switch -taken {
             case EAGAIN: return true
+            case EINTR, ECONNABORTED: continue
             default:
-                reserve.relieve(listener, code)
+                reserve.relieve(listener, -taken)
                 var waiting = pollfd(fd: waking.reading, events: 0, revents: 0)
                 poll(&waiting, 1, Acceptor.pause)
                 return false
             }
         }
         return true
-    }
-
-    /// Takes as many in as a turn has.
-    ///
-    /// - Returns: why it ended before, an errno; 0 where it did not.
-    private func accept(_ taken: inout [(descriptor: Int32, peer: PeerCredentials)]) -> Int32 {
-        taken.removeAll(keepingCapacity: true)
-        var peer = PeerCredentials(pid: 0, uid: 0, gid: 0)
-        while taken.count < Acceptor.turn {
-            let next = listener.accept(&peer)
-            switch -next {
-            case EINTR, ECONNABORTED: continue
-            case let code where code > 0: return code
-            default: taken.append((next, peer))
-            }
-        }
-        return 0
     }
 }
