@@ -104,6 +104,8 @@ public struct BundleReport: Sendable {
     /// In the order of the steps. A check that failed on several members is there once for each, up to
     /// `maximumFailures`.
     public internal(set) var checks: [BundleCheck] = []
+    /// Who is in it; nil where nobody is, or its records can't be read.
+    public internal(set) var people: BundlePeople?
     /// What the files lie in; nil where they can't be read.
     public internal(set) var container: BundleContainer?
     /// What the bundle states; nil where its manifest can't be read.

@@ -18,19 +18,26 @@ public enum BundlePage {
         let size: UInt64
     }
 
-    /// The page around its data; the two parts do not change from bundle to bundle.
-    static let template: (before: [UInt8], after: [UInt8]) = {
+    private static let storyPlaceholder = Array("<noscript>BUNDLE_STORY</noscript>".utf8)
+
+    /// The page around what is a bundle's own: the plain story, and then the data.
+    static let template: (before: [UInt8], between: [UInt8], after: [UInt8]) = {
         let page = [UInt8](evidenced_bundle_page())
-        guard let start = page.firstRange(ofBytes: opening + placeholder + closing) else {
-            fatalError("the embedded page has no place for a bundle's data")
-        }
+        guard let story = page.firstRange(ofBytes: storyPlaceholder),
+            let start = page.firstRange(ofBytes: opening + placeholder + closing, from: story.upperBound)
+        else { fatalError("the embedded page has no place for a bundle's story or data") }
+        let tag = "<noscript>".utf8.count
         return (
-            Array(page[..<(start.lowerBound + opening.count)]), Array(page[(start.upperBound - closing.count)...])
+            Array(page[..<(story.lowerBound + tag)]),
+            Array(page[(story.upperBound - tag - 1)..<(start.lowerBound + opening.count)]),
+            Array(page[(start.upperBound - closing.count)...])
         )
     }()
 
-    /// The page with its data.
-    static func html(data: [UInt8]) -> [UInt8] { template.before + data + template.after }
+    /// The page with its data, and with its plain story, or without one.
+    static func html(data: [UInt8], story: [UInt8]) -> [UInt8] {
+        template.before + story + template.between + data + template.after
+    }
 
     /// The data of a bundle.
     ///

@@ -55,7 +55,11 @@ extension BundleVerifier {
             if others.isEmpty { fail(.page, name, Words("its data is not spelt as it must be", "数据的书写形式不符合规定")) }
             return nil
         }
-        if page == BundlePage.html(data: Array(data)) { return nil }
+        let shown = digests.filter { files[$0.key] != nil || originals[$0.key] != nil }
+        let story = PlainStory.html(files: files, digests: shown)
+        // A producer may leave the plain story out; then nothing is in its place.
+        if page == BundlePage.html(data: Array(data), story: story) { return nil }
+        if page == BundlePage.html(data: Array(data), story: []) { return nil }
         if isOwnProduct {
             fail(.page, name, Words("around its data it is not the page its producer makes", "数据以外的部分与制作软件的网页不同"))
         } else {

@@ -75,6 +75,7 @@ public struct BundleVerifier {
         check(.openings, nil) { $0.checkOpenings() }
         check(.originals, nil) { $0.checkOriginals() }
         check(.consistency, nil) { $0.checkConsistency() }
+        report.people = BundlePeople(entries.map(\.entry), opened: opened)
         tellContainer()
         tellCitations()
         tellClock()

@@ -91,10 +91,14 @@ public enum BundleWriter {
         var facts: [String: BundlePage.OriginalFacts] = [:]
         for (name, original) in originals { facts[name] = try self.facts(of: original.content, hasher) }
         var files = Dictionary(uniqueKeysWithValues: texts.map { ($0.key.name, $0.value) })
-        files[BundleMember.page.name] = BundlePage.html(data: BundlePage.data(files: files, originals: facts))
-        files[BundleMember.instructions.name] = Instructions.text
         var digests = files.mapValues { hasher.hash($0) }
         for (name, facts) in facts { digests[name] = facts.sha256 }
+        let data = BundlePage.data(files: files, originals: facts)
+        let page = BundlePage.html(data: data, story: PlainStory.html(files: files, digests: digests))
+        for (member, text) in [(BundleMember.page, page), (.instructions, Instructions.text)] {
+            files[member.name] = text
+            digests[member.name] = hasher.hash(text)
+        }
         files[BundleMember.digests.name] = DigestList.text(digests)
         var members = files.mapValues { ZipContent.bytes($0) }
         for (name, original) in originals { members[name] = original.content }

@@ -57,7 +57,7 @@ extension Entry {
     }
 
     /// The streams of a kind it belongs to; its actor's is one.
-    func streams(of kind: StreamKind) -> Set<StreamID> {
+    public func streams(of kind: StreamKind) -> Set<StreamID> {
         var found = Set(streams.map(\.stream).filter { $0.kind == kind })
         if case .party(let stream) = actor, stream.kind == kind { found.insert(stream) }
         return found

@@ -210,7 +210,7 @@ extension EventCatalogue {
         EventType(
             "thirdparty.asserted",
             "a submitter warranted authority over others' data",
-            "承诺已获第三方授权",
+            "声明已获第三方授权",
             streams: [.subject],
             body: [
                 .required("categories", .codes(Codes.dataCategories)), .required("warrant_sha256", .digest),
@@ -295,7 +295,7 @@ extension EventCatalogue {
         EventType(
             "issuance.delivered",
             "the evidence bundle arrived",
-            "送达",
+            "已签收",
             streams: [.issuance],
             body: [.required("dispatched", .index)],
             claims: [.optional("received_by", .text(256))]

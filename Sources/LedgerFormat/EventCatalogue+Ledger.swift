@@ -112,7 +112,7 @@ extension EventCatalogue {
         EventType(
             "anchor.witnessed",
             "a witness cosigned a checkpoint",
-            "见证人共签",
+            "见证方共签",
             streams: [.ledger],
             body: [
                 .required("size", .index), .required("witness", .pattern(.verificationKey)), .required("time", .time),

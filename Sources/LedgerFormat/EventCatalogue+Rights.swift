@@ -93,8 +93,8 @@ extension EventCatalogue {
         ),
         EventType(
             "retention.hold_placed",
-            "a hold was placed",
-            "设定保全",
+            "erasure was put on hold",
+            "暂停删除",
             streams: [.object],
             body: [
                 .required("hold", .id), .required("basis", .code(["litigation", "order", "business", "objection"])),
@@ -104,8 +104,8 @@ extension EventCatalogue {
         ),
         EventType(
             "retention.hold_released",
-            "a hold was released",
-            "解除保全",
+            "a hold on erasure ended",
+            "解除暂停删除",
             streams: [.object],
             body: [.required("hold", .id), .required("placed", .index), .optional("approver", .id)]
         ),

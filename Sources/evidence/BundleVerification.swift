@@ -22,8 +22,24 @@ enum BundleVerification {
     private static func print(_ report: BundleReport, chinese: Bool) {
         for check in report.checks { Swift.print(Terminal.printable(check.text(chinese: chinese))) }
         Swift.print("")
-        for line in conclusion(report) + besides(report) {
+        for line in conclusion(report) + besides(report) + people(report) {
             Swift.print(Terminal.printable(line.text(chinese: chinese)))
+        }
+    }
+
+    /// Who is in it: what they are called on the page, the names that are disclosed, what they did, and how their ids end.
+    private static func people(_ report: BundleReport) -> [Words] {
+        guard report.hasPassed, let people = report.people else { return [] }
+        return people.people.map { person in
+            let names = person.names.joined(separator: " / ")
+            let roles = (
+                person.roles.map(\.english).joined(separator: ", "), person.roles.map(\.chinese).joined(separator: "、")
+            )
+            let end = " (…\(people.tail(person.stream)))"
+            return Words(
+                "\(person.label.english): \(names.isEmpty ? "name not disclosed" : names)\(end)  \(roles.0)",
+                "\(person.label.chinese)：\(names.isEmpty ? "姓名或名称未披露" : names)\(end)　\(roles.1)"
+            )
         }
     }
 

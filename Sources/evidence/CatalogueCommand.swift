@@ -59,13 +59,22 @@ struct CatalogueCommand: ParsableCommand {
         }
     }
 
+    /// The types a field may cite, none meaning any, and the kind of stream to be shared.
+    private static func citation(_ rule: CitationRule) -> JSONValue {
+        .members([
+            "types": .array(rule.types.map { .string($0) }),
+            "shares": rule.shared.map { .string($0.rawValue) } ?? .null,
+        ])
+    }
+
     private static func json(_ type: EventType) -> JSONValue {
         func list(_ fields: [Field]) -> JSONValue {
             .array(
                 fields.map { field in
-                    .members([
+                    let rule = type.citations.first { $0.field.utf8.elementsEqual(field.name.utf8) }
+                    return .members([
                         "name": .string(field.name), "required": .bool(field.required),
-                        "rule": .string(field.rule.summary),
+                        "rule": .string(field.rule.summary), "cites": rule.map(citation) ?? .null,
                     ])
                 }
             )

@@ -26,7 +26,11 @@ struct MutationTests {
             let open = #"<script type="application/json" id="bundle-data">"#
             let parts = html.components(separatedBy: open)
             let after = parts[1].components(separatedBy: "</script>").dropFirst().joined(separator: "</script>")
-            members["index.html"] = Array("\(parts[0])\(open)\(data(members))</script>\(after)".utf8)
+            // The story for browsers without script may be left out; it would tell the texts as they were.
+            let before =
+                parts[0].components(separatedBy: "<noscript>\n<ul>")[0] + "<noscript></noscript>"
+                + parts[0].components(separatedBy: "</pre>\n</noscript>").dropFirst().joined()
+            members["index.html"] = Array("\(before)\(open)\(data(members))</script>\(after)".utf8)
         }
         members["SHA256SUMS"] = members.filter { $0.key != "SHA256SUMS" }
             .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }

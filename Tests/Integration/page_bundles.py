@@ -231,7 +231,8 @@ def sums(members: dict[str, bytes]) -> bytes:
 
 def with_data(page: Path, texts: dict[str, str], originals: dict) -> bytes:
     data = json.dumps({"files": texts, "originals": originals}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return page.read_text().replace("BUNDLE_DATA", data.replace("<", "\\u003c")).encode()
+    # The story for browsers without script is the program's own to make; it may be left out.
+    return page.read_text().replace("BUNDLE_STORY", "").replace("BUNDLE_DATA", data.replace("<", "\\u003c")).encode()
 
 
 def archive(members: dict[str, bytes]) -> bytes:
@@ -284,9 +285,14 @@ class Lease:
         signatures = []
         for person, identity in zip(self.people, identities):
             ledger.append("contract.viewed", [self.contract, person], {"seconds": 95}, {}, "contract-service", person)
-            certificate = ledger.append("cert.requested", [new_stream("cert"), person],
-                                        {"identity": identity, "algorithm": "p256", "authority": new_id()},
-                                        {}, "contract-service", person)
+            holder, authority = sorted([new_stream("cert"), person]), new_id()
+            requested = ledger.append("cert.requested", holder, {"identity": identity, "algorithm": "p256", "authority": authority},
+                                      {}, "contract-service", person)
+            certificate = ledger.append("cert.issued", holder, {
+                "requested": requested, "authority": authority, "not_before": "2026-03-14T00:00:00.000000Z",
+                "not_after": "2027-03-14T00:00:00.000000Z"}, {person: {
+                    "issuer": "CN=Example CA", "serial": "1", "spki_sha256": "22" * 32, "certificate_sha256": "33" * 32}},
+                "contract-service")
             signatures.append(ledger.append(
                 "contract.signed", [self.contract, person],
                 {"identity": identity, "certificate": certificate, "intent": "sms-code", "algorithm": "p256-sha256"},
@@ -306,6 +312,67 @@ class Lease:
     def bundle(self, page: Path, **options) -> dict[str, bytes]:
         options = {"streams": sorted([self.contract, self.object]), "consistency": [self.older],
                    "originals": [(self.deposit, "txt", CONTRACT_TEXT)]} | options
+        return self.ledger.bundle(page, **options)
+
+    @property
+    def vkey(self) -> str:
+        return self.ledger.keys[-1][1].vkey
+
+
+class Partnership:
+    """Three parties, two of whom are named, look at and sign a contract among 300 records; a clock that is set only later,
+    and one citation that does not hold."""
+
+    def __init__(self, count: int = 300):
+        ledger = self.ledger = Ledger()
+
+        def clock(synchronized: bool):
+            ledger.append("system.started", [ledger.stream], {"version": "0.1.0", "clean": True}, submitter="evidenced")
+            ledger.append("system.clock_status", [ledger.stream], {"synchronized": synchronized}, submitter="evidenced")
+
+        clock(False)
+        self.people = [new_stream("subject") for _ in range(3)]
+        self.contract, self.object = new_stream("contract"), new_stream("object")
+        text = "合伙协议\n\n甲乙丙三方合伙经营……\n".encode()
+        self.text, digest = text, hashlib.sha256(text).hexdigest()
+        identities, certificates = [], []
+        for person, name in zip(self.people, ("王芳", "陈强", "Maria Lopez")):
+            identities.append(ledger.append(
+                "identity.verified", [person], {"method": "face", "expires": "2036-01-01T00:00:00.000000Z"},
+                {person: {"name": name, "id_number": "110101199003070000"}}, "identity-service", person))
+            holder, authority = sorted([new_stream("cert"), person]), new_id()
+            requested = ledger.append("cert.requested", holder, {"identity": identities[-1], "algorithm": "sm2",
+                                                                 "authority": authority}, {}, "contract-service", person)
+            certificates.append(ledger.append("cert.issued", holder, {
+                "requested": requested, "authority": authority, "not_before": "2026-03-14T00:00:00.000000Z",
+                "not_after": "2027-03-14T00:00:00.000000Z"}, {person: {
+                    "issuer": "CN=Example CA", "serial": "1", "spki_sha256": "22" * 32, "certificate_sha256": "33" * 32}},
+                "contract-service"))
+        self.deposit = ledger.append("evidence.deposited", [self.object], {
+            "channel": "upload", "media_type": "text/plain", "product": "contract", "identity": identities[0]},
+            {self.object: {"sha256": digest, "file_name": "合伙协议.txt"}}, actor=self.people[0])
+        clock(True)
+        ledger.append("contract.created", [self.contract, self.people[0]], {"parties": sorted(self.people), "media_type": "text/plain"},
+                      {self.contract: {"sha256": digest, "title": "合伙协议"}}, "contract-service", self.people[0])
+        signatures = []
+        for turn, person in enumerate(self.people):
+            while len(ledger.entries) < count * (turn + 1) // 3 - 4:
+                ledger.append("contract.viewed", [self.contract, person], {"seconds": 30 + turn}, {}, "contract-service", person)
+            identity = identities[turn] if turn != 1 else identities[0]
+            signatures.append(ledger.append("contract.signed", [self.contract, person], {
+                "identity": identity, "certificate": certificates[turn], "intent": "sms-code", "algorithm": "sm2-sm3"},
+                {self.contract: {"sha256": digest, "signature_sha256": sha256(person.encode()).hex()}}, "contract-service", person))
+        ledger.append("contract.completed", [self.contract], {"signatures": signatures}, {self.contract: {"sha256": digest}},
+                      "contract-service")
+        while len(ledger.entries) < count:
+            ledger.append("contract.viewed", [self.contract, self.people[2]], {"seconds": 9}, {}, "contract-service", self.people[2])
+        self.cited = sorted(identities + certificates)
+
+    def bundle(self, page: Path, **options) -> dict[str, bytes]:
+        always = [entry["index"] for entry in self.ledger.entries if entry["type"].startswith("system.")]
+        names = [key for key in self.ledger.openings if key[1] in ("name", "file_name", "title", "sha256")]
+        options = {"streams": sorted([self.contract, self.object]), "indexes": [*always, *self.cited], "opened": names,
+                   "originals": [(self.deposit, "txt", self.text)]} | options
         return self.ledger.bundle(page, **options)
 
     @property

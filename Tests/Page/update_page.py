@@ -54,7 +54,14 @@ def compact_rule(rule: str) -> str:
 
 
 def compact_fields(fields: list) -> dict:
-    return {field["name"] + ("" if field["required"] else "?"): compact_rule(field["rule"]) for field in fields}
+    return {field["name"] + ("" if field["required"] else "?"): compact_rule(field["rule"]) + cited(field) for field in fields}
+
+
+def cited(field: dict) -> str:
+    """What a field that cites entries may cite, and what they must share."""
+    if not (rule := field.get("cites")):
+        return ""
+    return f" {','.join(rule['types']) or '*'} {rule['shares'] or '-'}"
 
 
 def catalogue_table(lines: str) -> str:
@@ -92,7 +99,8 @@ def in_step(page: str, catalogue: str | None) -> str:
         r'(http-equiv="Content-Security-Policy" content=")[^"]*', lambda m: m[1] + policy, page
     )
     assert count == 1, "the page must have one policy"
-    assert page.count("BUNDLE_DATA") == 1, "BUNDLE_DATA must stand in the page once"
+    for place in ("BUNDLE_DATA", "BUNDLE_STORY"):
+        assert page.count(place) == 1, f"{place} must stand in the page once"
     return page
 
 

@@ -1,0 +1,230 @@
+"""What the page tells: who did what, what a reader has to know, and in which words; with and without its script."""
+
+import hashlib
+import json
+import re
+import zipfile
+
+import bundle_containers
+import events
+import pytest
+from bundle_cases import cases
+from ledger import Ledger as RunningLedger
+from page_bundles import Lease, Ledger, Partnership, archive, finished, new_stream
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+from test_page import PAGE, browser, chromium, drop, good, lease, members, originals_of, partners, texts_of, unpack  # noqa: F401
+
+
+# Who did what
+
+
+def test_parties_are_told_apart_by_label_name_and_the_end_of_their_ids(browser, tmp_path):
+    story = Partnership()
+    assert browser.open(unpack(story.bundle(PAGE), tmp_path) / "index.html") == "not-shown"
+    parties = [party for entry in story.ledger.entries if entry["type"] == "contract.created" for party in entry["body"]["parties"]]
+    names = dict(zip(story.people, ("王芳", "陈强", "Maria Lopez")))
+    rows = browser.script("return [...document.querySelectorAll('.people')].map(row => row.innerText)")
+    for label, party, row in zip(("Party A", "Party B", "Party C"), parties, rows):
+        assert row.startswith(label) and names[party] in row and f"…{party[-8:]}" in row and "electronic signatory" in row
+    text = browser.text("#story")
+    # Everywhere, and never by the digits that all ids share.
+    signing = next(entry for entry in story.ledger.entries if entry["type"] == "contract.signed")
+    item = browser.text(f"#record-{signing['index']}")
+    label = f"Party {'ABC'[parties.index(signing['actor'])]} {names[signing['actor']]} …{signing['actor'][-8:]}"
+    assert f"By {label}" in item and "contract 合伙协议 …" in text and f"{label}: a party signed a contract" in text
+    assert story.people[0][8:20] not in text
+    browser.find("button[data-language='zh-CN']").click()
+    assert f"{'甲乙丙'[parties.index(signing['actor'])]}方 {names[signing['actor']]} …" in browser.text(f"#record-{signing['index']}")
+
+
+def test_more_parties_than_letters_are_numbered(browser, tmp_path):
+    ledger, contract = Ledger(), new_stream("contract")
+    parties = sorted(new_stream("subject") for _ in range(6))
+    ledger.append("contract.created", [contract], {"parties": parties, "media_type": "text/plain"}, {contract: {"sha256": "00" * 32}})
+    ledger.append("account.closed", [new_stream("subject")], {"channel": "web"})
+    browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path) / "index.html")
+    labels = browser.script("return [...document.querySelectorAll('.people b')].map(b => b.textContent)")
+    assert labels == ["Party A甲方", "Party B乙方", "Party C丙方", "Party D丁方", "Party 5当事方5", "Party 6当事方6", "Person 1相关人员1"]
+
+
+def test_ids_with_one_end_are_shown_longer(browser, tmp_path):
+    ledger = Ledger()
+    for digit in "12":
+        ledger.append("account.closed", ["subject/" + "0" * 20 + digit + "a" * 11], {"channel": "web"})
+    browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path) / "index.html")
+    rows = browser.script("return [...document.querySelectorAll('.people')].map(row => row.innerText)")
+    assert f"…1{'a' * 11}" in rows[0] and f"…2{'a' * 11}" in rows[1]
+
+
+def test_the_same_act_is_one_line_however_often(browser, partners):
+    browser.open(partners / "index.html")
+    lines = browser.script("return [...document.querySelectorAll('.overview > li')].map(li => li.innerText)")
+    assert len(lines) < 25 and sum("looked at a contract" in line for line in lines) == 3
+    assert any(re.search(r"a party looked at a contract 80×.*record 16 to record 95", line, re.DOTALL) for line in lines)
+
+
+def test_times_begin_with_the_zone_of_the_language(browser, good):
+    browser.open(good / "index.html")
+    shown = "return document.querySelector('#record-8 time').innerText"
+    assert browser.script(shown).split("\n") == ["2026-03-14 02:33:01 UTC", "2026-03-14 10:33:01 Beijing (UTC+8)"]
+    browser.find("button[data-language='zh-CN']").click()
+    assert browser.script(shown).split("\n") == ["2026-03-14 10:33:01 北京时间", "2026-03-14 02:33:01 UTC"]
+
+
+def test_originals_are_links(browser, good):
+    browser.open(good / "index.html")
+    links = browser.script("return [...document.querySelectorAll('a[href^=originals]')].map(a => a.href)")
+    assert links == [(good / "originals/1.txt").as_uri()] * 2
+
+
+# Hostile texts
+
+
+HOSTILE = ["\u202egpj.exe", "a\u2066b\u2069", "zero\u200bwidth", "\ufeffmark", "bell\u0007", "\u061carabic", "ليلى محمد", "\u2028line"]
+
+
+def test_control_and_bidi_characters_are_seen_and_change_nothing_around_them(browser, tmp_path):
+    ledger, person, thing = Ledger(), new_stream("subject"), new_stream("object")
+    text = " ".join(HOSTILE)
+    ledger.append("identity.verified", [person], {"method": "face", "expires": "2036-01-01T00:00:00.000000Z"},
+                  {person: {"name": text, "id_number": "1"}}, actor=person)
+    ledger.append("evidence.deposited", [thing], {"channel": "api", "media_type": "text/plain", "product": "deposit"},
+                  {thing: {"sha256": "00" * 32, "file_name": text}}, actor=person)
+    browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path) / "index.html")
+    browser.script("document.querySelectorAll('details').forEach(d => { d.open = true; d.fill?.() })")
+    WebDriverWait(browser.driver, 5, 0.05).until(lambda _: browser.script("return document.querySelectorAll('#technical pre').length > 3"))
+    body = browser.script("return document.body.innerText")
+    assert not re.search("[\u202e\u2066\u2069\u200b\ufeff\u0007\u061c\u2028]", body)
+    for written in ("\\u{202e}gpj.exe", "a\\u{2066}b\\u{2069}", "zero\\u{200b}width", "\\u{feff}mark", "bell\\u{7}", "\\u{61c}arabic"):
+        assert body.count(written) >= 4, written
+    isolated = browser.script("""return [...document.querySelectorAll("bdi, dd, code, pre")].every(e =>
+        ["isolate", "plaintext", "isolate-override"].includes(getComputedStyle(e).unicodeBidi))""")
+    assert isolated
+
+
+def test_the_name_of_a_dropped_file_is_seen(browser, good):
+    browser.open(good / "index.html")
+    drop(browser, ("a\u202etxt.zip", b"PK"))
+    assert "a\\u{202e}txt.zip" in browser.text("#results") and "\u202e" not in browser.text("#results")
+
+
+# What a reader has to know
+
+
+TOLD = {case.name: case for case in cases(PAGE) if case.told is not None}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_citations_what_is_not_here_and_the_clock_are_told(browser, tmp_path, name):
+    case = TOLD[name]
+    assert browser.open(unpack(case.members, tmp_path) / "index.html") == "not-shown", browser.text("#checks")
+    bad, absent, clock = case.told
+    marked = "return [...document.querySelectorAll('.timeline > li')].filter(li => li.innerText.includes('citation does not hold')).map(li => Number(li.id.slice(7)))"
+    assert browser.script(marked) == bad
+    notes = {kind: " ".join(browser.script(f"return [...document.querySelectorAll('#notes [data-note={kind}]')].map(e => e.innerText)"))
+             for kind in ("citations", "cited", "clock")}
+    assert [f"record {index}: its citation" in notes["citations"].lower() for index in bad] == [True] * len(bad)
+    assert bool(bad) == ("does not hold" in notes["citations"]), notes
+    said = re.search(r"not in this bundle: records ([0-9, ]+)\.", notes["cited"])
+    assert ([int(number) for number in said[1].split(", ")] if said else []) == absent
+    doubted = bool(re.search("NOT synchronised|jumped", notes["clock"]))
+    assert doubted == bool(clock), notes
+
+
+def test_a_clock_that_was_not_set_is_told_of_each_record(browser, partners):
+    browser.open(partners / "index.html")
+    assert "The clock was not synchronised at this time: record 2." in browser.text("#record-12")
+    assert "not synchronised" not in browser.text("#record-15")
+    assert "NOT synchronised when 7 record(s) were made" in browser.text("#notes")
+
+
+# What the files lie in, and other bundles
+
+
+def test_archives_of_other_programs(browser, good, members, tmp_path):
+    browser.open(good / "index.html")
+    wrong = {}
+    for each in bundle_containers.archives(members, tmp_path / "made"):
+        status, said = drop(browser, ("case.zip", each.data))
+        told = browser.text("#container")
+        if each.intact:
+            fine = status == "passed" and "Repacked; contents intact" in said and "Repacked" in told and browser.verdict == "not-shown"
+        else:
+            fine = status in ("failed", "error") and "intact" not in said + told
+        if not fine:
+            wrong[each.name] = status, said, told
+    assert wrong == {}
+    status, said = drop(browser, ("case.zip", archive(members)))
+    assert status == "passed" and "The archive that was issued" in said
+
+
+def test_a_folder_with_what_file_managers_leave(browser, good, members, tmp_path):
+    browser.open(good / "index.html")
+    left = bundle_containers.write(members | bundle_containers.LEFT, tmp_path / "case")
+    status, said = browser.choose(left, field="#folder")
+    assert status == "passed" and "Unpacked; contents intact; passed over:" in said and "Thumbs.db" in said
+    assert browser.result_count == 1 and browser.checks["archive"] == "passed"
+
+
+def test_another_bundle_is_another_bundle(browser, good, lease, members, tmp_path):
+    """And leaves what is said of this one as it is."""
+    browser.open(good / "index.html")
+    browser.type_key(lease.vkey)
+    other = Partnership().bundle(PAGE)
+    later = Lease()
+    later.stranger(b"one more")
+    for name, data in (("other.zip", archive(other)), ("repacked.zip", bundle_containers.zipped(other)),
+                       ("part.zip", archive(lease.bundle(PAGE, streams=[lease.contract], originals=[]))),
+                       ("later.zip", archive(later.bundle(PAGE)))):
+        status, said = drop(browser, (name, data))
+        assert status == "open" and "This is another bundle" in said and "changes nothing" in said, (name, said)
+        assert browser.verdict == "passed" and browser.checks["archive"] == "open"
+    status, said = browser.choose(unpack(other, tmp_path / "other"), field="#folder")
+    assert status == "open" and "This is another bundle" in said and browser.verdict == "passed"
+    # What only says that it is another, is this one changed.
+    texts = texts_of(members)
+    for old, new in (('"size":20', '"size":21'), ('evidenced/0.1.0', 'evidenced/0.1.1')):
+        changed = finished(PAGE, texts | {"manifest.json": texts["manifest.json"].replace(old, new)}, originals_of(members))
+        assert drop(browser, ("changed.zip", archive(changed)))[0] == "failed", old
+
+
+def test_a_document_that_is_an_archive_is_a_document(browser, tmp_path):
+    text = bundle_containers.zipped({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w/>"})
+    ledger, thing = Ledger(), new_stream("object")
+    ledger.append("evidence.deposited", [thing], {"channel": "api", "media_type": "application/zip", "product": "deposit"},
+                  {thing: {"sha256": hashlib.sha256(text).hexdigest()}})
+    browser.open(unpack(ledger.bundle(PAGE, indexes=[1]), tmp_path) / "index.html")
+    for name in ("contract.docx", "files.zip"):
+        status, said = drop(browser, (name, text))
+        assert status == "passed" and "record 1" in said, said
+
+
+# Without the script
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_without_script_the_story_is_there_and_is_not_called_checked(chromium, bin, tmp_path, width):
+    """A bundle as the program makes it, opened where scripts do not run."""
+    name = "\u202e<b>合同</b>.pdf"
+    with RunningLedger(tmp_path / "l", bin).init().start() as ledger:
+        index = ledger.append(events.deposit(b"text", name=name))["receipts"][0]["index"]
+        ledger.evidence("bundle", "--index", index, "--open", "all", "-o", "case.zip")
+        with zipfile.ZipFile(ledger.root / "case.zip") as file:
+            file.extractall(tmp_path / "case")
+        entry = json.loads(ledger.entry(index)["entry"])
+    driver = chromium.driver
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 1000})
+    try:
+        driver.get((tmp_path / "case/index.html").as_uri())
+        text = driver.find_element(By.CSS_SELECTOR, "body").text
+    finally:
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    for expected in ("Not checked.", "未经核验。", f"Record {index} 第 {index} 项记录", entry["time"][:19].replace("T", " "),
+                     "a document was deposited.", "存证。", "\\u{202e}<b>合同</b>.pdf", "entries/0000000000000000.json", "北京时间"):
+        assert expected in text, expected
+    digest = re.search(rf"([0-9a-f]{{64}})  entries/{index:016}\.json", text)
+    assert digest[1] == hashlib.sha256((tmp_path / f"case/entries/{index:016}.json").read_bytes()).hexdigest()
+    assert "Verified" not in text and "✓" not in text and "\u202e" not in text
