@@ -22,7 +22,7 @@ enum BundleVerification {
     private static func print(_ report: BundleReport, chinese: Bool) {
         for check in report.checks { Swift.print(Terminal.printable(check.text(chinese: chinese))) }
         Swift.print("")
-        for line in conclusion(report) + besides(report) + people(report) {
+        for line in conclusion(report) + people(report) + besides(report) {
             Swift.print(Terminal.printable(line.text(chinese: chinese)))
         }
     }

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,15 @@ def test_the_program_says_last_that_the_page_of_another_program_was_not_checked(
                 assert end[0].startswith(verdict) and end[-1].startswith(words) != is_known, said
 
 
+def test_the_independent_verifier_tells_what_stands_beside_the_verdict(tmp_path):
+    for name, case in TOLD.items():
+        command = [sys.executable, INDEPENDENT, "bundle", packed(case, tmp_path), "--key", case.key]
+        said = subprocess.run(command, capture_output=True).stdout.decode()
+        found = [sorted({int(n) for n in re.findall(rf"^note: {kind}: entry (\d+):", said, re.MULTILINE)}) for kind in ("citation", "clock")]
+        absent = re.search(r"^note: cited, and not in the bundle: (.*)$", said, re.MULTILINE)
+        assert (found[0], [int(n) for n in absent[1].split(", ")] if absent else [], found[1]) == case.told, (name, said)
+
+
 def test_the_independent_verifier(tmp_path):
     def judge(case: Case) -> str:
         if case.needs_catalogue:
@@ -123,6 +133,22 @@ def test_the_independent_verifier(tmp_path):
         return BY_STATUS[done.returncode]
 
     assert wrong(judge) == {}
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"] + (["busybox"] if LONG else []))
+def test_the_instructions_tell_what_stands_beside_the_verdict(shell, tmp_path):
+    command = ["busybox", "sh"] if shell == "busybox" else [shell]
+    for number, (name, case) in enumerate(TOLD.items()):
+        done = instructions.run(unpack(case.members, tmp_path / str(number)), case.key, command)
+        said = done.stdout.decode()
+        assert done.returncode == 0, (name, said)
+        found = [sorted({int(n) for n in re.findall(rf"^NOTE    entries/(\d+)\.json: {kind}", said, re.MULTILINE)})
+                 for kind in ("its citation", "the clock")]
+        absent = re.search(r"^NOTE    cited, and not in the bundle: (.*)$", said, re.MULTILINE)
+        assert (found[0], [int(n) for n in absent[1].split(", ")] if absent else [], found[1]) == case.told, (name, said)
+        verdict = said[said.index("VERIFIED"):]
+        assert [word in verdict for word in ("citations that do not hold", "not in this bundle", "in doubt")] == [
+            bool(part) for part in case.told], (name, verdict)
 
 
 @pytest.mark.parametrize("shell", [["dash"], ["bash"]] + ([["zsh"]] if LONG else []), ids=" ".join)

@@ -2,12 +2,17 @@
 
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import bundle_containers
+import instructions
 import pytest
 from bundle_containers import INTACT, write
 from page_bundles import Lease, archive
 from test_page import PAGE
+
+INDEPENDENT = Path(__file__).resolve().parents[1] / "Verifier/evidenced_verify.py"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,37 @@ def test_folders(judge, members, tmp_path):
         assert status == (0 if intact else 1), (name, said)
         if intact:
             assert report["container"] == "folder" and "unpacked; contents intact" in said
+
+
+def test_the_independent_verifier_says_the_same(lease, members, tmp_path):
+    def verify(what) -> tuple[int, str]:
+        command = [sys.executable, INDEPENDENT, "bundle", what, "--key", lease.vkey]
+        done = subprocess.run(command, capture_output=True, timeout=60)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    path, wrong = tmp_path / "case.zip", {}
+    path.write_bytes(archive(members))
+    assert verify(path)[0] == 0 and "container: as issued" in verify(path)[1]
+    for each in bundle_containers.archives(members, tmp_path / "made"):
+        path.write_bytes(each.data)
+        status, said = verify(path)
+        if (status == 0) != each.intact or ("repacked; contents intact" in said) != each.intact or status not in (0, 1):
+            wrong[each.name] = status, said
+    for name, folder, intact in bundle_containers.folders(members, tmp_path / "folders"):
+        status, said = verify(folder)
+        if (status == 0) != intact or ("unpacked; contents intact" in said) != intact or status not in (0, 1):
+            wrong[name] = status, said
+    assert wrong == {}
+
+
+def test_the_instructions_go_by_the_files(lease, members, tmp_path):
+    for name, folder, intact in bundle_containers.folders(members, tmp_path / "folders"):
+        if name == "a folder in a folder":
+            folder = folder / "case"        # one goes where manifest.json is
+        done = instructions.run(folder, lease.vkey)
+        said = done.stdout.decode()
+        assert done.returncode == (0 if intact else 1), (name, said)
+        assert ("passed over" in said and "Thumbs.db" in said) == (name == "leavings")
 
 
 def test_the_leavings_are_named(judge, members, tmp_path):

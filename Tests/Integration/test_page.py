@@ -615,7 +615,7 @@ def hostile_archives(members: dict[str, bytes]):
     yield "empty", b""
     yield "nothing but the magic", b"PK\x03\x04" + bytes(60)
     yield "no members", zipped(items={})
-    for name in ("../evil", "/evil", "a//b", "a/./b", "dir/", "a\\b", "META-INF/x", "mimetype", "x" * 101, "ü"):
+    for name in ("../evil", "/evil", "a//b", "a/./b", "a\\b", "META-INF/x", "mimetype", "x" * 101, "ü"):
         yield f"the name {name[:12]}", zipped(items=sorted({**members, name: b""}.items()))
     yield "an unknown member", zipped(items=dict(sorted({**members, "entries/0000000000000099.json": b"{}"}.items())))
     yield "a missing member", zipped(items={n: d for n, d in members.items() if n != "VERIFY.txt"})

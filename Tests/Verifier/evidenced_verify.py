@@ -152,6 +152,7 @@ class Story:
     def __init__(self, whole):
         self.whole, self.time, self.requests, self.numbers, self.gaps = whole, "", set(), {}, set()
         self.identities = []            # incarnation, key, and the size from which on they are in force
+        self.entries, self.notes = {}, []           # of a bundle: by index; what stands beside the verdict
         self.locks = []                 # trees of old locks, as recoveries state them: entry, size, root
     def follow(self, raw, index, where, leaf_before, root_before):
         """`root_before(n)` is the root of entries 0 to n - 1; it and `leaf_before` are None if unknown."""
@@ -286,31 +287,79 @@ def container_fault(raw, members):
             return where, "its record in the directory is not as the table has it"
         place, at = place + len(header), at + len(record)
     return None if raw[at:] == end else ("archive", "its end record is not as the table has it")
-def read_archive(path):
-    archive, members, raw = zipfile.ZipFile(path), {}, path.read_bytes()
-    infos = archive.infolist()
-    claimed = sum(info.file_size for info in infos)
-    few = sum(info.file_size for info in infos if not info.filename.startswith("originals/")) <= 2**30
-    good = few and claimed <= len(raw) < 2**32 - 1 and len(infos) <= 65534
-    need(good, "archive", "too large, too many members, or members that claim more than it has (§14)")
+def read_ordinary(archive, raw):
+    """Any ordinary ZIP file; refused where another reader could see other members than zipfile does."""
+    end, places, infos = raw.rfind(b"PK\5\6"), [], archive.infolist()
+    disks, count, size, start, comment = struct.unpack("<I2x H I I H", raw[end + 4:end + 22])
+    good = not disks and start + size == end and count == len(infos) and end + 22 + comment == len(raw)
+    need(good, "archive", "several parts, ZIP64, or bytes of no member before or behind it (§14)")
     for info in infos:
-        name, where = info.orig_filename, f"member {info.orig_filename!a}"
+        where, at = f"member {info.orig_filename!a}", info.header_offset
+        need(at + 30 <= start and raw[at:at + 4] == b"PK\3\4", where, "it has no local header (§14)")
+        flags, method, *same, name, extra = struct.unpack("<2H4x3I2H", raw[at + 6:at + 30])
+        stated = [info.CRC, info.compress_size, info.file_size]
+        good = not (flags | info.flag_bits) & ~0x80e and method == info.compress_type and method in (0, 8)
+        need(good, where, "encrypted, or neither stored nor deflated (§14)")
+        need(same == stated or flags & 8, where, "its local header contradicts the directory (§14)")
+        need(method or stated[1] == stated[2], where, "its size is not that of its content (§14)")
+        places.append((at, at + 30 + name + extra + info.compress_size))
+        kind = info.external_attr >> 28 if info.create_system in (3, 19) else 0
+        need(kind in (0, 8) or info.is_dir() and kind == 4, where, "a link, or no file (§14)")
+    places = [*sorted(places), (start, start)]
+    need(all(a[1] <= b[0] for a, b in zip(places, places[1:])), "archive", "members overlap (§14)")
+    return [(info.orig_filename, info) for info in infos if not info.is_dir()]
+def read_folder(path):
+    files = []
+    for folder, folders, names in os.walk(path):
+        for name in folders + names:
+            each = Path(folder, name)
+            where = str(each.relative_to(path))
+            good = not each.is_symlink() and (each.is_dir() or each.is_file())
+            need(good, repr(where), "a link, or no file (§14)")
+            if name in names:
+                files.append((where, each))
+    return files
+def is_leaving(name):       # what file managers leave
+    last = name.split("/")[-1]
+    return (last.lower() in (".ds_store", "thumbs.db", "desktop.ini") or last.startswith("._")
+            or name.startswith("__MACOSX/"))
+def read_members(path):     # gives the members, and what they lie in
+    if path.is_dir():
+        files, archive, size = read_folder(path), None, lambda file: file.stat().st_size
+    else:
+        raw, archive, size = path.read_bytes(), zipfile.ZipFile(path), lambda info: info.file_size
+        need(len(raw) < 2**32 - 1, "archive", "too large (§14)")
+        files = read_ordinary(archive, raw)
+    left = sorted(name for name, _ in files if is_leaving(name))
+    files = [(name, file) for name, file in files if not is_leaving(name)]
+    folder = min((name[:-13] for name, _ in files if name.endswith("/manifest.json")), key=len, default="")
+    cut = len(folder) if all(name.startswith(folder) for name, _ in files) else 0
+    files = [(name[cut:], file) for name, file in files]
+    few = sum(size(file) for name, file in files if not name.startswith("originals/")) <= 2**30
+    good = few and sum(size(file) for _, file in files) < 2**32 and len(files) <= 65534
+    need(good, "members", "too large, or too many (§14)")
+    members = {}
+    for name, file in files:
         good = re.fullmatch("[A-Za-z0-9._/-]{1,100}", name) and not {"", ".", ".."} & set(name.split("/"))
-        need(good, where, "its name is not allowed (§14)")
-        need(name not in members, where, "there twice (§14)")
-        members[name] = archive.read(info)
-    fault = container_fault(raw, members)
-    where, rule = fault or ("", "")
-    need(not fault, where, f"{rule} (§14)")
+        need(good, f"member {name!a}", "its name is not allowed (§14)")
+        need(name not in members, f"member {name!a}", "there twice (§14)")
+        members[name] = archive.read(file) if archive else file.read_bytes()
+    fault = container_fault(raw, members) if archive else None
+    issued = archive and not fault and not cut and not left
+    told = "as issued" if issued else "unpacked; contents intact" if not archive else (
+        f"repacked; contents intact ({': '.join(fault) if fault else 'other files'})")
+    return dict(sorted(members.items())), told + (f"; passed over: {left[:5]!a}" if left else "")
+def read_bundle(path):
+    members, told = read_members(path)
     sums = members.pop("SHA256SUMS").splitlines(keepends=True)
     lines = [f"{sha256(data).hex()}  {name}\n".encode() for name, data in members.items()]
     for name, line, stated in zip(members, lines, sums):
         need(line == stated, name, "its digest is not the one in SHA256SUMS (step 1)")
     need(lines == sums, "SHA256SUMS", "not exactly the other members (step 1)")
-    return members
+    return members, told
 def verify_bundle(path, given, older):
     need(not older, "--older", "only for a directory")
-    files = read_archive(path)
+    files, container = read_bundle(path)
     left = set(files)
     def take(name):
         need(name in left, name, "manifest.json implies it, but it is not there (step 2)")
@@ -328,6 +377,7 @@ def verify_bundle(path, given, older):
         befores[index], root = climb(None, leaves[index], index, note.size - 1, path)
         need(root == note.root, where, f"not in the tree of `checkpoint` by {proof} (§4)")
         entry = story.follow(files[where], index, where, leaves.get(index - 1), befores.get)
+        story.entries[index] = entry
         rows.append({"index": entry["index"], "openings": sorted(names)})
         for name in names:
             where = f"openings/{index!s:0>16}.{name}"
@@ -382,7 +432,105 @@ def verify_bundle(path, given, older):
     need(good, "index.html", "its data is not that of the members (step 2)")
     left -= {"VERIFY.txt", "index.html"}
     need(not left, min(left, default=""), "not implied by manifest.json (step 2)")
+    story.notes = [f"container: {container}", *told(story.entries)]
     return note, story, ["what VERIFY.txt says, and index.html around its data"]
+
+# ---- Section 14, Beside the verdict ----
+# Section 6, Citations: the types cited (*: any; size: a tree size), the kind of stream shared, the fields.
+CITING = """
+* -: evidence.decrypted.order issuance.requested.evidence
+account.closed subject: account.restored.closure
+account.credential_compromised subject: account.credential_changed.compromise
+account.session_opened,log.session -: contract.signed.session_event
+anchor.evidence_record,anchor.renewed -: anchor.renewed.previous
+cert.issued cert: cert.activated.issued cert.expired.issued cert.retention_ended.issued
+    cert.revoked.issued cert.suspended.issued
+cert.issued,cert.activated subject: contract.signed.certificate
+cert.requested cert: cert.issued.requested
+consent.granted,consent.separate_granted subject: consent.scope_changed.consent consent.withdrawn.consent
+consent.granted,consent.separate_granted,minor.guardian_consented subject: disclosure.made.consent
+    identity.verify_requested.consent
+contract.created,contract.signed,contract.completed -: disclosure.made.contract
+contract.signed contract: contract.completed.signatures
+disclosure.made disclosure: disclosure.acknowledged.disclosure
+disclosure.requested disclosure: disclosure.refused.requested
+disclosure.requested,request.received -: disclosure.made.request
+erasure.executed,erasure.partial -: evidence.destroyed.erasure thirdparty.removed.erasure
+erasure.party_approved request: erasure.executed.approvals
+erasure.requested request: erasure.executed.requested erasure.partial.requested
+    erasure.party_approved.requested erasure.refused.requested
+evidence.decrypted object: evidence.exported.decryption
+evidence.deposited object: evidence.decrypted.deposit evidence.destroyed.deposit evidence.exported.deposit
+    evidence.sealed.deposit evidence.verified.deposit
+identity.agent_authorised subject: contract.signed.agent identity.agent_revoked.authorisation
+identity.org_verified subject: identity.agent_authorised.organisation
+identity.verified -: identity.agent_authorised.agent identity.org_verified.legal_representative
+    minor.guardian_consented.guardian
+identity.verified,identity.org_verified subject: account.restored.identity cert.requested.identity
+    contract.signed.identity evidence.deposited.identity identity.expired.verification
+    issuance.requested.identity
+identity.verified,identity.org_verified,request.identity_checked -: account.closed.identity_check
+identity.verify_requested subject: identity.failed.requested identity.verified.requested
+incident.detected incident: incident.closed.detected incident.contained.detected
+    incident.notified.detected incident.reported.detected
+issuance.dispatched issuance: issuance.delivered.dispatched
+issuance.generated issuance: issuance.dispatched.generated
+issuance.requested issuance: issuance.accepted.requested issuance.generated.requested
+    issuance.refused.requested
+issuance.requested,issuance.accepted,issuance.generated -: evidence.exported.issuance
+key.rotated -: transfer.completed.key_rotation
+minor.guardian_consented subject: minor.guardian_withdrew.consent
+policy.published -: consent.granted.policy consent.separate_granted.policy thirdparty.asserted.policy
+    transfer.bound.policy
+policy.published policy: policy.accepted.policy policy.declined.policy policy.notified.policy
+    policy.published.previous
+request.received -: request.fee_charged.earlier
+request.received request: request.answered.received request.escalated.received
+    request.fee_charged.received request.identity_checked.received request.overdue.received
+    request.refused.received
+request.received subject: account.closed.request
+retention.class_assigned object: retention.expired.assigned
+retention.hold_placed -: erasure.refused.hold
+retention.hold_placed object: retention.hold_released.placed
+service.shutdown_announced -: service.intake_stopped.announced
+staff.granted staff: staff.revoked.granted
+thirdparty.asserted -: thirdparty.objected.assertion
+thirdparty.objected request: thirdparty.removed.objection
+transfer.announced -: transfer.bound.announced
+transfer.bound -: transfer.completed.bound
+size -: anchor.checkpoint.size anchor.evidence_record.size anchor.timestamped.size anchor.witnessed.size
+    issuance.generated.checkpoint_size system.selfcheck.size
+"""
+RULES = {field: head.split() for head, fields in re.findall("^(.+):((?: .+)?(?:\n    .*)*)", CITING, re.M)
+         for field in fields.split()}
+def streams_of(entry, kind):
+    return {name for name in [entry["actor"], *dict(entry["streams"])] if name.startswith(f"{kind}/")}
+def told(entries):
+    lines, absent = [], set()
+    for index, entry in entries.items():
+        for field, value in entry["body"].items():
+            types, shared = RULES.get(f"{entry['type']}.{field}", (None, None))
+            for cited in (value if type(value) is list else [value]) if types else ():
+                if cited > index if types == "size" else cited >= index:
+                    fault = "was not there yet"
+                elif types == "size" or cited not in entries:
+                    absent |= {cited} if types != "size" else set()
+                    continue
+                elif types != "*" and entries[cited]["type"] not in types.split(","):
+                    fault = f"has another type, {entries[cited]['type']}"
+                else:
+                    own, others = streams_of(entry, shared), streams_of(entries[cited], shared)
+                    fault = "is of another " + shared if own and others and not own & others else ""
+                if fault:
+                    lines.append(f"note: citation: entry {index}: `{field}`: what it cites, {cited}, {fault}")
+        if entry["type"] == "system.clock_status" and not entry["body"]["synchronized"]:
+            vouched = entry["body"].get("confirmed", "nothing")
+            lines.append(f"note: clock: entry {index}: not synchronised from here on, confirmed by {vouched}")
+        if entry["type"] == "system.clock_jumped":
+            jump = entry["body"]["microseconds"]
+            lines.append(f"note: clock: entry {index}: it jumped by {jump} microseconds")
+    listed = ", ".join(map(str, sorted(absent)))
+    return lines + [f"note: cited, and not in the bundle: {listed}"][:len(absent)]
 if __name__ == "__main__":
     kinds = {"tiles": verify_tiles, "bundle": verify_bundle}
     parser = argparse.ArgumentParser(description=__doc__)
@@ -411,5 +559,5 @@ if __name__ == "__main__":
     print("OK" if shown else "NOT SHOWN whose ledger it is: ask its operator for the current key (§6)")
     print(f"signer: {signer}\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}")
     print(f"size: {note.size}\nroot: {base64(note.root)}\nentries checked: {len(story.requests)}")
-    print(*(f"not checked: {what}" for what in unchecked), sep="\n")
+    print(*story.notes, *(f"not checked: {what}" for what in unchecked), sep="\n")
     raise SystemExit(0 if shown else 2)
