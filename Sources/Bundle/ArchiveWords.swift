@@ -9,9 +9,9 @@ extension Words {
 
     private static func chinese(_ rule: ZipError.Rule) -> String {
         switch rule {
-        case .notAnArchive: "不是 ZIP 归档文件"
+        case .notAnArchive: "不是 ZIP 压缩包"
         case .trailingBytes: "结尾记录之后有注释或多余字节"
-        case .severalParts: "是分卷归档的一部分"
+        case .severalParts: "是分卷压缩包的一部分"
         case .endRecord: "结尾记录与内容不符"
         case .damaged: "结构不一致"
         case .tooLarge: "超出普通 ZIP 的限度"
@@ -32,7 +32,7 @@ extension Words {
         case .localHeader: "本地文件头与目录不符"
         case .checksum: "CRC-32 校验值不符"
         case .memberTooLarge: "过大"
-        case .noSuchMember: "不在归档中"
+        case .noSuchMember: "不在压缩包中"
         case .system: "无法读写"
         }
     }

@@ -33,29 +33,40 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
     /// A word for programs.
     public var name: String { "\(self)" }
 
+    /// What it is about.
+    var subject: Words {
+        switch self {
+        case .container: Words("what the files came in", "文件载体")
+        case .citations: Words("a citation does not hold", "引用不成立")
+        case .cited: Words("records that are cited", "被引用的记录")
+        case .clock: Words("the ledger's clock", "账本时钟")
+        default: words
+        }
+    }
+
     /// What holds where the check has passed.
     public var words: Words {
         switch self {
         case .archive: Words("every file can be read, and is there once", "各文件均可读取且不重复")
         case .container: Words("the files are in the archive that was issued", "各文件装于原始压缩包中")
-        case .digests: Words("SHA256SUMS states the digest of every other member", "SHA256SUMS 列出的摘要与各文件一致")
+        case .digests: Words("SHA256SUMS states the digest of every other member", "SHA256SUMS 列出的哈希值与各文件一致")
         case .manifest: Words("the manifest is complete and canonical", "清单完整且为规范形式")
         case .members: Words("the members are exactly those the manifest states", "文件与清单所列完全一致")
         case .page: Words("the page shows the members as they are", "网页所含数据与各文件一致")
         case .instructions: Words("the instructions are those of the program that made the bundle", "核验说明与制作软件所附一致")
-        case .entries: Words("each entry keeps the ledger's format", "每项记录符合账本格式")
-        case .inclusion: Words("each entry is in the tree the checkpoint signs", "每项记录都在检查点签名的树中")
-        case .chain: Words("entries that follow one another are chained", "相邻记录前后相链")
-        case .times: Words("the times of the entries ascend", "记录时间依次递增")
-        case .identity: Words("the ledger's first entry and recoveries establish its keys", "首项记录及恢复记录确立账本密钥")
+        case .entries: Words("each record keeps the ledger's format", "每项记录符合账本格式")
+        case .inclusion: Words("each record is in the tree the checkpoint signs", "每项记录都在检查点签名的树中")
+        case .chain: Words("records that follow one another are chained", "相邻记录前后相链")
+        case .times: Words("the times of the records ascend", "记录时间依次递增")
+        case .identity: Words("the ledger's first record and recoveries establish its keys", "首项记录及恢复记录确立账本密钥")
         case .keys: Words("the key files hold the ledger's keys", "密钥文件与账本密钥一致")
         case .signature: Words("the checkpoint is signed by the ledger's newest key", "检查点由账本最新密钥签名")
         case .trust: Words("the ledger operator's key is the one you hold", "账本运营方的密钥与您持有的密钥一致")
         case .succession:
             Words("each key since the one you hold was signed by the one before", "自您持有的密钥起，各密钥均经前一密钥签名")
-        case .streams: Words("no entry of a complete stream is missing", "完整数据流没有缺少记录")
-        case .openings: Words("disclosed claims are what the entries commit to", "披露内容与记录中的加盐哈希值一致")
-        case .originals: Words("originals have the digests that were recorded", "原始文件摘要与记录一致")
+        case .streams: Words("no record of a complete stream is missing", "完整记录流没有缺少记录")
+        case .openings: Words("disclosed values are those whose salted hashes were recorded", "披露内容与记录中的加盐哈希值一致")
+        case .originals: Words("originals have the digests that were recorded", "原始文件哈希值与记录一致")
         case .consistency: Words("the ledger only grew since its older checkpoints", "账本自旧检查点以来只增不改")
         case .citations: Words("what the records cite is what they say", "各记录所引用的记录与其所述相符")
         case .cited: Words("every record that is cited is in the bundle", "所引用的记录均在本证据包中")
@@ -93,7 +104,9 @@ public struct BundleCheck: Equatable, Sendable {
     /// The check in one line. What is in it may be hostile, down to the names of members.
     public func text(chinese: Bool = false) -> String {
         let colon = chinese ? "：" : ": "
-        return outcome.words.text(chinese: chinese) + "  " + kind.words.text(chinese: chinese)
+        // What is noted is mostly that what would hold does not.
+        let subject = outcome == .noted ? kind.subject : kind.words
+        return outcome.words.text(chinese: chinese) + "  " + subject.text(chinese: chinese)
             + (member.map { (chinese ? "　" : "  ") + $0 } ?? "")
             + (remark.map { colon + $0.text(chinese: chinese) } ?? "")
     }

@@ -19,20 +19,20 @@ extension BundleVerifier {
                 fail(.openings, name, Words(error: error))
             }
         }
-        return Words(count: count, "claim", "claims", "项")
+        return Words(count: count, "value", "values", "项")
     }
 
     private func check(_ opening: OpeningText, _ bytes: [UInt8], claim: String, entry: Entry?) throws {
         guard opening.name.utf8.elementsEqual(claim.utf8) else {
             throw BundleFormatError("the name in it is another than in its file name", "其中的名称与文件名不符")
         }
-        guard let entry else { throw BundleFormatError("its entry is missing or can't be read", "所属记录缺失或无法读取") }
+        guard let entry else { throw BundleFormatError("its record is missing or can't be read", "所属记录缺失或无法读取") }
         let commitments = entry.claims.flatMap(\.claims).filter { $0.name.utf8.elementsEqual(claim.utf8) }
         guard let commitment = commitments.first?.commitment else {
-            throw BundleFormatError("its entry has no such claim", "所属记录没有此项声明")
+            throw BundleFormatError("its record has no such value", "所属记录没有此项内容")
         }
         guard hasher.hash(bytes) == commitment else {
-            throw BundleFormatError("its SHA-256 is not the commitment in the entry", "其 SHA-256 与记录中的加盐哈希值不同")
+            throw BundleFormatError("its SHA-256 is not the salted hash in the record", "其 SHA-256 与记录中的加盐哈希值不同")
         }
         let field = EventCatalogue.type(named: entry.type)?.claims.first { $0.name == claim }
         guard let field, field.rule.allows(opening.value) else {
@@ -55,7 +55,7 @@ extension BundleVerifier {
                 fail(
                     .originals,
                     row.name,
-                    Words("the sha256 of entry \(row.index) is not disclosed", "记录 \(row.index) 的 sha256 未披露")
+                    Words("the sha256 of record \(row.index) is not disclosed", "第 \(row.index) 项记录的 sha256 未披露")
                 )
                 continue
             }
@@ -69,8 +69,8 @@ extension BundleVerifier {
                     .originals,
                     row.name,
                     Words(
-                        "entry \(row.index) records another \(pair.name)",
-                        "与记录 \(row.index) 记录的 \(pair.name) 不同"
+                        "record \(row.index) records another \(pair.name)",
+                        "与第 \(row.index) 项记录所载的 \(pair.name) 不同"
                     )
                 )
             }

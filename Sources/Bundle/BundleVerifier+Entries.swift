@@ -17,19 +17,19 @@ extension BundleVerifier {
                 continue
             }
             if entry.index != index {
-                fail(.entries, name, Words("it says it is entry \(entry.index)", "记录自称编号为 \(entry.index)"))
+                fail(.entries, name, Words("it says it is record \(entry.index)", "记录自称编号为 \(entry.index)"))
                 continue
             }
             if let contradiction = contradiction(entry) {
                 fail(.entries, name, Words("it \(contradiction)", "不符合其类型的规则（\(contradiction)）"))
             }
             if !requests.insert("\(entry.submitter) \(entry.request)").inserted {
-                fail(.entries, name, Words("an earlier entry has its submitter and request", "提交者与请求编号同前一记录重复"))
+                fail(.entries, name, Words("an earlier record has its submitter and request", "提交系统与请求编号同前一记录重复"))
             }
             entries.append(ReadEntry(entry: entry, leaf: hasher.leaf(bytes)))
         }
         entries.sort { $0.entry.index < $1.entry.index }
-        return Words(count: entries.count, "entry", "entries", "项记录")
+        return Words(count: entries.count, "record", "records", "项记录")
     }
 
     /// The first rule of section 6 an entry breaks.
@@ -85,7 +85,7 @@ extension BundleVerifier {
         }
         let proof = try TlogProof(parsing: text)
         guard proof.index == entry.entry.index else {
-            throw BundleFormatError("it is of entry \(proof.index)", "证明的是记录 \(proof.index)")
+            throw BundleFormatError("it is of record \(proof.index)", "证明的是第 \(proof.index) 项记录")
         }
         guard proof.note.utf8.elementsEqual(note.utf8) else {
             throw BundleFormatError("the note in it is not the checkpoint", "其中的检查点不是本包的检查点")
@@ -114,12 +114,12 @@ extension BundleVerifier {
                 fail(
                     .chain,
                     right.member,
-                    Words("its prev is not the leaf hash of entry \(index)", "prev 不是记录 \(index) 的叶哈希")
+                    Words("its prev is not the leaf hash of record \(index)", "prev 不是第 \(index) 项记录的叶哈希")
                 )
             }
         }
         if let first = entries.first, first.entry.index == 0, first.entry.previous != .zero {
-            fail(.chain, first.member, Words("the first entry has a prev that is not zero", "首项记录的 prev 不为零"))
+            fail(.chain, first.member, Words("the first record has a prev that is not zero", "首项记录的 prev 不为零"))
         }
         return Words(count: links, "pair", "pairs", "对")
     }
@@ -127,7 +127,7 @@ extension BundleVerifier {
     mutating func checkTimes() -> Words? {
         for (left, right) in zip(entries, entries.dropFirst()) where right.entry.time <= left.entry.time {
             let index = left.entry.index
-            fail(.times, right.member, Words("its time is not after that of entry \(index)", "时间不晚于记录 \(index)"))
+            fail(.times, right.member, Words("its time is not after that of record \(index)", "时间不晚于第 \(index) 项记录"))
         }
         return nil
     }
@@ -176,6 +176,6 @@ extension BundleVerifier {
                 continue
             }
         }
-        return Words(count: manifest.streams.count, "stream", "streams", "个数据流")
+        return Words(count: manifest.streams.count, "stream", "streams", "个记录流")
     }
 }

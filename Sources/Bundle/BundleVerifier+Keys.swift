@@ -47,7 +47,7 @@ extension BundleVerifier {
             kind,
             BundleMember.entry(incarnation.index).name,
             Words(
-                "its lock_root is not the root of the ledger's first \(lock.size) entries",
+                "its lock_root is not the root of the ledger's first \(lock.size) records",
                 "lock_root 不是账本前 \(lock.size) 项记录的根"
             )
         )
@@ -65,7 +65,7 @@ extension BundleVerifier {
             $0.incarnation == $1.incarnation && $0.vkey.utf8.elementsEqual($1.vkey.utf8)
         }
         if !isSame {
-            fail(.keys, BundleMember.manifest.name, Words("it names other keys than the entries", "所列密钥与记录确立的不同"))
+            fail(.keys, BundleMember.manifest.name, Words("it names other keys than the records", "所列密钥与记录确立的不同"))
         }
         for incarnation in incarnations {
             let files: [(BundleMember, String)] = [
@@ -109,7 +109,7 @@ extension BundleVerifier {
             fail(.signature, name, Words(error: error))
         }
         return Words(
-            "\(checkpoint.origin), \(checkpoint.size) entries",
+            "\(checkpoint.origin), \(checkpoint.size) records",
             "\(checkpoint.origin)，共 \(checkpoint.size) 项记录"
         )
     }
@@ -159,8 +159,8 @@ extension BundleVerifier {
             .unchecked,
             BundleMember.entry(lost.index).name,
             Words(
-                "entry \(lost.index) says that the key before it was lost: nothing shows who made the next one",
-                "记录 \(lost.index) 称前一密钥已丢失：无从证明其后的密钥由谁生成"
+                "record \(lost.index) says that the key before it was lost: nothing shows who made the next one",
+                "第 \(lost.index) 项记录称前一密钥已丢失：无从证明其后的密钥由谁生成"
             )
         )
     }

@@ -31,8 +31,8 @@ extension BundleVerifier {
             .noted,
             nil,
             Words(
-                "cited, and not in the bundle: \(list.joined(separator: ", "))\(more ? " and others" : "")",
-                "被引用但不在本证据包中的记录：\(list.joined(separator: "、"))\(more ? " 等" : "")"
+                "not in the bundle: \(list.joined(separator: ", "))\(more ? " and others" : "")",
+                "不在本证据包中：\(list.joined(separator: "、"))\(more ? " 等" : "")"
             )
         )
     }

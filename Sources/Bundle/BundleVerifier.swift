@@ -199,7 +199,7 @@ public struct BundleVerifier {
         }
         let differences = DigestList.differences(list, from: others)
         for difference in differences where !difference.isLine {
-            fail(.digests, difference.name, Words("it has another digest than stated, or no line", "摘要与所列不同，或未列出"))
+            fail(.digests, difference.name, Words("it has another digest than stated, or no line", "哈希值与所列不同，或未列出"))
         }
         // Also what is wrong with the list itself: other lines, another order or spelling.
         if differences.isEmpty || differences.contains(where: \.isLine) {

@@ -50,7 +50,7 @@ public enum BundleWriter {
         var texts: [BundleMember: [UInt8]] = [.checkpoint: Array(contents.checkpoint.utf8)]
         for (entry, item) in items {
             guard texts.updateValue(item.bytes, forKey: .entry(entry.index)) == nil else {
-                throw BundleWriterError("entry \(entry.index) was given twice")
+                throw BundleWriterError("record \(entry.index) was given twice")
             }
             let proof = TlogProof(index: entry.index, path: item.path, note: contents.checkpoint)
             texts[.proof(entry.index)] = Array(proof.encoded.utf8)
@@ -127,7 +127,7 @@ public enum BundleWriter {
         of items: [(entry: Entry, item: BundleContents.Item)],
         size: UInt64
     ) throws -> [Incarnation] {
-        guard let first = items.first?.entry else { throw BundleWriterError("a bundle needs entry 0") }
+        guard let first = items.first?.entry else { throw BundleWriterError("a bundle needs record 0") }
         var incarnations = [try Incarnation(first: first)]
         var hasher = SHA256Hasher()
         for (entry, item) in items where entry.type == "system.recovered" {

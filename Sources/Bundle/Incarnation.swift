@@ -32,7 +32,7 @@ public struct Incarnation: Equatable, Sendable {
         guard entry.streams.count == 1, let membership = entry.streams.first, membership.stream.kind == .ledger,
             membership.number == 0
         else { throw BundleFormatError("does not belong to the ledger stream alone", "不只属于账本流") }
-        try require(entry.claims.isEmpty, "has claims", "含有声明")
+        try require(entry.claims.isEmpty, "has values", "含有内容项")
         try require(body["suite"]?.string == "sha256", "names another suite than sha256", "算法套件不是 sha256")
         try require(body["format"]?.int == 1, "is of another format than 1", "格式版本不是 1")
         let origin = body["origin"]?.string ?? ""
@@ -73,7 +73,7 @@ public struct Incarnation: Equatable, Sendable {
         }
         let stated = body["root"]?.string ?? ""
         guard body["size"]?.int == Int64(entry.index), stated.utf8.elementsEqual(root.base64.utf8) else {
-            throw BundleFormatError("takes over another tree than that of the entries before it", "接续的不是之前记录的树")
+            throw BundleFormatError("takes over another tree than that of the records before it", "接续的不是之前记录的树")
         }
         let recovery = try Recovery(entry)
         guard recovery.isSigned(by: previous.verifier) else {

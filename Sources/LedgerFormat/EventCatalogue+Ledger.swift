@@ -53,7 +53,7 @@ extension EventCatalogue {
         ),
         EventType(
             "system.selfcheck",
-            "the ledger was re-derived from its entries",
+            "the ledger was re-derived from its records",
             "自检",
             streams: [.ledger],
             body: [

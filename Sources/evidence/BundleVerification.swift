@@ -77,14 +77,14 @@ enum BundleVerification {
         case .given:
             return [
                 Words(
-                    "VERIFIED: \(origin) recorded these \(count) entries, and nothing in them was changed",
+                    "VERIFIED: \(origin) recorded these \(count) records, and nothing in them was changed",
                     "核验通过：\(origin) 记录了这 \(count) 项记录，内容未被更改"
                 )
             ]
         case .succeeded:
             return [
                 Words(
-                    "VERIFIED: \(origin) recorded these \(count) entries, and nothing in them was changed",
+                    "VERIFIED: \(origin) recorded these \(count) records, and nothing in them was changed",
                     "核验通过：\(origin) 记录了这 \(count) 项记录，内容未被更改"
                 ),
                 Words(

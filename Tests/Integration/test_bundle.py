@@ -215,7 +215,7 @@ def test_a_good_bundle_passes_by_the_program(story):
     assert not unknown["passed"] and unknown["signer"] == unknown["verdict"] == "not-shown"
     assert not [check for check in unknown["checks"] if check["outcome"] == "failed"]
     text = story.evidence("verify", made["path"], "--key", story.vkey).stdout
-    assert "VERIFIED: tests.example/ledger recorded these 5 entries" in text
+    assert "VERIFIED: tests.example/ledger recorded these 5 records" in text
     assert "核验通过" in story.evidence("verify", made["path"], "--key", "vkey", "--chinese").stdout
     stranger = Key("tests.example/ledger").vkey
     assert not checks(story, made["path"], "--key", stranger, status=1)["passed"]
@@ -425,9 +425,9 @@ def test_what_is_cited_is_told_or_brought(story, tmp_path):
     made = bundle(story, "--index", story.verified)
     assert made["absent"] == [story.deposit] and made["cited"] == 0
     said = story.evidence("verify", made["path"], "--key", "vkey").stdout
-    assert f"cited, and not in the bundle: {story.deposit}" in said and "NOTE: records that are cited are not in" in said
+    assert f"NOTE  records that are cited: not in the bundle: {story.deposit}" in said and "NOTE: records that are cited are not in" in said
     said = story.evidence("verify", made["path"], "--key", "vkey", "--chinese").stdout
-    assert f"被引用但不在本证据包中的记录：{story.deposit}" in said
+    assert f"提示  被引用的记录：不在本证据包中：{story.deposit}" in said
     said = story.evidence("bundle", "--index", story.verified, "-o", "told.zip").stdout
     assert re.search(rf"cited, not in the bundle +{story.deposit}; --with-cited adds them", said)
     made = bundle(story, "--index", story.verified, "--with-cited", "--open", "size")
