@@ -329,7 +329,7 @@ def test_links_and_pipes_are_no_files_of_a_bundle(members, shell, tmp_path):
 def test_what_file_managers_leave_behind_is_passed_over(small, members, shell, tmp_path):
     litter = {".DS_Store": b"x", "entries/Thumbs.db": b"x", "__MACOSX/._checkpoint": b"x"}
     done = run(unpack(members | litter, tmp_path / "case"), small.keys[1], shell)
-    assert done.returncode == VERIFIED and b"NOTE    files that file managers" in done.stdout
+    assert done.returncode == VERIFIED and b"NOTE    passed over, as file managers leave it" in done.stdout
 
 
 def test_changes_behind_the_list_are_found_without_the_program(members, tmp_path):
