@@ -294,7 +294,7 @@ same "the first root, and the one the auditor noted down" \
     "$(evidence prove --consistency "$kept_size" --json | field firstRoot)" "$kept_root"
 
 chapter "A bundle for somebody outside"
-evidence bundle --stream "contract/$agreement" --open title,sha256 --original "$contract" --key ledger.vkey -o case.zip
+evidence bundle --stream "contract/$agreement" --with-cited --open title,sha256,name --original "$contract" --key ledger.vkey -o case.zip
 printf '\nchecked by the program, without the daemon:\n'
 evidence verify case.zip --key ledger.vkey
 # Whoever gets it has the archive and the key, and nothing of ours.
