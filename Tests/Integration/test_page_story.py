@@ -152,6 +152,7 @@ def test_archives_of_other_programs(browser, good, members, tmp_path):
             fine = status == "passed" and "Repacked; contents intact" in said and "Repacked" in told and browser.verdict == "not-shown"
         else:
             fine = status in ("failed", "error") and "intact" not in said + told
+            fine = fine and (each.name != "members that share their bytes" or "overlap" in said)
         if not fine:
             wrong[each.name] = status, said, told
     assert wrong == {}
