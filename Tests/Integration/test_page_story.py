@@ -64,6 +64,16 @@ def test_the_same_act_is_one_line_however_often(browser, partners):
     assert any(re.search(r"a party looked at a contract 80×.*record 16 to record 95", line, re.DOTALL) for line in lines)
 
 
+def test_what_was_done_to_somebody_is_not_said_to_be_his_doing(browser, partners):
+    """A certificate is issued to a party, by the system."""
+    browser.open(partners / "index.html")
+    lines = browser.script("return [...document.querySelectorAll('.overview > li')].map(li => li.innerText)")
+    issued = [line for line in lines if "a certificate was issued" in line]
+    assert len(issued) == 3
+    for line in issued:
+        assert re.search(r"The system, not a person: a certificate was issued — .*Party [ABC] ", line, re.DOTALL), line
+
+
 def test_times_begin_with_the_zone_of_the_language(browser, good):
     browser.open(good / "index.html")
     shown = "return document.querySelector('#record-8 time').innerText"
