@@ -38,7 +38,8 @@ public final class Environment: @unchecked Sendable {
     /// Opens the environment in `directory`, which must exist.
     ///
     /// - Parameters:
-    ///   - mapBytes: initial size of the map, rounded up to whole pages; an existing larger file keeps its size.
+    ///   - mapBytes: initial size of the map, rounded up to whole pages; where the pages of an existing file need more, the
+    ///     map has just what they need, and no room for another.
     ///   - databases: how many named databases may be opened.
     ///   - readers: how many read transactions may be open at once, over all processes.
     ///   - ownReaders: how many of them this process keeps for itself from now on, so that others can't take all.

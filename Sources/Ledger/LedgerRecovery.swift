@@ -114,7 +114,8 @@ extension LedgerCreation {
         )
         // What is written must be what is found at the path afterwards.
         guard try hold.file.isInPlace() else { throw LockConflict(path: hold.file.path, "removed or replaced") }
-        let (entry, root) = try environment.write { transaction in
+        // A restored backup has no free page, and its map no room for another.
+        let (entry, root) = try environment.write(growingTo: .max) { transaction in
             if let signature = taken.unkept { try schema.keep(signature.signature, size: signature.size, transaction) }
             if !opensClaims { try schema.forgetClaims(transaction) }
             return try append(submission, transaction, schema, taken.state, now: clock.now) { entry in

@@ -182,10 +182,11 @@ final class LedgerWriter: @unchecked Sendable {
 
     /// - Returns: what became of each call.
     private func commit(_ calls: [PendingAppend], now: Int64) throws -> [Result<[Receipt], LedgerError>] {
-        try room.prepare(for: calls.reduce(0) { $0 + $1.bytes })
+        let bytes = calls.reduce(0) { $0 + $1.bytes }
+        try room.prepare(for: bytes)
         let before = state
         let (builder, results, draft) = try lookups.whileAppending { index in
-            let transacted = try transact(calls, index, now: now)
+            let transacted = try transact(calls, bytes: bytes, index, now: now)
             index.tail.add(transacted.0.records)
             return transacted
         }
@@ -205,6 +206,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// - Returns: the checkpoint of what was committed too, still being signed; nil where nothing was.
     private func transact(
         _ calls: [PendingAppend],
+        bytes: Int,
         _ index: LookupIndex,
         now: Int64
     ) throws -> (BatchBuilder, [Result<[Receipt], LedgerError>], CheckpointDraft?) {
@@ -213,7 +215,15 @@ final class LedgerWriter: @unchecked Sendable {
             do {
                 var results: [Result<[Receipt], LedgerError>] = []
                 results.reserveCapacity(calls.count)
-                let (builder, draft) = try environment.write { transaction in
+                let (builder, draft) = try environment.write(
+                    growingTo: settings.maximumMapBytes,
+                    grown: {
+                        memory.forget()
+                        // Where the map ended, the file's blocks may have too.
+                        try room.prepare(for: bytes)
+                    }
+                ) { transaction in
+                    results.removeAll(keepingCapacity: true)
                     var builder = try BatchBuilder(
                         calls,
                         state: state,
@@ -233,11 +243,7 @@ final class LedgerWriter: @unchecked Sendable {
             } catch let error as LMDBError where error.isMapFull {
                 // The transaction was aborted; nothing of it was written.
                 memory.forget()
-                let size = environment.sizes.map
-                guard size < settings.maximumMapBytes else {
-                    throw LedgerError.storeFull(reason: "the map has reached its limit")
-                }
-                try environment.resizeMap(bytes: min(size * 2, settings.maximumMapBytes))
+                throw LedgerError.storeFull(reason: "the map has reached its limit")
             } catch let error as LMDBError where error.isKeyExists && !isSuspicious {
                 // A row that nothing names is in the way of one of the calls: once more, to find out of which.
                 memory.forget()
@@ -333,8 +339,13 @@ final class LedgerWriter: @unchecked Sendable {
         return results
     }
 
+    /// Where the map can't grow, the newest checkpoint stands in the lock alone, and the next start writes it.
     private func saveCheckpoint() throws {
-        try environment.write { try keepCheckpoint($0) }
+        do {
+            try environment.write(growingTo: settings.maximumMapBytes) { try keepCheckpoint($0) }
+        } catch let error as LMDBError where error.isMapFull {
+            notice("the map has reached its limit: the newest checkpoint is kept in the lock alone")
+        }
     }
 
     /// Keeps the checkpoint's signature, so that proofs at its size stay complete tlog-proofs.

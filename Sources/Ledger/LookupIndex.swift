@@ -186,15 +186,11 @@ final class LookupIndex: Sendable {
 
     /// Writes in one durable transaction, and makes the map larger where it is too small for that.
     private func write<Result>(_ body: (borrowing WriteTransaction) throws -> Result) throws -> Result {
-        while true {
-            do {
-                return try environment.write { try body($0) }
-            } catch let error as LMDBError where error.isMapFull {
-                try environment.resizeMap(bytes: environment.sizes.map * 2)
-            } catch {
-                // The pages of a commit are not in use before the meta page says so, and that is written last, in place.
-                throw LookupFull.isMeant(by: error) ? LookupFull() : LookupDamage.named(error)
-            }
+        do {
+            return try environment.write(growingTo: .max) { try body($0) }
+        } catch {
+            // The pages of a commit are not in use before the meta page says so, and that is written last, in place.
+            throw LookupFull.isMeant(by: error) ? LookupFull() : LookupDamage.named(error)
         }
     }
 

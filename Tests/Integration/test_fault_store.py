@@ -588,9 +588,9 @@ def full_and_free_again(ledger: Ledger, record: Record, free, count: int = 20):
 FULL = 6 << 20
 
 
-def start_limited(ledger: Ledger) -> Ledger:
+def start_limited(ledger: Ledger, limit: int = FULL) -> Ledger:
     """Starts a daemon whose files can't grow beyond 6 MiB: as on a full disk, writes beyond it fail."""
-    return ledger.start(wrapper=[require("prlimit"), f"--fsize={FULL}:", "--"])
+    return ledger.start(wrapper=[require("prlimit"), f"--fsize={limit}:", "--"])
 
 
 def test_file_size_limit_is_a_full_disk(make_ledger):
@@ -599,6 +599,15 @@ def test_file_size_limit_is_a_full_disk(make_ledger):
     append(ledger, record, events.closure())
     assert fill(ledger, record) == "the disk is full"
     full_and_free_again(ledger, record, lambda: limit_file_size(ledger.pid, resource.RLIM_INFINITY))
+
+
+def test_the_disk_is_full_where_the_map_ends(make_ledger):
+    """The file has blocks up to the end of the map; the map grows, and the disk has none for it."""
+    ledger = start_limited(make_ledger(map_size="16M").init(), (16 << 20) + (256 << 10))
+    record = Record(ledger.vkey)
+    append(ledger, record, events.closure())
+    assert fill(ledger, record, 200) == "the disk is full"
+    full_and_free_again(ledger, record, lambda: limit_file_size(ledger.pid, resource.RLIM_INFINITY), 200)
 
 
 def test_stop_and_start_while_the_disk_is_full(make_ledger):

@@ -192,6 +192,25 @@ def test_a_running_ledger_can_t_be_recovered(ledger):
     assert ledger.stop() == 0 and ledger.audit()["clean"]
 
 
+@pytest.mark.parametrize("reason", ["backup-restored", "key-lost"])
+def test_a_backup_without_a_free_page_is_recovered(ledger, reason):
+    """A backup is compacted, and one larger than any map a program begins with leaves no room in it."""
+    for _ in range(20):
+        ledger.append(*[events.access(reason="r" * 4000) for _ in range(200)])
+    backup = ledger.backups / "b"
+    ledger.call("Backup", {"directory": str(backup)})
+    assert (backup / "data.mdb").stat().st_size > 17 << 20
+    assert ledger.stop() == 0
+    restored(ledger, backup)
+    if reason == "key-lost":
+        (ledger.root / "keyring").unlink()
+    ledger.admin("recover", "--reason", reason)
+    ledger.start()
+    assert ledger.append(events.closure())["receipts"][0]["duplicate"] is False
+    assert ledger.stop() == 0
+    assert ledger.audit()["clean"]
+
+
 def test_a_store_restored_after_a_crash_is_refused_too(ledger):
     ledger.append(events.closure())
     ledger.call("Backup", {"directory": str(ledger.backups / "b")})
