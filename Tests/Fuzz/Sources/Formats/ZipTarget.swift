@@ -17,6 +17,7 @@ private func readArchive(_ bytes: [UInt8]) {
         return Array(bytes[Int(offset)..<Int(offset) + count])
     }
     write(bytes, to: path)
+    readOrdinary(bytes)
     let reader: ZipReader
     do {
         reader = try ZipReader(path: path)
@@ -34,6 +35,24 @@ private func readArchive(_ bytes: [UInt8]) {
     // Where every checksum is right, the archive is as good as one that was written from its members.
     guard contents.count == reader.members.count, !contents.isEmpty else { return }
     checkWriting(contents)
+}
+
+/// As any ordinary archive: no byte beyond it is read, no two members have one name, and what they hold is what they claim.
+private func readOrdinary(_ bytes: [UInt8]) {
+    let layout = try? OrdinaryLayout(size: UInt64(bytes.count)) { offset, count in
+        check(offset + UInt64(count) <= UInt64(bytes.count), "bytes beyond the archive are read")
+        return Array(bytes[Int(offset)..<Int(offset) + count])
+    }
+    guard let reader = try? ZipReader(path: path, form: .ordinary) else { return }
+    check(layout?.members.count == reader.members.count, "two readings of one archive differ")
+    check(Set((layout?.members ?? []).map(\.name)).count == reader.members.count, "a name is there twice")
+    let claimed = reader.members.reduce(UInt64(0)) { $0 + $1.size }
+    check(claimed <= OrdinaryLayout.maximumContent, "members claim more than any may")
+    for member in reader.members where member.size <= 1 << 20 {
+        var count: UInt64 = 0
+        let isWhole = (try? reader.read(member) { count += UInt64($0.count) }) != nil
+        check(count <= member.size && (!isWhole || count == member.size), "another size than is claimed")
+    }
 }
 
 private func writeArchive(_ bytes: [UInt8]) {
