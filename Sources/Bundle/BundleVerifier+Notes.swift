@@ -44,10 +44,11 @@ extension BundleVerifier {
             return Words("\(field): the ledger had no \(cited) records yet", "\(field)：当时账本尚无 \(cited) 项记录")
         case .notThere:
             return Words("\(field): record \(cited) did not exist yet", "\(field)：所引用的第 \(cited) 项记录当时尚不存在")
-        case .otherType(let type):
+        case .otherType(let name):
+            let type = EventCatalogue.type(named: name)
             return Words(
-                "\(field): record \(cited) is of another type (\(type))",
-                "\(field)：第 \(cited) 项记录的类型不符（\(type)）"
+                "\(field): record \(cited) is of another kind: \(type?.summary ?? name)",
+                "\(field)：第 \(cited) 项记录的类型不符：\(type?.summaryZH ?? name)"
             )
         case .otherStream(.subject):
             return Words("\(field): record \(cited) is of another person", "\(field)：第 \(cited) 项记录属于另一主体")
