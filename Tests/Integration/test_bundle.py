@@ -346,11 +346,13 @@ def test_a_key_that_was_typed_is_no_file(story, tmp_path):
     made = bundle(story, "--index", story.deposit)
     digest, other = story.evidence("keys", "--fingerprint").stdout.strip(), Key("tests.example/ledger").vkey
     verify = ["verify", made["path"], "--key"]
+    # One key in 64 has a slash there, and then what is left of it can name no file.
+    short = story.vkey[:-1] if story.vkey[-2] != "/" else story.vkey + "A"
     for typed, key, status in [
         # Whose file would say that another's key is the one that was typed, and that the genuine one is not.
         (story.vkey, other, 0), (digest, other, 0), (digest.upper(), other, 0), (other, story.vkey, 1), ("0" * 64, story.vkey, 1),
         # Mistyped keys.
-        (story.vkey[:-1], story.vkey, 64), (digest[:-1], story.vkey, 64), (digest + "0", story.vkey, 64),
+        (short, story.vkey, 64), (digest[:-1], story.vkey, 64), (digest + "0", story.vkey, 64),
         ("", story.vkey, 64), (" ", story.vkey, 64), ("\t \n", story.vkey, 64),
     ]:
         if typed:
