@@ -33,7 +33,7 @@ extension Words {
         case .checksum: "CRC-32 校验值不符"
         case .memberTooLarge: "过大"
         case .noSuchMember: "不在压缩包中"
-        case .system: "无法读写"
+        case .system: "无法读取"
         }
     }
 }

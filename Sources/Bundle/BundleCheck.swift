@@ -130,8 +130,11 @@ public struct BundleReport: Sendable {
     /// How the key that signed the checkpoint is known.
     public internal(set) var signer = Signer.notShown
 
-    /// Whether nothing failed. Says nothing of whose ledger it is.
-    public var hasPassed: Bool { checks.allSatisfy { $0.outcome != .failed } }
+    /// What the computer could not do, so that nothing is said of the bundle and no check was made; nil where it could.
+    public internal(set) var trouble: Words?
+
+    /// Whether the checks were made and nothing failed. Says nothing of whose ledger it is.
+    public var hasPassed: Bool { trouble == nil && checks.allSatisfy { $0.outcome != .failed } }
 
     /// Whether the page and the instructions are those of the producer, known to be. Where the producer is not known, they
     /// may say anything around the data.
@@ -143,7 +146,7 @@ public struct BundleReport: Sendable {
 
     /// What the report comes to.
     public var verdict: BundleVerdict {
-        !hasPassed ? .failed : signer == .notShown ? .notShown : .verified
+        trouble != nil ? .notChecked : !hasPassed ? .failed : signer == .notShown ? .notShown : .verified
     }
 }
 
@@ -157,11 +160,13 @@ public enum Signer: String, Sendable {
     case notShown = "not-shown"
 }
 
-/// What the checks of a bundle come to. Of the three, one only says that it is the operator's ledger.
+/// What the checks of a bundle come to. One only says that it is the operator's ledger.
 public enum BundleVerdict: String, Sendable {
     /// Everything holds, and the key that signed is known.
     case verified
     /// Everything else holds, but nothing shows whose ledger it is.
     case notShown = "not-shown"
     case failed
+    /// No verdict: this computer could not make the checks. It says nothing for or against the bundle.
+    case notChecked = "not-checked"
 }

@@ -43,7 +43,7 @@ public struct BundleVerifier {
     /// Verifies the bundle at a path: an archive, or a folder with the files of one.
     ///
     /// - Parameter key: the ledger operator's key from elsewhere, of any incarnation; nil where there is none.
-    /// - Returns: all checks. A file that can't be read is a failed check.
+    /// - Returns: all checks. Where the computer could not make them, as with a file it can't read, `trouble` says why.
     public static func verify(path: String, key: GivenKey? = nil) -> BundleReport {
         var verifier = BundleVerifier()
         verifier.run(path: path, key: key)
@@ -51,7 +51,10 @@ public struct BundleVerifier {
     }
 
     private mutating func run(path: String, key: GivenKey?) {
-        checkArchive(path)
+        do { try checkArchive(path) } catch {
+            tellTrouble(error)
+            return
+        }
         // An archive that can be read and holds no text is no bundle: the checks of what must be there say so.
         guard !texts.isEmpty || report.hasPassed else {
             for kind in BundleCheckKind.allCases where kind != .archive {
@@ -104,7 +107,10 @@ public struct BundleVerifier {
     // MARK: Step 1
 
     /// Reads all members: texts into memory, originals through the hash functions.
-    private mutating func checkArchive(_ path: String) {
+    ///
+    /// - Throws: what is no fault of the files but trouble of the computer, with which the whole run ends.
+    private mutating func checkArchive(_ path: String) throws(ZipError) {
+        var trouble: ZipError?
         check(.archive, nil) { verifier in
             do {
                 let source = try BundleSource(path: path)
@@ -116,8 +122,10 @@ public struct BundleVerifier {
                     return isTooMuch ? .max : more
                 }
                 guard text <= BundleVerifier.maximumTextBytes else { throw ZipError(.memberTooLarge) }
-                for member in source.members { verifier.read(member, of: source) }
+                for member in source.members { try verifier.read(member, of: source) }
                 return Words(count: source.members.count, "file", "files", "个文件")
+            } catch let error as ZipError where error.rule == .system {
+                trouble = error
             } catch let error as ZipError {
                 verifier.fail(.archive, error.member, Words(archive: error))
             } catch {
@@ -125,9 +133,22 @@ public struct BundleVerifier {
             }
             return nil
         }
+        if let trouble { throw trouble }
     }
 
-    private mutating func read(_ member: BundleSource.Member, of source: BundleSource) {
+    /// Nothing that was found before says anything, either: had the computer done what it should, it might not stand.
+    private mutating func tellTrouble(_ error: ZipError) {
+        let words = Words(archive: error)
+        report = BundleReport()
+        report.trouble = Words(
+            "\(error.member.map { "\($0): " } ?? "")\(words.english)",
+            "\(error.member.map { "\($0)：" } ?? "")\(words.chinese)"
+        )
+        note(.archive, .unchecked, error.member, words)
+        for kind in BundleCheckKind.allCases where kind != .archive { note(kind, .unchecked, nil, nil) }
+    }
+
+    private mutating func read(_ member: BundleSource.Member, of source: BundleSource) throws {
         let kind = BundleMember(name: member.name)
         guard kind != nil else {
             return fail(.archive, member.name, Words("no bundle has a file of this name", "证据包中不应有此名称的文件"))
@@ -154,6 +175,8 @@ public struct BundleVerifier {
                     fail(.archive, member.name, Words("it is not UTF-8", "不是 UTF-8 文本"))
                 }
             }
+        } catch let error as ZipError where error.rule == .system {
+            throw error
         } catch let error as ZipError {
             fail(.archive, member.name, Words(archive: error))
         } catch {

@@ -29,9 +29,19 @@ final class FolderReader {
         let shown = String(decoding: path, as: UTF8.self)
         guard depth <= FolderReader.maximumDepth else { throw ZipError(.name, member: shown) }
         let copy = openat(folder, ".", O_RDONLY | O_CLOEXEC | O_DIRECTORY)
-        guard copy >= 0, let stream = fdopendir(copy) else { throw ZipError(.system, detail: FolderReader.systemWords) }
+        guard copy >= 0 else { throw ZipError(.system, member: shown, detail: FolderReader.systemWords) }
+        guard let stream = fdopendir(copy) else {
+            defer { close(copy) }
+            throw ZipError(.system, member: shown, detail: FolderReader.systemWords)
+        }
         defer { closedir(stream) }
-        while let entry = readdir(stream) {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                // Files behind one that can't be listed would seem to be missing.
+                guard errno == 0 else { throw ZipError(.system, member: shown, detail: FolderReader.systemWords) }
+                break
+            }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
             guard !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) else { continue }
             let below = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
@@ -59,7 +69,8 @@ final class FolderReader {
 
     /// Hands over the content of a file in blocks of at most 1 MiB.
     ///
-    /// - Parameter size: as it was listed; a file of another size by now is refused.
+    /// - Parameter size: as it was listed.
+    /// - Throws: `ZipError`, `.system` also for a file of another size or kind by now: what it was to be is not known.
     func read(_ name: [UInt8], size: UInt64, _ block: (UnsafeRawBufferPointer) throws -> Void) throws {
         let member = String(decoding: name, as: UTF8.self)
         func failure(_ detail: String) -> ZipError { ZipError(.system, member: member, detail: detail) }
@@ -76,22 +87,21 @@ final class FolderReader {
         guard file >= 0 else { throw failure(FolderReader.systemWords) }
         defer { close(file) }
         var status = stat()
-        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw ZipError(.link, member: member)
-        }
+        guard fstat(file, &status) == 0 else { throw failure(FolderReader.systemWords) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw failure(FolderReader.changed) }
         var left = size
         try withUnsafeTemporaryAllocation(byteCount: Int(min(size, 1 << 20)) + 1, alignment: 16) { buffer in
             while true {
                 let count = Glibc.read(file, buffer.baseAddress, buffer.count)
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else { throw failure(FolderReader.systemWords) }
-                guard UInt64(count) <= left else { throw ZipError(.size, member: member) }
+                guard UInt64(count) <= left else { throw failure(FolderReader.changed) }
                 if count == 0 { break }
                 left -= UInt64(count)
                 try block(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
             }
         }
-        guard left == 0 else { throw ZipError(.size, member: member) }
+        guard left == 0 else { throw failure(FolderReader.changed) }
     }
 
     private static func file(below folder: Int32, _ name: [UInt8], _ flags: Int32) -> Int32 {
@@ -102,5 +112,6 @@ final class FolderReader {
         }
     }
 
+    private static let changed = "it was changed meanwhile"
     private static var systemWords: String { String(cString: strerror(errno)) }
 }

@@ -27,6 +27,7 @@ public struct ZipError: Error, Equatable, Sendable, CustomStringConvertible {
         case checksum = "has another CRC-32 than stored"
         case memberTooLarge = "is larger than what is taken of its kind"
         case noSuchMember = "is not in the archive"
+        /// Trouble of the computer: nothing follows from it for what the archive holds.
         case system = "could not be read or written"
     }
 

@@ -53,7 +53,7 @@ public final class ZipReader {
         // What libzip asks beyond that is of the plain layout.
         guard let archive = zip_fdopen(copy, form == .plain ? ZIP_CHECKCONS : 0, &code) else {
             close(copy)
-            throw ZipError(code == ZIP_ER_NOZIP ? .notAnArchive : .damaged, detail: ZipError.words(code))
+            throw ZipError(code == ZIP_ER_NOZIP ? .notAnArchive : ZipError.rule(code), detail: ZipError.words(code))
         }
         self.archive = archive
         let isSame = members.allSatisfy { member in
@@ -86,7 +86,11 @@ public final class ZipReader {
     /// Hands over the content of a member in blocks of at most 1 MiB, and checks its CRC-32 at the end.
     public func read(_ member: ZipMember, _ block: (UnsafeRawBufferPointer) throws -> Void) throws {
         guard let file = zip_fopen_index(archive, member.position, 0) else {
-            throw ZipError(.damaged, member: member.name, detail: message)
+            throw ZipError(
+                ZipError.rule(zip_error_code_zip(zip_get_error(archive))),
+                member: member.name,
+                detail: message
+            )
         }
         defer { zip_fclose(file) }
         var left = member.size
@@ -96,7 +100,7 @@ public final class ZipReader {
                 let count = zip_fread(file, buffer.baseAddress!, UInt64(buffer.count))
                 guard count >= 0 else {
                     let code = zip_error_code_zip(zip_file_get_error(file))
-                    throw ZipError(code == ZIP_ER_CRC ? .checksum : .damaged, member: member.name)
+                    throw ZipError(ZipError.rule(code), member: member.name, detail: ZipError.words(code))
                 }
                 if count == 0 { break }
                 guard UInt64(count) <= left else { throw ZipError(.size, member: member.name) }
@@ -129,6 +133,15 @@ extension ZipError {
     init(system path: String) { self.init(.system, detail: "\(path): \(ZipError.systemWords)") }
 
     static var systemWords: String { String(cString: strerror(errno)) }
+
+    /// The rule a code of libzip stands for.
+    static func rule(_ code: Int32) -> Rule {
+        switch code {
+        case ZIP_ER_CRC: .checksum
+        case ZIP_ER_READ, ZIP_ER_SEEK, ZIP_ER_TELL, ZIP_ER_OPEN, ZIP_ER_TMPOPEN, ZIP_ER_MEMORY: .system
+        default: .damaged
+        }
+    }
 
     /// What libzip says of one of its codes.
     static func words(_ code: Int32) -> String {

@@ -8,7 +8,8 @@ import Paths
 enum BundleVerification {
     /// Verifies a bundle and prints every check.
     ///
-    /// - Throws: `ExitCode` where one failed, and another where nothing shows whose ledger it is.
+    /// - Throws: `ExitCode` where one failed, another where nothing shows whose ledger it is, and another where the checks
+    ///   could not be made.
     static func run(_ material: Material, key: GivenKey?, chinese: Bool, json: Bool) throws {
         let report = BundleVerifier.verify(path: material.path, key: key)
         if json { Terminal.print(json: self.json(report)) } else { print(report, chinese: chinese) }
@@ -16,10 +17,18 @@ enum BundleVerification {
         case .verified: break
         case .notShown: throw ExitCode(ExitStatus.notShown.rawValue)
         case .failed: throw ExitCode(ExitStatus.refused.rawValue)
+        case .notChecked: throw ExitCode(ExitStatus.system.rawValue)
         }
     }
 
     private static func print(_ report: BundleReport, chinese: Bool) {
+        if let trouble = report.trouble {
+            let words = Words(
+                "NOT CHECKED: this computer could not make the checks: \(trouble.english). Nothing is said of the bundle.",
+                "未能核验：本计算机无法完成核验（\(trouble.chinese)）。对本证据包不作任何判断。"
+            )
+            return Swift.print(Terminal.printable(words.text(chinese: chinese)))
+        }
         for check in report.checks { Swift.print(Terminal.printable(check.text(chinese: chinese))) }
         Swift.print("")
         for line in conclusion(report) + people(report) + besides(report) {
@@ -122,6 +131,7 @@ enum BundleVerification {
             ])
         }
         return .members([
+            "trouble": report.trouble.map(both) ?? .null,
             "pageChecked": .bool(report.isPageChecked), "checks": .array(checks),
             "container": report.container.map { .string($0.rawValue) } ?? .null,
             "passed": .bool(report.verdict == .verified),

@@ -15,6 +15,7 @@ enum ExitStatus: Int32 {
     case dataMismatch = 65
     case inputMissing = 66
     case unreachable = 69
+    case system = 71
     case outputRefused = 73
     case outputFailed = 74
     case busy = 75
@@ -30,6 +31,8 @@ enum ExitStatus: Int32 {
           65  the ledger's files don't belong together, or one is damaged
           66  an input file is missing or can't be read
           69  the daemon can't be reached
+          71  this computer could not do it, such as for want of room or memory, or as a disk gave an error; nothing is
+              said of what was to be checked
           73  an output can't be written there: it exists (--force), is an input, or is no file
           74  output was lost: a write failed; what was recorded before stays recorded
           75  the daemon is busy or stopping: try again
@@ -145,8 +148,10 @@ struct Failure: Error {
 
     private static func status(ofErrno code: Int32) -> ExitStatus {
         switch code {
-        case ENOENT, ENOTDIR, EISDIR: .inputMissing
+        case ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, ENXIO: .inputMissing
         case EACCES, EPERM, EROFS: .permissionDenied
+        case 1...: .system
+        // LMDB's own codes are no errno, and below 0.
         default: .refused
         }
     }

@@ -48,11 +48,16 @@ final class Material {
     /// The whole content.
     func content() throws -> [UInt8] { try LocalFile.read(FilePath(path)) }
 
+    /// The copy could not be made, which is never the fault of what is copied.
+    private static func failure(_ name: FilePath, errno code: Int32) -> Failure {
+        Failure(.system, "\(name): it can't be copied to /tmp: \(String(cString: strerror(code)))")
+    }
+
     private static func copy(of source: Int32, name: FilePath) throws -> Int32 {
         // It has no name from here on, so that nothing of it stays whatever ends the program.
         var template = Array("/tmp/evidence.XXXXXX".utf8CString)
         let target = mkstemp(&template)
-        guard target >= 0 else { throw Failure(path: FilePath("/tmp"), errno: errno) }
+        guard target >= 0 else { throw failure(name, errno: errno) }
         unlink(template)
         var block = [UInt8](repeating: 0, count: 1 << 16)
         var total = 0
@@ -67,7 +72,8 @@ final class Material {
                 var written = 0
                 while written < count {
                     let part = block[written..<count].withUnsafeBytes { write(target, $0.baseAddress, $0.count) }
-                    guard part > 0 else { throw Failure(path: name, errno: errno) }
+                    if part < 0, errno == EINTR { continue }
+                    guard part > 0 else { throw failure(name, errno: errno) }
                     written += part
                 }
             }

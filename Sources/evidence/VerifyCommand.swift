@@ -15,7 +15,8 @@ struct VerifyCommand: ParsableCommand {
             failed. What is no matter of the verdict is a note: an archive that was packed again, a record that cites \
             another of the wrong type or person, cited records that are not there, a clock that was not synchronised. Without --key everything is checked but whose ledger it \
             is; that is a verdict of its own, and exits with 2. So does a key that was lost, as the ledger says, and \
-            did not sign the one after it. It is the key of the ledger's operator, not of who signed a contract.
+            did not sign the one after it. It is the key of the ledger's operator, not of who signed a contract. \
+            Trouble of this computer, such as a file it can't read, is no verdict, and exits with 71.
 
             Given a proof, checks that an entry is what the ledger signed: its hash, its path to the root, and the checkpoint's \
             signature under a key you trust. With --opening it also checks disclosed claims against their \
