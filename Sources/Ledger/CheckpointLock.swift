@@ -9,7 +9,8 @@ import Merkle
 final class CheckpointLock {
     private let path: String
     private let store: StoreHold
-    private var file: OpenFile
+    /// The file this process holds.
+    private(set) var file: OpenFile
     /// The newest record, as this process read or wrote it last.
     private(set) var record: LockRecord
     /// The whole file, as this process read or wrote it last.
@@ -21,6 +22,7 @@ final class CheckpointLock {
     /// - Parameters:
     ///   - record: makes the record out of where lock and store lie.
     ///   - placed: called once the file has its name, durably or not.
+    /// - Throws: `StartupRefusal` where something else has the passing name; `SystemError`.
     static func create(
         path: String,
         store: StoreHold,
@@ -28,47 +30,52 @@ final class CheckpointLock {
         record: (LockRecord.Places) throws -> LockRecord
     ) throws {
         let target = try FileSystem.target(of: path)
-        let draft = target + draftSuffix
-        // Left by a process that ended within this.
-        unlink(draft)
-        let file = try createFile(path: draft, store: store) { [try record($0)] }.file
-        defer { close(file.descriptor) }
-        guard FileSystem.renameNew(draft, target) else {
-            let error = SystemError("creating \(target)")
-            unlink(draft)
-            throw error
-        }
+        let draft = try LockDraft(beside: target, store: store, lock: nil)
+        let places = LockRecord.Places(lock: draft.file.place, store: store.file.place)
+        try draft.write(CheckpointLock.bytes([record(places)]))
+        guard FileSystem.renameNew(draft.file.path, target) else { throw SystemError("creating \(target)") }
+        close(draft.placed(as: target).descriptor)
         placed()
         try FileSystem.syncDirectory(FileSystem.parent(of: target))
     }
 
-    /// What the name of a new file ends in until it takes its place.
-    private static let draftSuffix = ".new"
-
-    /// A new file with a record, or two that follow one another, durable but for its name, and locked.
-    private static func createFile(
+    /// Puts a file with its first record in the place of an old lock, or of none, by one rename: there is never a moment
+    /// without a lock. What was there stays under another name: a copy of it, or itself, where it can be none.
+    ///
+    /// - Parameters:
+    ///   - lock: the old one, which the caller holds; nil where it can't be read.
+    ///   - path: where it stands; no symbolic link.
+    ///   - suffix: what the other name has more; a number more where that is taken.
+    ///   - record: makes the record out of where lock and store lie.
+    /// - Throws: `StartupRefusal` where something else has the passing name; `SystemError`.
+    static func replace(
+        _ lock: CheckpointLock?,
         path: String,
+        keeping suffix: String,
         store: StoreHold,
-        records: (LockRecord.Places) throws -> [LockRecord]
-    ) throws -> (file: OpenFile, bytes: [UInt8]) {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SystemError("creating \(path)") }
-        do {
-            let file = try OpenFile(descriptor, path: path)
-            var bytes = [UInt8](repeating: 0, count: 2 * LockRecord.slotBytes)
-            for record in try records(LockRecord.Places(lock: file.place, store: store.file.place)) {
-                let offset = offset(of: record.sequence)
-                bytes.replaceSubrange(offset..<offset + LockRecord.slotBytes, with: record.slot)
-            }
-            try FileSystem.write(bytes, to: descriptor, at: 0, name: path)
-            guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
-            try FileSystem.hold(descriptor, path, "the checkpoint lock")
-            return (file, bytes)
-        } catch {
-            unlink(path)
-            close(descriptor)
-            throw error
+        record: (LockRecord.Places) throws -> LockRecord
+    ) throws {
+        let draft = try LockDraft(beside: path, store: store, lock: lock?.file)
+        let places = LockRecord.Places(lock: draft.file.place, store: store.file.place)
+        try draft.write(CheckpointLock.bytes([record(places)]))
+        if FileSystem.size(of: path) == 2 * LockRecord.slotBytes {
+            try FileSystem.copyAside(path, suffix: suffix, limit: 2 * LockRecord.slotBytes)
+        } else {
+            try FileSystem.moveAside(path, suffix: suffix)
         }
+        guard rename(draft.file.path, path) == 0 else { throw SystemError("renaming \(draft.file.path)") }
+        close(draft.placed(as: path).descriptor)
+        try FileSystem.syncDirectory(FileSystem.parent(of: path))
+    }
+
+    /// The bytes of a file with these records, one or two that follow one another.
+    private static func bytes(_ records: [LockRecord]) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 2 * LockRecord.slotBytes)
+        for record in records {
+            let offset = offset(of: record.sequence)
+            bytes.replaceSubrange(offset..<offset + LockRecord.slotBytes, with: record.slot)
+        }
+        return bytes
     }
 
     /// Where the record of a sequence stands, so that the next one never takes its place.
@@ -152,6 +159,21 @@ final class CheckpointLock {
         }
     }
 
+    /// Refuses a lock behind whose record none can come.
+    ///
+    /// - Throws: `StartupRefusal` `.lockDamaged`.
+    func requireFollowing() throws {
+        guard record.following == nil else { return }
+        throw StartupRefusal(
+            .lockDamaged,
+            "the checkpoint lock \(path) has counted as far as it can, which no ledger lives to",
+            advice: """
+                Find out where it comes from, and put this ledger's own lock back. If there is none, run 'evidence \
+                audit' and then 'evidence recover --reason lock-damaged', which starts a new incarnation
+                """
+        )
+    }
+
     /// Refuses to go on where lock or store are elsewhere: whoever starts now would find another file, and go on beside
     /// this process.
     ///
@@ -182,9 +204,9 @@ final class CheckpointLock {
         bytes.replaceSubrange(offset..<offset + LockRecord.slotBytes, with: slot.bytes)
     }
 
-    /// What a file system may refuse that is short of room, or doesn't let a file be made or renamed: no sign of a fault.
+    /// What a file system may refuse that doesn't let a file be renamed: no sign of a fault.
     private static let refusals: Set<Int32> = [
-        ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EBUSY, EEXIST, EXDEV, ENAMETOOLONG,
+        ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EBUSY, EEXIST, EISDIR, EXDEV, ENAMETOOLONG, ENOMEM,
     ]
 
     /// Puts a new file with the same records in the place of this one, so that a copy of the old one that is written back
@@ -192,40 +214,61 @@ final class CheckpointLock {
     ///
     /// - Returns: why there is no such file, and the old one goes on being used; nil where there is.
     /// - Throws: `LockConflict` where lock or store are elsewhere, so that no other file is replaced; where a write or
-    ///   sync failed.
-    func renew() throws -> SystemError? {
-        try requireInPlace()
-        // Where the path is a symbolic link, it stays one.
-        let target = try FileSystem.target(of: path)
-        let draft = target + CheckpointLock.draftSuffix
-        // Left by a process that ended within this.
-        unlink(draft)
-        let made: (file: OpenFile, bytes: [UInt8])
+    ///   sync failed, but for want of room.
+    func renew() throws -> (any Error)? {
+        let target: String
+        let directory: Int32
+        let draft: LockDraft
         do {
-            made = try CheckpointLock.createFile(path: draft, store: store) { places in
-                CheckpointLock.records(bytes).map { $0.moved(to: places) }
-            }
-        } catch let error as SystemError where CheckpointLock.refusals.contains(error.errno) {
+            try requireInPlace()
+            // Where the path is a symbolic link, it stays one.
+            target = try FileSystem.target(of: path)
+            // Opened before there is anything in it to sync.
+            directory = try FileSystem.openDirectory(FileSystem.parent(of: target))
+        } catch {
+            return try CheckpointLock.unlessConflict(error)
+        }
+        defer { close(directory) }
+        let bytes: [UInt8]
+        do {
+            draft = try LockDraft(beside: target, store: store, lock: file)
+            let places = LockRecord.Places(lock: draft.file.place, store: store.file.place)
+            bytes = CheckpointLock.bytes(CheckpointLock.records(self.bytes).map { $0.moved(to: places) })
+        } catch {
             return error
         }
-        guard try file.isInPlace(), rename(draft, target) == 0 else {
-            let error = SystemError("renaming \(draft)")
-            unlink(draft)
-            close(made.file.descriptor)
+        do {
+            try draft.write(bytes)
+        } catch let error as SystemError where error.isOutOfRoom {
+            return error
+        }
+        do {
+            try requireInPlace()
+        } catch {
+            return try CheckpointLock.unlessConflict(error)
+        }
+        guard rename(draft.file.path, target) == 0 else {
+            let error = SystemError("renaming \(draft.file.path)")
             try requireInPlace()
             if CheckpointLock.refusals.contains(error.errno) { return error }
             throw error
         }
         close(file.descriptor)
-        file = made.file.renamed(path)
+        file = draft.placed(as: path)
         record = record.moved(to: places)
-        bytes = made.bytes
-        try FileSystem.syncDirectory(FileSystem.parent(of: target))
+        self.bytes = bytes
+        try FileSystem.syncDirectory(directory, FileSystem.parent(of: target))
         return nil
     }
 
+    /// An error that only keeps the lock from being renewed. Of another lock or store it is more.
+    private static func unlessConflict(_ error: any Error) throws -> any Error {
+        if error is LockConflict { throw error }
+        return error
+    }
+
     /// The file's bytes; one too many where it is longer than a lock is.
-    private static func content(_ descriptor: Int32, _ path: String) throws -> [UInt8] {
+    static func content(_ descriptor: Int32, _ path: String) throws -> [UInt8] {
         try FileSystem.read(descriptor, at: 0, count: 2 * LockRecord.slotBytes + 1, name: path)
     }
 

@@ -71,7 +71,10 @@ struct CreationTrace {
         guard FileSystem.isTaken(partial) else { return nil }
         let isNamed = FileSystem.isTaken(data)
         guard FileSystem.isTaken(lock) else {
-            if !isNamed { try discardPartial() }
+            if !isNamed {
+                try discardDraft()
+                try discardPartial()
+            }
             return nil
         }
         let directory = isNamed ? store : partial
@@ -128,6 +131,13 @@ struct CreationTrace {
         for path in files { unlink(path) }
         if isPartialMade { try? discardPartial() }
         for path in directories.reversed() { rmdir(path) }
+    }
+
+    /// Removes what a creation that was cut off made of its lock, as long as the store is there that it names.
+    private func discardDraft() throws {
+        guard FileSystem.exists(partial + "/data.mdb") else { return }
+        let hold = try StoreHold(directory: partial)
+        try LockDraft.clear(beside: lock, store: hold, lock: nil)
     }
 
     private func discardPartial() throws {

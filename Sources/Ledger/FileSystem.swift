@@ -96,14 +96,28 @@ enum FileSystem {
     }
 
     static func syncDirectory(_ path: String) throws {
+        let descriptor = try openDirectory(path)
+        defer { close(descriptor) }
+        try syncDirectory(descriptor, path)
+    }
+
+    /// The same, of one that is open.
+    static func syncDirectory(_ descriptor: Int32, _ path: String) throws {
+        guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+    }
+
+    /// Opens a directory, to be synced; the caller closes it.
+    static func openDirectory(_ path: String) throws -> Int32 {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("opening \(path)") }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
+        return descriptor
     }
 
     /// What a file's name ends in while `create` writes it.
     static let draftSuffix = ".part"
+
+    /// What the name of a lock or keyring ends in that is to take the place of another.
+    static let nextSuffix = ".new"
 
     /// Writes a new file durably, whole or not at all; one that exists is refused.
     static func create(_ path: String, _ bytes: [UInt8], mode: mode_t) throws {
@@ -211,9 +225,19 @@ extension FileSystem {
     /// Renames a file to a name that is not taken; where the file system can neither rename so nor link, as FAT and some
     /// of FUSE, to one that was not taken a moment ago.
     ///
+    /// Where both names are one file's already, an earlier call was cut off between giving the new name and taking the
+    /// old one away, and this one ends it.
+    ///
     /// - Returns: false, and `errno`, where it was not renamed: `EEXIST` where the name is taken.
     static func renameNew(_ from: String, _ to: String) -> Bool {
         if evidenced_rename_new(from, to) == 0 { return true }
+        if errno == EEXIST {
+            guard areOneFile(from, to) else {
+                errno = EEXIST
+                return false
+            }
+            return unlink(from) == 0
+        }
         guard unsupported.contains(errno) else { return false }
         guard !isTaken(to) else {
             errno = EEXIST
@@ -222,16 +246,47 @@ extension FileSystem {
         return rename(from, to) == 0
     }
 
+    private static func areOneFile(_ path: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        return lstat(path, &first) == 0 && lstat(other, &second) == 0 && first.st_dev == second.st_dev
+            && first.st_ino == second.st_ino
+    }
+
     /// Renames a file, where it exists, to its path with a suffix, and a number more where that is taken.
     static func moveAside(_ path: String, suffix: String) throws {
         guard exists(path) else { return }
-        var target = path + suffix
-        var attempt = 1
-        while !renameNew(path, target) {
-            guard errno == EEXIST else { throw SystemError("moving \(path) aside") }
-            attempt += 1
-            target = "\(path)\(suffix).\(attempt)"
+        try underFreeName(path + suffix) { name in
+            guard renameNew(path, name) else { throw SystemError("moving \(path) aside") }
         }
         try syncDirectory(parent(of: path))
+    }
+
+    /// Copies a small file durably to its path with a suffix, and a number more where that is taken by anything but such
+    /// a copy.
+    static func copyAside(_ path: String, suffix: String, limit: Int) throws {
+        let bytes = try read(path, limit: limit)
+        try underFreeName(path + suffix) { name in
+            if isTaken(name), try read(name, limit: limit + 1) == bytes {
+                try syncDirectory(parent(of: name))
+            } else {
+                try create(name, bytes, mode: 0o600)
+            }
+        }
+    }
+
+    /// Tries a name, and the same with a number more, until `body` does not find it taken.
+    ///
+    /// - Parameter body: throws a `SystemError` of `EEXIST` where it is.
+    static func underFreeName(_ name: String, _ body: (String) throws -> Void) throws {
+        var free = name
+        var attempt = 1
+        while true {
+            do {
+                return try body(free)
+            } catch let error as SystemError where error.errno == EEXIST {
+                attempt += 1
+                free = "\(name).\(attempt)"
+            }
+        }
     }
 }

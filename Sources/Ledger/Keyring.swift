@@ -161,20 +161,15 @@ public struct Keyring: Sendable {
     private static func keep(_ path: String, as name: String) throws {
         let file = try FileSystem.readSecret(path, limit: maximumBytes + 1)
         guard file.count <= maximumBytes else { throw malformed(path) }
-        var kept = name
-        var attempt = 1
-        while true {
-            do {
-                return try file.withUnsafeBytes { try FileSystem.create(kept, $0, mode: 0o600) }
-            } catch let error as SystemError where error.errno == EEXIST {
-                attempt += 1
-                kept = "\(name).\(attempt)"
-            }
+        try FileSystem.underFreeName(name) { name in
+            try file.withUnsafeBytes { try FileSystem.create(name, $0, mode: 0o600) }
         }
     }
 
     /// Where the keyring waits that is to take the place of the one at `path`.
-    private static func stagedPath(_ path: String) throws -> String { try FileSystem.target(of: path) + ".new" }
+    private static func stagedPath(_ path: String) throws -> String {
+        try FileSystem.target(of: path) + FileSystem.nextSuffix
+    }
 
     private static func malformed(_ path: String) -> StartupRefusal {
         StartupRefusal(

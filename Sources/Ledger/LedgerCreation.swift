@@ -48,7 +48,9 @@ public enum LedgerCreation {
     public static func holding<Result>(keyring path: String, _ body: () throws -> Result) throws -> Result {
         let directory = FileSystem.parent(of: try FileSystem.target(of: path))
         let deadline = LedgerClock.steadySeconds + Int64(patienceSeconds)
-        let hold = try DirectoryHold([], directory, until: deadline) { false }
+        var hold: DirectoryHold?
+        // Where another directory took the place of the one that was waited for, that one is what counts.
+        while hold == nil { hold = try DirectoryHold([], directory, until: deadline) { false } }
         return try withExtendedLifetime(hold, body)
     }
 
@@ -155,7 +157,10 @@ public enum LedgerCreation {
         try trace.settlePartial()
         guard !isInterrupted() else { throw SystemError("creating the ledger", errno: EINTR) }
         let checkpoint = Checkpoint(origin: signer.name, size: entry.index + 1, root: root)
-        try writeLock(trace.lock, hold, 1, signer, checkpoint, 0) { trace.noteSigned() }
+        let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
+        try CheckpointLock.create(path: trace.lock, store: hold, placed: { trace.noteSigned() }) { places in
+            LockRecord(sequence: 0, incarnation: 1, vkey: signer.vkey, places: places, note: note)
+        }
     }
 
     /// A wrong time would stay for good in a recovery as in any entry.
@@ -233,23 +238,5 @@ public enum LedgerCreation {
         }
         try transaction.set(schema.meta, StoreSchema.identityKey, identity(entry).encoded)
         return (entry, range.root(&hasher))
-    }
-
-    /// Creates the lock with the checkpoint of the first entry.
-    ///
-    /// - Parameter placed: called once it has its name.
-    static func writeLock(
-        _ path: String,
-        _ hold: StoreHold,
-        _ incarnation: Int64,
-        _ signer: CheckpointSigner,
-        _ checkpoint: Checkpoint,
-        _ sequence: UInt64,
-        placed: () -> Void = {}
-    ) throws {
-        let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
-        try CheckpointLock.create(path: path, store: hold, placed: placed) { places in
-            LockRecord(sequence: sequence, incarnation: incarnation, vkey: signer.vkey, places: places, note: note)
-        }
     }
 }

@@ -18,6 +18,7 @@ struct LedgerOpening {
         // Store and lock first: each keeps a second daemon out, whatever the other one is.
         let hold = try StoreHold(directory: locations.store)
         lock = try CheckpointLock(path: locations.lock, store: hold)
+        try lock.requireFollowing()
         (environment, schema) = try StoreSchema.open(
             directory: locations.store,
             mapBytes: settings.mapBytes,

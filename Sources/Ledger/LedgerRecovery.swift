@@ -12,6 +12,9 @@ extension LedgerCreation {
     /// Before it signs anything, everything that is signed is derived from the entries again, and compared with the old
     /// lock and with each checkpoint the store keeps: a new incarnation is no way to have another history signed.
     ///
+    /// Where the store's last entry already begins an incarnation under the new keyring's key, whose lock an earlier call
+    /// did not come to write, that is ended instead.
+    ///
     /// - Parameters:
     ///   - old: the keyring with the key in force, which signs that the new key follows it (`ledger-format.md` section
     ///     6, "Succession"); not used, and may be nil, where the reason is that the key was lost.
@@ -44,6 +47,8 @@ extension LedgerCreation {
         guard FileSystem.exists(FileSystem.parent(of: lockPath)) else {
             throw SystemError("creating \(lockPath)", errno: ENOENT)
         }
+        // What would be in the new lock's way is found out before anything is written.
+        try LockDraft.clear(beside: lockPath, store: hold, lock: lock?.file)
         let (environment, schema) = try withoutActuallyEscaping(progress) { progress in
             try StoreSchema.open(
                 directory: locations.store,
@@ -61,11 +66,22 @@ extension LedgerCreation {
         let origin = Recovery.origin(old.origin, incarnation: incarnation)
         let signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: origin)
         guard signer.publicKey != old.publicKey else {
-            throw StartupRefusal(
-                .keyMismatch,
-                "the keyring still has the old key",
-                advice: "A new incarnation needs a new key"
+            guard let cut = try CutOff(environment, schema, old, keyring, lock: lock?.record) else {
+                throw StartupRefusal(
+                    .keyMismatch,
+                    "the keyring still has the old key",
+                    advice: "A new incarnation needs a new key"
+                )
+            }
+            let (ended, checkpoint) = try cut.compared(
+                environment,
+                schema,
+                lock: lock?.record,
+                held,
+                progress: progress
             )
+            try place(cut.signer, checkpoint, incarnation: old.incarnation, after: ended, lockPath, hold, lock)
+            return (ended, old.incarnation, cut.signer.vkey)
         }
         let predecessor = try reason.isSigned ? predecessor(old, oldKeyring) : nil
         let opensClaims = try environment.read { try schema.opensClaims($0, claimsKey: keyring.claimsKey) }
@@ -112,8 +128,7 @@ extension LedgerCreation {
             body: JSONObjectText(body),
             claims: []
         )
-        // What is written must be what is found at the path afterwards.
-        guard try hold.file.isInPlace() else { throw LockConflict(path: hold.file.path, "removed or replaced") }
+        try requireInPlace(hold)
         // A restored backup has no free page, and its map no room for another.
         let (entry, root) = try environment.write(growingTo: .max) { transaction in
             if let signature = taken.unkept { try schema.keep(signature.signature, size: signature.size, transaction) }
@@ -123,16 +138,32 @@ extension LedgerCreation {
                 return next
             }
         }
-        try FileSystem.moveAside(lockPath, suffix: ".incarnation-\(old.incarnation)")
-        try writeLock(
-            lockPath,
-            hold,
-            incarnation,
-            signer,
-            Checkpoint(origin: origin, size: entry.index + 1, root: root),
-            lock?.record.following ?? 1
-        )
+        let checkpoint = Checkpoint(origin: origin, size: entry.index + 1, root: root)
+        try place(signer, checkpoint, incarnation: incarnation, after: old.incarnation, lockPath, hold, lock)
         return (old.incarnation, incarnation, signer.vkey)
+    }
+
+    /// Puts the lock of an incarnation in the place of the old one, whatever is there, of which a copy stays.
+    private static func place(
+        _ signer: CheckpointSigner,
+        _ checkpoint: Checkpoint,
+        incarnation: Int64,
+        after ended: Int64,
+        _ path: String,
+        _ hold: StoreHold,
+        _ lock: CheckpointLock?
+    ) throws {
+        try requireInPlace(hold)
+        let note = try SignedNote.signed(checkpoint.text, by: signer).encoded
+        let sequence = lock?.record.following ?? 1
+        try CheckpointLock.replace(lock, path: path, keeping: ".incarnation-\(ended)", store: hold) { places in
+            LockRecord(sequence: sequence, incarnation: incarnation, vkey: signer.vkey, places: places, note: note)
+        }
+    }
+
+    /// What is written must be what is found at the path afterwards.
+    private static func requireInPlace(_ hold: StoreHold) throws {
+        guard try hold.file.isInPlace() else { throw LockConflict(path: hold.file.path, "removed or replaced") }
     }
 
     /// The key in force, out of the keyring that must have it.
@@ -180,9 +211,11 @@ extension LedgerCreation {
 }
 
 /// What a new incarnation takes over, once everything in it was derived again.
-private struct TakenOver {
+struct TakenOver {
     let state: ChainState
     let tree: Recovery.Tree
+    /// The incarnation that ends, or did.
+    let ended: Int64
     /// What the old lock's checkpoint states; nil where there is none that can be read.
     private(set) var locked: Recovery.Tree?
     /// The signature of the lock's checkpoint, of which the store has no row yet.
@@ -194,6 +227,7 @@ private struct TakenOver {
         lock: LockRecord?,
         _ held: HeldCheckpoints,
         reason: Recovery.Reason,
+        isCutOff: Bool = false,
         progress: (UInt64, UInt64) -> Void
     ) throws {
         let walk = try LedgerAudit.derive(environment, schema, progress: progress)
@@ -215,6 +249,11 @@ private struct TakenOver {
             return (state, try schema.newestCheckpoint(transaction) ?? 0)
         }
         self.state = state
+        // The last entry of a recovery that was cut off is its own.
+        guard let before = walk.identities.inForce(atSize: isCutOff ? walk.size - 1 : walk.size) else {
+            throw StoreDamage(nil, "the store's entries do not say which ledger it is")
+        }
+        ended = before.incarnation
         var hasher = SHA256Hasher()
         tree = Recovery.Tree(size: state.size, root: state.range.root(&hasher))
         try held.compare(walk.identities, size: state.size) { size in
@@ -225,7 +264,7 @@ private struct TakenOver {
         let checkpoint: Checkpoint
         do {
             (note, checkpoint) = try lock.checkpoint()
-            try TakenOver.verify(note, checkpoint, of: lock, walk.identities)
+            try TakenOver.verify(note, checkpoint, of: lock, walk.identities, before)
             // It is to be stated in an entry.
             try checkpoint.requireLedgerSize()
         } catch {
@@ -269,12 +308,13 @@ private struct TakenOver {
         _ note: SignedNote,
         _ checkpoint: Checkpoint,
         of lock: LockRecord,
-        _ identities: IdentityHistory
+        _ identities: IdentityHistory,
+        _ newest: LedgerIdentity
     ) throws {
         var (origin, vkey) = ("", lock.vkey)
         if let known = identities.identity(ofIncarnation: lock.incarnation) {
             (origin, vkey) = (known.origin, known.vkey)
-        } else if let newest = identities.newest, lock.incarnation > newest.incarnation {
+        } else if lock.incarnation > newest.incarnation {
             origin = Recovery.origin(newest.origin, incarnation: lock.incarnation)
         }
         guard checkpoint.origin.utf8.elementsEqual(origin.utf8) else {

@@ -101,6 +101,7 @@ final class LedgerWriter: @unchecked Sendable {
             taken.store(LedgerClock.steadySeconds, ordering: .relaxed)
             defer { taken.store(0, ordering: .relaxed) }
             do {
+                if calls.isEmpty, let refusal = try upkeep.renewWhileIdle() { notice(refusal) }
                 if calls.isEmpty, isIdle {
                     try lock.requireInPlace()
                     continue
@@ -109,12 +110,12 @@ final class LedgerWriter: @unchecked Sendable {
                 let now = try confirmedTime()
                 let ownCalls = try own.calls(stream: identity.stream, now: now)
                 if !ownCalls.isEmpty || !calls.isEmpty {
+                    if let refusal = try upkeep.renewBeforeCommit() { notice(refusal) }
                     let results = try commit(ownCalls + calls, now: now)
                     keepRefused(results.prefix(ownCalls.count))
                     noteDamage(results.dropFirst(ownCalls.count))
                 }
                 if queue.load.events == 0 { try room.prewrite() }
-                if let refusal = try upkeep.renewIfDue() { notice(refusal) }
             } catch let refusal as LedgerError {
                 if case .storeFull = refusal { counters.noteRoom(false) }
                 refuse(calls, refusal)
@@ -127,8 +128,7 @@ final class LedgerWriter: @unchecked Sendable {
         do {
             try lock.requireInPlace()
             try saveCheckpoint()
-            // Where it can't be, the start has said so.
-            _ = try upkeep.renew()
+            if let refusal = try upkeep.renew() { notice(refusal) }
         } catch {
             fatal(error)
         }

@@ -101,6 +101,12 @@ struct LockRecord: Equatable {
         self.note = note
     }
 
+    /// Whether a slot that was being written when its writer ended may have these bytes: zero bytes, or the beginning of
+    /// a record.
+    static func mayBegin(_ bytes: ArraySlice<UInt8>) -> Bool {
+        bytes.allSatisfy { $0 == 0 } || bytes.prefix(header.utf8.count).elementsEqual(header.utf8.prefix(bytes.count))
+    }
+
     /// What follows a name and a space.
     private static func value(_ line: Substring, _ name: String) -> Substring? {
         guard line.utf8.starts(with: name.utf8), line.utf8.dropFirst(name.utf8.count).first == 0x20 else { return nil }

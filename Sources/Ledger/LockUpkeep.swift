@@ -24,11 +24,14 @@ struct LockUpkeep {
         }
     }
 
-    /// The same where its time has come and the lock was written to since. For when nobody waits: it takes two syncs.
-    mutating func renewIfDue() throws -> String? {
-        guard lock.record.sequence != renewedSequence, LedgerClock.steadySeconds - renewedAt >= seconds else {
-            return nil
-        }
-        return try renew()
+    /// The same where its time has come, for when the lock is about to be written to: what is answered then is in no
+    /// older copy's file.
+    mutating func renewBeforeCommit() throws -> String? { isDue ? try renew() : nil }
+
+    /// The same where its time has come and the lock was written to since, for when nothing is to be written.
+    mutating func renewWhileIdle() throws -> String? {
+        isDue && lock.record.sequence != renewedSequence ? try renew() : nil
     }
+
+    private var isDue: Bool { LedgerClock.steadySeconds - renewedAt >= seconds }
 }

@@ -95,6 +95,23 @@ extension LedgerLocations {
         for (key, place) in others.dropFirst() where place.isSame(as: lock) {
             return Conflict(keys: [key, "checkpoint-lock"], rule: "\(key) and checkpoint-lock must be different files")
         }
+        let made = [("checkpoint-lock", self.lock)] + (keyring.map { [("keyring", $0)] } ?? [])
+        for (owner, path) in made {
+            for suffix in LedgerLocations.passingSuffixes {
+                let passing = PathPlace(((try? FileSystem.target(of: path)) ?? path) + suffix)
+                for (key, place) in others + [("store", store), ("index", index)] where place.lies(in: passing) {
+                    let rule =
+                        "\(key) must not lie at the path of \(owner) with \(suffix) added, where a new one is made"
+                    return Conflict(keys: [key, owner], rule: rule)
+                }
+            }
+        }
         return nil
     }
+
+    /// What the names of lock and keyring end in while they are made: whatever else has such a name is in the way, or taken
+    /// for what an interrupted run left.
+    private static let passingSuffixes = [
+        FileSystem.nextSuffix, FileSystem.draftSuffix, FileSystem.nextSuffix + FileSystem.draftSuffix,
+    ]
 }

@@ -71,9 +71,8 @@ struct RecoverCommand: ParsableCommand {
     /// Each step leaves what the next run can go on from:
     /// 1. The next keyring is written beside the old one. A crash within it may leave a malformed file, which the next
     ///    run refuses by name and which may be removed; after it, the next run finds the keyring and uses it.
-    /// 2. `system.recovered` is committed under its key, then the new lock is written. A crash after the commit leaves
-    ///    a store that already names the key, which the next run notices. If the lock wasn't written yet, the daemon
-    ///    refuses that store, and one more run begins one more incarnation: a key is spent, none is lost.
+    /// 2. `system.recovered` is committed under its key, then the new lock takes the old one's place, by one rename. A
+    ///    crash in between leaves a store that already names the key, and the next run writes the lock.
     /// 3. The next keyring takes the old one's place, by one rename.
     func run() throws {
         let (locations, path) = try local.resolve()

@@ -11,6 +11,7 @@ import lockfile
 import verifier
 from faults import EXIT_REFUSED, EXIT_WRITE_FAILED, Record, all_promises_kept, append
 from ledger import Ledger
+from traced import start_traced, stop_traced
 from wire import CallError
 
 PARTS = ("store", "index", "lock")
@@ -247,12 +248,38 @@ def test_a_lock_that_cannot_be_renewed_is_used_on_and_said(make_ledger):
     assert any("could not be renewed" in warning for warning in ledger.call("Status")["warnings"])
     ledger.append(events.closure())
     ledger.restart()
-    # A file that a process left when it ended is in nobody's way.
+    # The stop has said so too: a copy made since the start is not recognised.
+    assert ledger.log_text().count("could not be renewed") == 3
     assert ledger.stop() == 0
-    ledger.lock.with_name("checkpoint.lock.new").rmdir()
-    ledger.lock.with_name("checkpoint.lock.new").write_bytes(b"half of")
+    # Another ledger's lock, or whatever else has that name, stays.
+    draft = ledger.lock.with_name("checkpoint.lock.new")
+    draft.rmdir()
+    other = make_ledger("other").init()
+    other.lock.rename(draft)
     ledger.start()
-    assert ledger.lock.stat().st_ino != inode and ledger.log_text().count("could not be renewed") == 2
+    assert ledger.lock.stat().st_ino == inode and f"{draft} is no lock of this ledger" in ledger.log_text()
+    assert ledger.stop() == 0
+    draft.rename(other.lock)
+    other.start()
+    # Half of a file that a process left when it ended is in nobody's way.
+    draft.write_bytes(ledger.lock.read_bytes()[:5000])
+    said = ledger.log_text().count("could not be renewed")
+    ledger.start()
+    assert ledger.lock.stat().st_ino != inode and ledger.log_text().count("could not be renewed") == said
+
+
+@pytest.mark.parametrize("error", ["ENFILE", "EMFILE", "ENOMEM", "EIO"])
+def test_a_renewal_that_cannot_begin_ends_nothing(make_ledger, tmp_path, error):
+    """Nothing was written yet, so nothing can be lost."""
+    ledger = make_ledger().init()
+    inode = ledger.lock.stat().st_ino
+    draft = ledger.lock.with_name(ledger.lock.name + ".new")
+    pid = start_traced(ledger, tmp_path / "trace", "-e", "trace=openat", "-P", draft, "-e", f"inject=openat:error={error}")
+    ledger.append(events.closure())
+    assert stop_traced(ledger, pid) == 0
+    assert ledger.log_text().count("could not be renewed") == 2 and ledger.lock.stat().st_ino == inode
+    ledger.start()
+    assert ledger.lock.stat().st_ino != inode
 
 
 def test_a_lock_on_the_stores_file_system_is_a_warning(make_ledger):

@@ -6,14 +6,18 @@ import os
 import re
 import shutil
 import stat
+import subprocess
 import threading
+from collections import Counter
 
 import pytest
 
 import events
 import verifier
-from ledger import ORIGIN, StartFailed
+from faults import sample
+from ledger import ORIGIN, StartFailed, require
 from store import database, number
+from traced import FILE_CALLS, read_trace
 
 
 def files_below(directory) -> dict:
@@ -68,6 +72,45 @@ def test_a_restored_backup_is_refused_until_it_is_recovered(ledger):
     assert ledger.append(event)["receipts"][0]["duplicate"] is True
     assert ledger.call("Open", {"index": kept["index"]})["openings"]
     assert ledger.stop() == 0 and ledger.audit()["clean"]
+
+
+def killed_recovery(ledger, trace, *inject):
+    """Where a recovery under strace changes the ledger's files, each call and how manieth of its name it is."""
+    wrapper = [require("strace"), "-f", "-o", trace, "-y", "-e", f"trace={','.join(FILE_CALLS)}", *inject]
+    command = [*wrapper, ledger.bin / "evidence", "recover", "--config", ledger.config, "--reason", "moved"]
+    done = subprocess.run([*map(str, command)], env=ledger.environment, text=True, capture_output=True, timeout=60)
+    count, found = Counter(), []
+    for call in read_trace(trace):
+        count[call.thread, call.name] += 1
+        is_change = call.name not in ("open", "openat") or "O_CREAT" in call.arguments
+        if is_change and str(ledger.root) in call.arguments:
+            found.append((call.name, count[call.thread, call.name]))
+    return done.returncode, found
+
+
+def test_a_recovery_that_is_killed_is_ended_by_the_next(make_ledger, tmp_path):
+    """Cut off at whatever call, it is run again as it was, and the lock it took over is never missed."""
+    status, cases = killed_recovery(make_ledger().init(), tmp_path / "list.trace")
+    assert status == 0 and {"rename", "pwrite64", "fsync", "fdatasync"} <= {name for name, _ in cases}
+    # The rows of the new lock and what is around them are where it counts; they come last.
+    for name, number in sample(cases, 3) + sample(cases[-14:], 6):
+        ledger = make_ledger().init()
+        killed_recovery(ledger, tmp_path / "trace", "-e", f"inject={name}:signal=KILL:when={number}")
+        try:
+            assert ledger.lock.exists()
+            # Either it goes on, or all but the keyring was done, or all was and another one begins.
+            again = ledger.admin("recover", "--reason", "moved", status=None)
+            assert again.returncode == 0 or "an interrupted recovery was completed" in again.stderr, again.stderr
+            ledger.start()
+            entries = [json.loads(ledger.entry(index)["entry"]) for index in range(ledger.call("GetCheckpoint")["size"])]
+            begun = [entry for entry in entries if entry["type"] == "system.recovered"]
+            assert 1 <= len(begun) <= 2 and all("lock_size" in entry["body"] for entry in begun)
+            # Only one that was over but for its last call is followed by another.
+            assert len(begun) == 1 or (name, number) in cases[-3:], begun
+            assert ledger.stop() == 0 and ledger.audit()["clean"]
+        except BaseException as error:
+            error.add_note(f"killed in {name} number {number}")
+            raise
 
 
 @pytest.mark.parametrize("reason", ["lock-lost", "lock-damaged", "key-lost", "moved"])

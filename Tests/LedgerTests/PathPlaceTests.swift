@@ -62,6 +62,19 @@ import Testing
             #expect(conflict(keyring: "/link/keyring") == ["keyring", "store"])
             #expect(conflict(keyring: "/lock/./l") == ["keyring", "checkpoint-lock"])
             #expect(conflict(backups: "/index/b") == ["backup-root", "index"])
+            // Nothing else has a name under which a lock or keyring is made.
+            for suffix in [".new", ".part", ".new.part"] {
+                #expect(conflict(keyring: "/lock/l" + suffix) == ["keyring", "checkpoint-lock"], "\(suffix)")
+                #expect(
+                    conflict(lock: "/keys/../k" + suffix, keyring: "/k") == ["checkpoint-lock", "keyring"],
+                    "\(suffix)"
+                )
+                #expect(conflict(backups: "/lock/l" + suffix) == ["backup-root", "checkpoint-lock"], "\(suffix)")
+                #expect(conflict(keyring: "/index" + suffix) == nil)
+            }
+            #expect(conflict(index: "/lock/l.new/index") == ["index", "checkpoint-lock"])
+            #expect(symlink("elsewhere", root + "/l") == 0)
+            #expect(conflict(lock: "/l", keyring: "/elsewhere.new") == ["keyring", "checkpoint-lock"])
         }
     }
 }

@@ -228,6 +228,75 @@ import Testing
         #expect(try LedgerAudit.run(at: fixture.locations, keyring: second, progress: { _, _ in }).findings == [])
     }
 
+    /// One that was cut off between its entry and its lock is ended by the next call with the same key: the lock it took
+    /// over is still there, and no second incarnation begins.
+    @Test(arguments: [true, false])
+    func aRecoveryThatWasCutOffBeforeItsLockIsEnded(isLockKept: Bool) throws {
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
+        let path = fixture.locations.lock
+        #expect(link(path, path + ".old") == 0)
+        let old = try #require(try CheckpointLock.peek(path))
+        let keyring = try fixture.keyring.withFreshCheckpointKey()
+        func begin(_ held: HeldCheckpoints) throws -> Int64 {
+            try LedgerCreation.beginIncarnation(
+                at: fixture.locations,
+                old: fixture.keyring,
+                keyring: keyring,
+                reason: .moved,
+                held: held
+            ).incarnation
+        }
+        let incarnation = try begin(.unstated)
+        let written = try #require(try CheckpointLock.peek(path))
+        // As if its process had ended before the lock had its name.
+        if isLockKept { #expect(rename(path + ".old", path) == 0) } else { unlink(path) }
+        #expect(throws: StartupRefusal.self) { try fixture.open(keyring: keyring) }
+        if !isLockKept {
+            // Nobody can tell any more what was signed.
+            #expect(throws: StartupRefusal.self) { try begin(.unstated) }
+        }
+        #expect(try begin(isLockKept ? .unstated : .none) == incarnation)
+        let ended = try #require(try CheckpointLock.peek(path))
+        #expect(ended.note == written.note && ended.sequence == (isLockKept ? written.sequence : 1))
+        // Once its lock is there, it is over.
+        #expect(throws: StartupRefusal.self) { try begin(.none) }
+        let ledger = try fixture.open(keyring: keyring)
+        let page = try ledger.list(EntryFilter(type: "system.recovered"), from: nil, limit: 2, reverse: false)
+        ledger.stop()
+        let checkpoint = try old.checkpoint().1
+        #expect(page.entries.count == 1)
+        let stated = try Recovery(Entry(#require(page.entries.first).bytes)).lock
+        #expect(stated == Recovery.Tree(size: checkpoint.size, root: checkpoint.root))
+        #expect(try LedgerAudit.run(at: fixture.locations, keyring: keyring, progress: { _, _ in }).isClean)
+        // There is one copy of the old lock, not one for each call.
+        let kept = names(in: fixture.directory + "/lock").filter { $0.utf8.starts(with: "checkpoint.lock.inc".utf8) }
+        #expect(kept == ["checkpoint.lock.incarnation-1"])
+        #expect(try CheckpointLock.peek(path + ".incarnation-1") == old)
+    }
+
+    /// The old lock may be another than the one that was taken over.
+    @Test func aRecoveryThatWasCutOffIsNotEndedOverAnotherLock() throws {
+        let path = fixture.locations.lock
+        let aside = path + ".old"
+        try copyFile(path, aside)
+        try fixture.whileOpen { _ = try $0.submit([Sample.deposit()]) }
+        let keyring = try recover()
+        #expect(rename(aside, path) == 0)
+        let before = try CheckpointLock.peek(path)
+        do {
+            _ = try LedgerCreation.beginIncarnation(
+                at: fixture.locations,
+                old: fixture.keyring,
+                keyring: keyring,
+                reason: .moved
+            )
+            Issue.record("a lock was taken that the recovery does not state")
+        } catch let refusal as StartupRefusal {
+            #expect(refusal.code == .otherRoot)
+        }
+        #expect(try CheckpointLock.peek(path) == before)
+    }
+
     @Test func twoRecoveriesFromOneStateTakeTwoNumbers() throws {
         let store = fixture.directory + "/same"
         try copyFile(fixture.locations.store + "/data.mdb", store)
@@ -329,9 +398,11 @@ import Testing
 
     @Test func aLockThatHasCountedToTheEndSignsNothingMore() throws {
         try forge(sequence: 9_007_199_254_740_991)
-        let note = try #require(try CheckpointLock.peek(fixture.locations.lock)).note
-        #expect(throws: StoreDamage.self) { try fixture.open().stop() }
-        #expect(try CheckpointLock.peek(fixture.locations.lock)?.note == note)
+        let before = try #require(try CheckpointLock.peek(fixture.locations.lock))
+        let refusal = try fixture.refusal { try fixture.open() }
+        #expect(refusal.code == .lockDamaged)
+        // It was not even renewed.
+        #expect(try CheckpointLock.peek(fixture.locations.lock) == before)
         let ledger = try fixture.open(keyring: recover())
         ledger.stop()
         #expect(try #require(try CheckpointLock.peek(fixture.locations.lock)).sequence < 9)

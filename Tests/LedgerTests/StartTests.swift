@@ -59,6 +59,11 @@ import Testing
             #expect(try [data, lock].map { try FileSystem.read($0, limit: 1 << 30) } == before)
             #expect(!FileSystem.exists(partial))
         }
+        // As a kill leaves it where a name is given by a link.
+        try FileSystem.makeDirectory(partial)
+        #expect(link(data, partial + "/data.mdb") == 0)
+        #expect(create("test.example/ledger", fixture.keyring) == nil)
+        #expect(try FileSystem.read(data, limit: 1 << 30) == before[0] && !FileSystem.exists(partial))
         #expect(create("test.example/ledger", fixture.keyring) == .alreadyExists)
         // Of one that was used, even the remains of the creation stay.
         try fixture.whileOpen { _ in }
@@ -70,6 +75,31 @@ import Testing
         #expect(rename(lock, lock + ".lost") == 0)
         #expect(create("test.example/ledger", fixture.keyring) == .alreadyExists)
         #expect(FileSystem.exists(data) && FileSystem.exists(partial))
+    }
+
+    /// Who waits for a directory in whose place another comes holds that one.
+    @Test func aDirectoryThatTookTheOthersPlaceIsHeld() throws {
+        let fixture = try LedgerFixture()
+        let path = fixture.directory + "/keys"
+        #expect(mkdir(path, 0o700) == 0)
+        let first = Glibc.open(path, O_RDONLY | O_DIRECTORY)
+        #expect(flock(first, LOCK_EX) == 0)
+        let held = Mutex(false)
+        let done = DispatchSemaphore(value: 0)
+        let waiting = Thread {
+            _ = try? LedgerCreation.holding(keyring: path + "/keyring") {
+                let other = Glibc.open(path, O_RDONLY | O_DIRECTORY)
+                held.withLock { $0 = flock(other, LOCK_EX | LOCK_NB) != 0 }
+                close(other)
+            }
+            done.signal()
+        }
+        waiting.start()
+        usleep(300_000)
+        #expect(rename(path, path + ".old") == 0 && mkdir(path, 0o700) == 0)
+        close(first)
+        #expect(done.wait(timeout: .now() + 20) == .success)
+        #expect(held.withLock { $0 })
     }
 
     @Test(arguments: ["", "has space", "plus+sign", "a/incarnation/2", String(repeating: "a", count: 201), "名"])
@@ -380,34 +410,106 @@ import Testing
         close(before.descriptor)
     }
 
+    /// What has the passing name of a new lock and is none of this ledger's is left alone, and the old lock used on.
+    @Test func aRenewalTakesNothingAway() throws {
+        let fixture = try LedgerFixture()
+        let other = try LedgerFixture()
+        let draft = fixture.locations.lock + ".new"
+        let hold = try StoreHold(directory: fixture.locations.store)
+        let lock = try CheckpointLock(path: fixture.locations.lock, store: hold)
+        let bytes = try FileSystem.read(fixture.locations.lock, limit: 1 << 20)
+        let foreign = try FileSystem.read(other.locations.lock, limit: 1 << 20)
+        let long = bytes + [0]
+        for kept in [Array("evidenced keyring v1\n".utf8), foreign, long, [UInt8](repeating: 1, count: 8_192)] {
+            try FileSystem.create(draft, kept, mode: 0o600)
+            let before = lock.places.lock
+            #expect(try lock.renew() as? StartupRefusal != nil)
+            #expect(try FileSystem.read(draft, limit: 1 << 20) == kept && lock.places.lock == before)
+            // Nor does a new lock.
+            #expect(throws: StartupRefusal.self) {
+                try CheckpointLock.create(path: fixture.locations.lock, store: hold) { _ in lock.record }
+            }
+            #expect(try FileSystem.read(draft, limit: 1 << 20) == kept)
+            unlink(draft)
+        }
+        #expect(mkfifo(draft, 0o600) == 0)
+        #expect(try lock.renew() as? StartupRefusal != nil)
+        unlink(draft)
+        // A process that ended leaves none of it, a part of it, or parts of it not yet written.
+        let torn = [UInt8](repeating: 0, count: 4_096) + bytes.suffix(4_096)
+        for left in [[], Array(bytes.prefix(5_000)), Array(bytes.prefix(9)), torn, bytes] {
+            try FileSystem.create(draft, left, mode: 0o600)
+            #expect(try lock.renew() == nil)
+            #expect(!FileSystem.exists(draft))
+        }
+        // One that is held is being written.
+        try FileSystem.create(draft, bytes, mode: 0o600)
+        let holder = Glibc.open(draft, O_RDWR)
+        #expect(flock(holder, LOCK_EX) == 0)
+        #expect((try lock.renew() as? StartupRefusal)?.code == .inUse && FileSystem.exists(draft))
+        close(holder)
+        // Both names of one file, as a kill leaves them where a name is given by a link.
+        unlink(draft)
+        #expect(link(fixture.locations.lock, draft) == 0)
+        #expect(try lock.renew() == nil)
+        #expect(!FileSystem.exists(draft) && FileSystem.exists(fixture.locations.lock))
+    }
+
+    private func place(_ path: String) throws -> FilePlace {
+        let file = try OpenFile(Glibc.open(path, O_RDONLY), path: path)
+        defer { close(file.descriptor) }
+        return file.place
+    }
+
+    /// Once its time has come a lock is another file before anything more is answered, and soon where nothing is to be.
     @Test func aLockIsRenewedInALongRunToo() throws {
         let fixture = try LedgerFixture()
-        fixture.settings.lockRenewalSeconds = 1
-        func inode() throws -> UInt64 {
-            let record = try #require(try CheckpointLock.peek(fixture.locations.lock))
-            let file = try OpenFile(Glibc.open(fixture.locations.lock, O_RDONLY), path: fixture.locations.lock)
-            defer { close(file.descriptor) }
-            #expect(record.places.lock == file.place)
-            return file.place.inode
-        }
+        let path = fixture.locations.lock
+        fixture.settings.lockRenewalSeconds = 2
+        fixture.settings.idleCheckSeconds = 1_000
         try fixture.whileOpen { ledger in
             _ = try ledger.submit([Sample.deposit()])
-            // Its own records may be renewed for.
-            usleep(1_500_000)
-            // An inode's number may come back as soon as the file that had it is gone.
-            let kept = Glibc.open(fixture.locations.lock, O_RDONLY)
-            defer { close(kept) }
-            let before = try inode()
-            usleep(1_200_000)
-            // Nothing was written meanwhile.
-            #expect(try inode() == before)
-            _ = try ledger.submit([Sample.deposit()])
-            usleep(500_000)
-            #expect(try inode() != before)
-            _ = try ledger.submit([Sample.deposit()])
+            for _ in 0..<2 {
+                sleep(3)
+                // An inode's number may come back as soon as the file that had it is gone.
+                let kept = Glibc.open(path, O_RDONLY)
+                defer { close(kept) }
+                let before = try place(path)
+                let answered = Mutex<FilePlace?>(nil)
+                let answer = Answer()
+                try ledger.append(Submissions([Sample.deposit()]), from: "shop", bytes: 400) { result in
+                    // Nothing comes behind a kill here.
+                    answered.withLock { $0 = try? self.place(path) }
+                    answer.give(result)
+                }
+                _ = try answer.wait()
+                #expect(answered.withLock { $0 } == (try place(path)))
+                #expect(try CheckpointLock.peek(path)?.places.lock == answered.withLock { $0 })
+                #expect(answered.withLock { $0 } != before)
+            }
         }
         #expect(try fixture.audit().isClean)
         try fixture.whileOpen { _ in }
+    }
+
+    @Test func aLockIsRenewedWhileNothingIsRecorded() throws {
+        let fixture = try LedgerFixture()
+        let path = fixture.locations.lock
+        fixture.settings.lockRenewalSeconds = 2
+        fixture.settings.idleCheckSeconds = 1
+        try fixture.whileOpen { ledger in
+            _ = try ledger.submit([Sample.deposit()])
+            let kept = Glibc.open(path, O_RDONLY)
+            defer { close(kept) }
+            let before = try place(path)
+            sleep(5)
+            let after = try place(path)
+            #expect(after != before)
+            sleep(3)
+            // Nothing was written meanwhile.
+            #expect(try place(path) == after)
+        }
+        #expect(try fixture.audit().isClean)
     }
 
     /// A daemon that has nothing to write finds out all the same.
