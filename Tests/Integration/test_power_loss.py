@@ -139,7 +139,9 @@ class Recording:
                 # A passing name leaves nothing to look at: what counts is the file, and the name it has in the end.
                 source = linked.pop(source).source if source in linked else source
                 self.renamings.append(Renaming(source, target, call.began, call.ended))
-            elif call.name == "link":
+            elif call.name == "renameat2" and call.result != 0:
+                pass  # of a file system that can't rename so; a link follows
+            elif call.name in ("link", "renameat2"):
                 source, target = (Path(text).relative_to(root) for text in named(call))
                 demand(call.result == 0, "unexpected:", call)
                 linked[target] = Renaming(source, target, call.began, call.ended)
