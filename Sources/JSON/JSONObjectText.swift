@@ -5,6 +5,7 @@ public struct JSONObjectText: Sendable, Equatable {
     public struct Member: Sendable {
         /// The name as it is written, without its quotes.
         public let name: Range<Int>
+        /// The value as it is written, with all that belongs to it.
         public let value: Range<Int>
 
         /// The same member in a text where it begins so much later.

@@ -40,6 +40,9 @@ public struct JSONReader: Sendable {
         if position < bytes.count { throw JSONError(.trailingBytes, at: position) }
     }
 
+    /// Reads `true` or `false`.
+    ///
+    /// - Throws: `JSONError` where another value, or none, stands there.
     public mutating func bool() throws(JSONError) -> Bool {
         let isTrue = try peek() == UInt8(ascii: "t")
         try literal(isTrue ? "true" : "false")

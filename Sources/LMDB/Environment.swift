@@ -39,7 +39,7 @@ public final class Environment: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - mapBytes: initial size of the map, rounded up to whole pages; where the pages of an existing file need more, the
-    ///     map has just what they need, and no room for another.
+    ///     map has just what they need, and no room for another. Who only reads maps what the file states instead.
     ///   - databases: how many named databases may be opened.
     ///   - readers: how many read transactions may be open at once, over all processes.
     ///   - ownReaders: how many of them this process keeps for itself from now on, so that others can't take all.

@@ -2,10 +2,13 @@
 public struct FNV1a: Sendable {
     @usableFromInline var state: UInt64 = 0xCBF2_9CE4_8422_2325
 
+    /// The hash of no bytes.
     public init() {}
 
+    /// The hash of the bytes added so far.
     public var value: UInt64 { state }
 
+    /// Adds a byte.
     @inlinable public mutating func add(_ byte: UInt8) { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
 
     /// Adds bytes one after the other.

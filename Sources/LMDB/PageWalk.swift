@@ -137,7 +137,9 @@ struct PageWalk {
 }
 
 extension Environment {
-    /// Checks the structure of every page of the newest snapshot before LMDB follows it. Must come before `databases`.
+    /// Checks the structure of every page of the newest snapshot. Only what LMDB follows afterwards is known to be sound: so
+    /// it comes before `databases`, and where the environment is in use already, whoever uses it has to take what it reads
+    /// until then for unchecked.
     ///
     /// - Parameter progress: pages done and pages in all.
     /// - Throws: `PageDamage`, `LMDBError` where the file can't be read, and what `progress` throws.

@@ -319,6 +319,8 @@ public struct Cursor: ~Copyable {
 
 /// A row where it lies in the map: as it is until the transaction writes or ends.
 public struct RawRow {
+    /// Its bytes, by which rows are in order.
     public let key: UnsafeRawBufferPointer
+    /// The bytes stored under the key.
     public let value: UnsafeRawBufferPointer
 }

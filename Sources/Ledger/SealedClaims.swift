@@ -33,7 +33,7 @@ struct SealedClaims {
     /// Seals claims of one scope for the entry at `index` and appends the message.
     ///
     /// - Parameters:
-    ///   - plaintext: as `PreparedClaims` makes it.
+    ///   - plaintext: as `PreparedEvents` makes it.
     ///   - isNew: the scope is a stream without entries, so it can have no data key yet.
     ///   - freshScopes: takes the scope where it got its data key.
     /// - Returns: whether there is a key to seal under: an erased scope gets none again.

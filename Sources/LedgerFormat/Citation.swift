@@ -12,6 +12,7 @@ public enum CitationFault: Equatable, Sendable {
 
 /// A citation in an entry's body.
 public struct Citation: Equatable, Sendable {
+    /// Name of the body's field that cites.
     public let field: String
     /// Index of the entry cited, or a tree size.
     public let cited: UInt64

@@ -1,5 +1,6 @@
 /// What a field that cites entries may cite (`ledger-format.md` section 6, "Citations").
 public struct CitationRule: Sendable, Equatable {
+    /// Name of the body's field that cites.
     public let field: String
     /// Names of the types the cited entry may have; empty where any will do.
     public let types: [String]

@@ -5,6 +5,7 @@ public import JSON
 public struct Submission: Equatable, Sendable {
     /// Claims in clear under one scope.
     public struct Scope: Equatable, Sendable {
+        /// The stream whose data key seals them.
         public let scope: StreamID
         /// Claim names and values.
         public let claims: JSONObjectText
@@ -57,11 +58,15 @@ public struct Submission: Equatable, Sendable {
         self.init(source, source.events[0])
     }
 
+    /// One of the catalogue.
     public var type: EventType { event.type }
+    /// What tells the event from others of its submitter.
     public var request: RequestKey { event.request }
+    /// Who did what it records.
     public var actor: Actor { event.actor }
     /// In text order, each once.
     public var streams: [StreamID] { Array(source.streams[event.streams]) }
+    /// What it records in clear.
     public var body: JSONObjectText { source.objectText(event.body) }
     /// In scope order.
     public var claims: [Scope] {

@@ -13,6 +13,7 @@ public struct Submissions: Sendable {
 
     /// Claims in clear under one scope.
     public struct Scope: Sendable {
+        /// The stream whose data key seals them.
         public let scope: StreamID
         /// Claim names and values.
         public let claims: Object
@@ -20,11 +21,15 @@ public struct Submissions: Sendable {
 
     /// One event. What the ledger adds (index, chain, time, numbers, commitments) is still missing.
     public struct Event: Sendable {
+        /// One of the catalogue, which streams, body and claims were checked against.
         public let type: EventType
+        /// What tells the event from others of its submitter.
         public let request: RequestKey
+        /// Who did what it records.
         public let actor: Actor
         /// In `streams`; in text order, each once.
         public let streams: Range<Int>
+        /// What it records in clear, for good.
         public let body: Object
         /// In `scopes`; in scope order.
         public let scopes: Range<Int>
