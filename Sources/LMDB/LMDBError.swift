@@ -7,10 +7,16 @@ public struct LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
     public let code: Int32
     /// What was being done.
     public let operation: String
+    /// Whether the system could not read the file: what it holds there isn't known, and nothing was written.
+    public let isFailedRead: Bool
 
-    public init(code: Int32, operation: String) {
+    /// - Parameters:
+    ///   - code: LMDB's own (negative) or an errno (positive).
+    ///   - operation: what was being done, in a few words.
+    public init(code: Int32, operation: String, isFailedRead: Bool = false) {
         self.code = code
         self.operation = operation
+        self.isFailedRead = isFailedRead
     }
 
     /// The map is too small for the transaction; nothing was written, and the map may be grown.

@@ -22,6 +22,7 @@ enum MetaPages {
         for number in 0..<2 {
             var page = [UInt8](repeating: 0, count: checkedBytes)
             let count = pread(descriptor, &page, page.count, off_t(number * Environment.pageBytes))
+            guard count >= 0 else { throw LMDBError(code: errno, operation: "reading \(path)", isFailedRead: true) }
             if count == 0, number == 0 { return }
             guard count == page.count, page.half(at: 10) & isMeta != 0, page.word32(at: 16) == magic else {
                 throw LMDBError(code: MDB_INVALID, operation: "opening \(path)")

@@ -15,7 +15,9 @@ struct PageFile {
     /// - Throws: `LMDBError` with the errno of the failed call.
     func count() throws -> UInt64 {
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno, operation: "sizing the file") }
+        guard fstat(descriptor, &status) == 0 else {
+            throw LMDBError(code: errno, operation: "sizing the file", isFailedRead: true)
+        }
         return UInt64(status.st_size) / UInt64(pageBytes)
     }
 
@@ -65,7 +67,9 @@ struct PageFile {
         while true {
             let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw LMDBError(code: errno, operation: "reading page \(number)") }
+            guard count >= 0 else {
+                throw LMDBError(code: errno, operation: "reading page \(number)", isFailedRead: true)
+            }
             guard count > 0 else { throw PageDamage(page: number, what: "the file ends before it") }
             return count
         }

@@ -226,11 +226,11 @@ public final class Ledger: Sendable {
     public func gauges() throws -> Gauges {
         let sizes = environment.sizes
         let load = queue.load
-        let index = try? lookups.ready()
+        let index = try lookups.standing()
         return Gauges(
-            indexed: try index?.indexed() ?? 0,
+            indexed: index?.indexed ?? 0,
             isIndexChecked: index?.isChecked ?? false,
-            repeated: try index?.repeated() ?? 0,
+            repeated: index?.repeated ?? 0,
             queuedEvents: load.events,
             queuedBytes: load.bytes,
             storeBytes: sizes.used,

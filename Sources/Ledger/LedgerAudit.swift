@@ -84,7 +84,7 @@ public enum LedgerAudit {
         if let identity, !isCopy, FileSystem.exists(locations.index + "/data.mdb") {
             do {
                 lookups = try LookupAudit(directory: locations.index, key: keyring?.indexKey, identity: identity)
-            } catch {
+            } catch  where !Shortage.isMeant(by: error) {
                 unreadable = error
             }
         }

@@ -74,9 +74,9 @@ extension Ledger {
         }
         // They belong to the ledger's own stream. It is long, so this is for the time without an index.
         return try environment.read { transaction in
-            try schema.indexes(of: identity.stream, transaction, from: 0, limit: .max, reverse: false).filter {
-                try Entry(schema.entry(transaction, $0)).type == type
-            }
+            try schema.rows(of: identity.stream, transaction, from: 0, limit: .max, reverse: false).filter {
+                try schema.entry(transaction, of: $0, in: identity.stream).type == type
+            }.map(\.index)
         }
     }
 

@@ -158,7 +158,7 @@ final class LedgerWriter: @unchecked Sendable {
     private func waitForFollower() throws {
         while case let index = try lookups.ready(), index.tail.count > settings.tailEntries {
             if lookups.isFull { throw Lookups.full }
-            if !index.isChecked { throw LedgerError.busy }
+            if !index.isChecked || lookups.isShort { throw LedgerError.busy }
             usleep(1_000)
         }
     }

@@ -12,7 +12,7 @@ extension LookupIndex {
     }
 
     func totals() throws -> Totals {
-        try environment.read { transaction in
+        try read { transaction in
             let isOurs = try transaction.get(meta, LookupIndex.formatKey) == LookupIndex.format
             return Totals(
                 state: isOurs ? try state(transaction) : LookupState(),
@@ -25,7 +25,7 @@ extension LookupIndex {
     ///
     /// - Parameter documents: whether the block's document digests are known and to be compared.
     func agrees(_ block: LookupBlock, documents isComplete: Bool) throws -> Bool {
-        try environment.read { transaction in
+        try read { transaction in
             let key = LookupIndex.key(block.number)
             guard try holds(leaves, key, block.leaves, transaction),
                 try !isComplete || holds(documents, key, block.documents, transaction)
@@ -52,7 +52,7 @@ extension LookupIndex {
 
     /// The sum (`AuditSum`) over the request keys of the entries below `size`.
     func requestSum(below size: UInt64) throws -> UInt64 {
-        try environment.read { transaction in
+        try read { transaction in
             var sum: UInt64 = 0
             let seal = LookupSeal()
             try transaction.forEach(requests) { key, value in
@@ -73,7 +73,7 @@ extension LookupIndex {
         let block = UInt32(truncatingIfNeeded: record.index / LookupBlock.entries)
         let offset = UInt16(truncatingIfNeeded: record.index % LookupBlock.entries)
         let key = LookupIndex.key(block)
-        return try environment.read { transaction in
+        return try read { transaction in
             if try request(record.request, transaction) != record.index { return LookupIndex.requestContradiction }
             let prefix = Array(record.leaf.bytes.prefix(LookupBlock.leafBytes - 2))
             let hashes = try transaction.withValue(leaves, key) { row in

@@ -74,12 +74,21 @@ final class LookupFollower: @unchecked Sendable {
                 (try? lookups.ready())?.environment.reapReaders()
             }
             let (size, stopping) = state.withLock { ($0.size, $0.stopping) }
-            // Room is looked for now and then; a damaged index is made anew at once.
-            let isDue = !lookups.isFull || now - tried >= LookupFollower.retry || stopping
+            // Room, and what else is short, is looked for now and then; a damaged index is made anew at once.
+            let isDue = !(lookups.isFull || lookups.isShort) || now - tried >= LookupFollower.retry || stopping
             var isBusy = false
             if isDue {
                 tried = now
-                do { isBusy = try step(size) } catch { fatal(error) }
+                do {
+                    isBusy = try step(size)
+                    lookups.note(isShort: false)
+                } catch  where Shortage.isMeant(by: error) {
+                    if lookups.note(isShort: true) {
+                        notice("the look-up index is not kept up, which is tried again: \(error)")
+                    }
+                } catch {
+                    fatal(error)
+                }
             }
             if isBusy { continue }
             if stopping { return }
@@ -117,21 +126,33 @@ final class LookupFollower: @unchecked Sendable {
         guard let index = try? lookups.ready() else { return }
         // It is as right without.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, LookupFollower.niceness)
-        do {
-            try index.check { [lookups] in
-                // Another may have found damage meanwhile.
-                guard !self.isStopping, (try? lookups.ready()) === index else { throw Abandoned() }
+        var isTold = false
+        while isWanted(index) {
+            do {
+                try index.check { guard self.isWanted(index) else { throw Abandoned() } }
+                return
+            } catch is Abandoned {
+                return
+            } catch let damage as LookupDamage {
+                return lookups.condemn(damage)
+            } catch  where Shortage.isMeant(by: error) {
+                if !isTold { notice("the look-up index is not checked, which is tried again: \(error)") }
+                isTold = true
+                let now = LedgerClock.steadySeconds
+                while isWanted(index), LedgerClock.steadySeconds - now < LookupFollower.retry {
+                    usleep(LookupFollower.poll)
+                }
+            } catch {
+                fatal(error)
             }
-        } catch is Abandoned {
-        } catch let damage as LookupDamage {
-            lookups.condemn(damage)
-        } catch {
-            fatal(error)
         }
     }
 
     /// The check of an index that is not wanted any more.
     private struct Abandoned: Error {}
+
+    /// Whether the index is worth checking: another may have found damage meanwhile.
+    private func isWanted(_ index: LookupIndex) -> Bool { !isStopping && (try? lookups.ready()) === index }
 
     private var isStopping: Bool { state.withLock { $0.stopping } }
 
@@ -156,7 +177,7 @@ final class LookupFollower: @unchecked Sendable {
     ///   tail: `check` comes after.
     /// - Returns: whether there was one that had to be made anew.
     /// - Throws: `StartupRefusal` where the directory holds something else; `StoreDamage`, or what else the log can't be
-    ///   read for.
+    ///   read for; what `Shortage` means, which passes.
     func open(checkedEntries: UInt64 = .max) throws -> Bool {
         var isRebuilt = false
         do {
@@ -181,11 +202,12 @@ final class LookupFollower: @unchecked Sendable {
 
     private func openIndex(_ isRebuilt: inout Bool, _ checkedEntries: UInt64) throws -> LookupIndex {
         try directory.claim()
-        if let damage = lookups.takeDamage() {
+        if let damage = lookups.damage {
             // Whatever it says of itself.
-            notice("the look-up index was moved aside (\(damage)) and is made anew")
             isRebuilt = true
             try directory.moveAside()
+            lookups.noteMovedAside()
+            notice("the look-up index was moved aside (\(damage)) and is made anew")
         }
         let isNew = !directory.hasData
         do {
@@ -222,7 +244,7 @@ final class LookupFollower: @unchecked Sendable {
     /// Whether the index was made from this very log: its last entry, which stands for all before it, is the log's; and it
     /// says of the newest ones what they say.
     private func agrees(_ index: LookupIndex) throws -> Bool {
-        let state = try index.environment.read { try index.state($0) }
+        let state = try index.read { try index.state($0) }
         guard state.indexed > 0 else { return true }
         guard try state.indexed <= log.size(), try log.leaf(state.indexed - 1) == state.last else { return false }
         let first = state.indexed > settings.verifiedTail ? state.indexed - settings.verifiedTail : 0

@@ -63,7 +63,7 @@ final class LookupIndex: Sendable {
         }
         let databases = try environment.databases(LookupIndex.names, create: true)
         self.init(environment, databases, key)
-        let known = try environment.read { transaction in
+        let known = try read { transaction in
             (
                 format: try transaction.get(meta, LookupIndex.formatKey),
                 ledger: try transaction.get(meta, LookupIndex.ledgerKey),
@@ -141,17 +141,28 @@ final class LookupIndex: Sendable {
     private static func checkPages(_ environment: Environment) throws {
         do {
             try environment.checkPages { _, _ in }
-        } catch let damage as PageDamage {
-            throw LookupDamage(damage.description)
+        } catch {
+            throw LookupDamage.named(error)
+        }
+    }
+
+    /// Runs `body` on a consistent snapshot.
+    ///
+    /// - Throws: `LookupDamage` where LMDB can't follow what the file holds; what `body` throws.
+    func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+        do {
+            return try environment.read { try body($0) }
+        } catch {
+            throw LookupDamage.named(error)
         }
     }
 
     /// How many entries the environment holds, the tail apart.
-    func indexed() throws -> UInt64 { try environment.read { try state($0).indexed } }
+    func indexed() throws -> UInt64 { try read { try state($0).indexed } }
 
     /// How many entries, the tail's too, repeat submitter and request of an earlier one, which counts.
     func repeated() throws -> UInt64 {
-        try environment.read { try state($0).repeated } + UInt64(tail.repeated)
+        try read { try state($0).repeated } + UInt64(tail.repeated)
     }
 
     // MARK: Filling
@@ -253,17 +264,13 @@ final class LookupIndex: Sendable {
         // The tail first: a record leaves it only after the environment has it.
         var found = tail.indexes(of: references)
         guard found.contains(where: { $0 == nil }) else { return found }
-        do {
-            try complete(&found, references)
-        } catch {
-            throw LookupDamage.named(error)
-        }
+        try complete(&found, references)
         return found
     }
 
     /// Fills in what the environment knows.
     private func complete(_ found: inout [UInt64?], _ references: [RequestReference]) throws {
-        try environment.read { transaction in
+        try read { transaction in
             guard try state(transaction).indexed > 0 else { return }
             let seal = LookupSeal()
             try transaction.cursor(requests) { cursor in
@@ -330,7 +337,7 @@ final class LookupIndex: Sendable {
     }
 
     private func search(_ database: Database, _ prefix: [UInt8], width: Int) throws -> [UInt64] {
-        try environment.read { transaction in
+        try read { transaction in
             var found: [UInt64] = []
             for block in 0..<UInt32(truncatingIfNeeded: try state(transaction).indexed / LookupBlock.entries) {
                 let offsets = try transaction.withValue(database, LookupIndex.key(block)) { row in
@@ -361,7 +368,7 @@ final class LookupIndex: Sendable {
         _ predicate: (LookupRecord) -> Bool
     ) throws -> [UInt64] {
         let recent = tail.indexes(where: predicate)
-        let stored = try environment.read { transaction in
+        let stored = try read { transaction in
             try transaction.cursor(database) { cursor in
                 var found: [UInt64] = []
                 let start = LookupIndex.key(name, UInt32(clamping: from / LookupBlock.entries))

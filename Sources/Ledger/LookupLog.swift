@@ -10,9 +10,14 @@ struct LookupLog: Sendable {
     let claimsKey: SecretBytes
 
     /// How many entries are committed.
-    func size() throws -> UInt64 { try environment.read { try schema.size($0) } }
+    func size() throws -> UInt64 { try read { try schema.size($0) } }
 
-    func leaf(_ index: UInt64) throws -> Digest { try environment.read { try schema.leaf($0, index) } }
+    func leaf(_ index: UInt64) throws -> Digest { try read { try schema.leaf($0, index) } }
+
+    /// What goes wrong here is the store's matter, never the index's.
+    private func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+        try StoreSchema.sayingDamage { try environment.read { try body($0) } }
+    }
 
     /// What the look-up index must hold of entries.
     ///
@@ -20,7 +25,7 @@ struct LookupLog: Sendable {
     func records(_ indexes: Range<UInt64>) throws -> [LookupRecord] {
         var claims = try SealedClaims(claimsKey: claimsKey)
         var hasher = SHA256Hasher()
-        return try environment.read { transaction in
+        return try read { transaction in
             try indexes.map { try schema.lookupRecord(transaction, $0, &claims, &hasher) }
         }
     }
@@ -41,16 +46,13 @@ extension StoreSchema {
         _ index: UInt64,
         _ hasher: inout SHA256Hasher
     ) throws -> (entry: Entry, leaf: Digest) {
-        let bytes = try entry(transaction, index)
-        let leaf = try leaf(transaction, index)
-        guard hasher.leaf(bytes) == leaf else {
-            throw StoreDamage(index, "the entry does not hash to its leaf in the tree")
-        }
-        do throws(EntryError) {
-            return (try Entry(bytes), leaf)
-        } catch {
-            throw StoreDamage(index, "the entry is malformed: \(error)")
-        }
+        let stored = try stored(transaction, index)
+        return (try stored.intact(&hasher), stored.leaf)
+    }
+
+    /// An entry as it is stored, whether or not it is what was signed.
+    func stored(_ transaction: borrowing some Readable & ~Copyable, _ index: UInt64) throws -> StoredEntry {
+        StoredEntry(index: index, bytes: try entry(transaction, index), leaf: try leaf(transaction, index))
     }
 
     /// What the look-up index must hold of an entry; document digests of erased claims are gone from it too.

@@ -10,11 +10,12 @@ struct LookupDamage: Error, Equatable, Sendable, CustomStringConvertible {
 
     var description: String { "the look-up index is damaged: \(what)" }
 
-    /// An error by what it means for the index: what LMDB cannot follow is damage of it.
+    /// An error by what it means for the index: what LMDB cannot follow, or the system cannot read, is damage of it.
     static func named(_ error: any Error) -> any Error {
         switch error {
         case let damage as PageDamage: LookupDamage(damage.description)
-        case let refusal as LMDBError where refusal.isDamage: LookupDamage(refusal.description)
+        case let refusal as LMDBError where Shortage.isMeant(by: refusal): refusal
+        case let refusal as LMDBError where refusal.isDamage || refusal.isFailedRead: LookupDamage(refusal.description)
         default: error
         }
     }

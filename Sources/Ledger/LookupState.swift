@@ -82,7 +82,7 @@ extension LookupIndex {
     /// - Throws: `LookupFull`.
     func makeRoom(for block: LookupBlock) throws {
         let page = Environment.pageBytes
-        let shape = try environment.read { transaction in
+        let shape = try read { transaction in
             try (requests: transaction.shape(requests), names: transaction.shape(types).depth)
         }
         // Of the rows of request keys at worst each record is in another page, and each page is split; all branches may

@@ -7,13 +7,7 @@ extension LookupIndex {
     /// - Parameter goOn: called for each row; what it throws ends the check.
     /// - Throws: `LookupDamage` for the first thing that is wrong.
     func verify(_ goOn: () throws -> Void) throws {
-        for part in parts {
-            do {
-                try environment.read { try part($0, goOn) }
-            } catch {
-                throw LookupDamage.named(error)
-            }
-        }
+        for part in parts { try read { try part($0, goOn) } }
     }
 
     /// What is wrong, for each database the first thing.
@@ -22,7 +16,7 @@ extension LookupIndex {
         return try Parallel.map(parts.count) { _, part in
             Result { () throws -> LookupDamage? in
                 do {
-                    try self.environment.read { try parts[part]($0, {}) }
+                    try self.read { try parts[part]($0, {}) }
                     return nil
                 } catch let damage as LookupDamage {
                     return damage

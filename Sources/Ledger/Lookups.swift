@@ -12,6 +12,7 @@ final class Lookups: Sendable {
         var waiting = Lookups.opening
         var damage: LookupDamage?
         var isFull = false
+        var isShort = false
     }
 
     static let full = LedgerError.storeFull(reason: "the look-up index has no room on its disk")
@@ -39,6 +40,29 @@ final class Lookups: Sendable {
         return index
     }
 
+    /// Asks the index for what request keys do not tell.
+    ///
+    /// - Throws: `LedgerError` where it waits, or is still being checked, or is found damaged by this: then it is made anew.
+    func ask<Result>(_ question: (LookupIndex) throws -> Result) throws -> Result {
+        do {
+            return try question(checked())
+        } catch let damage as LookupDamage {
+            condemn(damage)
+            throw LedgerError.busy
+        }
+    }
+
+    /// How the index stands; nil where there is none, or it is found damaged by this.
+    func standing() throws -> (indexed: UInt64, repeated: UInt64, isChecked: Bool)? {
+        guard let index = try? ready() else { return nil }
+        do {
+            return (try index.indexed(), try index.repeated(), index.isChecked)
+        } catch let damage as LookupDamage {
+            condemn(damage)
+            return nil
+        }
+    }
+
     /// Runs what looks request keys up and adds what it recorded to the tail.
     func whileAppending<Result>(_ body: (LookupIndex) throws -> Result) throws -> Result {
         try appending.withLock { _ in try body(try ready()) }
@@ -52,6 +76,18 @@ final class Lookups: Sendable {
 
     func note(isFull: Bool) { state.withLock { $0.isFull = isFull } }
 
+    /// Whether nothing is stored in the index for now for want of something that comes back (`Shortage`).
+    var isShort: Bool { state.withLock { $0.isShort } }
+
+    /// - Returns: whether it was otherwise before.
+    @discardableResult
+    func note(isShort: Bool) -> Bool {
+        state.withLock { state in
+            defer { state.isShort = isShort }
+            return state.isShort != isShort
+        }
+    }
+
     /// No longer uses the index, which was found damaged; the follower makes it anew.
     func condemn(_ damage: LookupDamage) {
         state.withLock { state in
@@ -63,13 +99,11 @@ final class Lookups: Sendable {
         }
     }
 
-    /// What the index was condemned for, told once.
-    func takeDamage() -> LookupDamage? {
-        state.withLock { state in
-            defer { state.damage = nil }
-            return state.damage
-        }
-    }
+    /// What the index was condemned for, until it is out of the way.
+    var damage: LookupDamage? { state.withLock { $0.damage } }
+
+    /// Notes that what was condemned is out of the way.
+    func noteMovedAside() { state.withLock { $0.damage = nil } }
 
     /// Whether a condemned index is still being read: a process must not open one environment twice.
     var isRetiring: Bool { state.withLock { $0.retired != nil } }

@@ -117,4 +117,100 @@ import Testing
             #expect(rows == 3 && !index.isChecked)
         }
     }
+
+    // MARK: What the system can't read
+
+    /// A page that the disk doesn't give back is damage of the index, as one is that it gives back changed: the index is
+    /// made anew, and nothing ends.
+    @Test func aReadThatFailsIsDamageOfTheIndex() throws {
+        let large = try LargeLedger(calls: 34)
+        try withFollower(large.fixture) { follower, lookups, lines in
+            let path = large.fixture.locations.index + "/data.mdb"
+            try whileUnreadable(path) { follower.check() }
+            #expect(throws: LedgerError.busy) { try lookups.ready() }
+            #expect(lookups.damage.map { $0.what.contains("reading page") } == true)
+            #expect(try follower.open())
+            #expect(try lookups.checked().indexed() == LookupBlock.entries)
+            #expect(lines.all.contains { $0.contains("moved aside") && $0.contains("reading page") })
+        }
+    }
+
+    /// One that finds no place for a reader, or no memory, is tried again.
+    @Test func aCheckThatFindsNoPlaceWaits() throws {
+        let large = try LargeLedger(calls: 34)
+        large.fixture.settings.readers = 1
+        // It keeps as many places as it was made with.
+        #expect(unlink(large.fixture.locations.index + "/lock.mdb") == 0)
+        try withFollower(large.fixture) { follower, lookups, lines in
+            let index = try lookups.ready()
+            let thread = try holding(large.fixture.settings.ownReaders + 1, of: index) {
+                let thread = startThread { follower.check() }
+                for _ in 0..<1_000 where lines.all.isEmpty { usleep(10_000) }
+                #expect(lines.all.contains { $0.contains("is not checked, which is tried again") })
+                #expect(!index.isChecked)
+                return thread
+            }
+            pthread_join(thread, nil)
+            #expect(try lookups.checked() === index)
+            #expect(lines.all.count == 1)
+        }
+    }
+
+    /// An index in place that nobody has checked, of a ledger that is closed.
+    private func withFollower(
+        _ fixture: LedgerFixture,
+        _ body: (LookupFollower, Lookups, Lines) throws -> Void
+    ) throws {
+        try fixture.reopened { environment, schema in
+            let lookups = Lookups()
+            let lines = Lines()
+            let identity = try environment.read { try LedgerOpening.identity($0, schema) }
+            let follower = LookupFollower(
+                lookups,
+                LookupLog(environment: environment, schema: schema, claimsKey: fixture.keyring.claimsKey),
+                directory: fixture.locations.index,
+                settings: fixture.settings,
+                keyring: fixture.keyring,
+                identity: identity,
+                notice: { lines.add($0) },
+                fatal: { fatalError("the follower ended: \($0)") }
+            )
+            #expect(try !follower.open(checkedEntries: 0))
+            #expect(try !lookups.ready().isChecked)
+            try body(follower, lookups, lines)
+        }
+    }
+
+    /// Runs `body` while nothing can be read through the descriptors that a file is open by.
+    private func whileUnreadable(_ path: String, _ body: () throws -> Void) throws {
+        let directory = Glibc.open("/", O_RDONLY)
+        defer { close(directory) }
+        var open: [(descriptor: Int32, kept: Int32)] = []
+        for name in names(in: "/proc/self/fd") {
+            var target = [CChar](repeating: 0, count: 4_096)
+            guard let descriptor = Int32(name), readlink("/proc/self/fd/" + name, &target, target.count - 1) > 0,
+                strcmp(target, path) == 0
+            else { continue }
+            open.append((descriptor, dup(descriptor)))
+            dup2(directory, descriptor)
+        }
+        #expect(!open.isEmpty)
+        defer {
+            for (descriptor, kept) in open {
+                dup2(kept, descriptor)
+                close(kept)
+            }
+        }
+        try body()
+    }
+
+    /// Runs `body` while as many places for readers are taken.
+    private func holding<Result>(
+        _ places: Int,
+        of index: LookupIndex,
+        _ body: () throws -> Result
+    ) throws -> Result {
+        guard places > 0 else { return try body() }
+        return try index.environment.read { _ in try holding(places - 1, of: index, body) }
+    }
 }
