@@ -11,9 +11,9 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DESTDIR ?=
 
-# Swift's standard library goes into the binaries; libssl, libzip and liblmdb stay the system's, which mends them.
+# Swift's standard library goes into the binaries; libssl, libzip, zlib and liblmdb stay the system's, which mends them.
 RELEASE := -c release --static-swift-stdlib -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
-BUILD_PACKAGES := liblmdb-dev libssl-dev libzip-dev pkg-config
+BUILD_PACKAGES := liblmdb-dev libssl-dev libzip-dev zlib1g-dev pkg-config
 DEMO_PACKAGES := $(BUILD_PACKAGES) chromium openssl python3 xxd
 TEST_PACKAGES := $(DEMO_PACKAGES) binutils chromium-driver curl fonts-noto-cjk make poppler-utils python3-venv strace systemd zsh
 SWIFT_MINIMUM := 6.3

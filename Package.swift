@@ -38,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CBundleTexts"),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "JSON", swiftSettings: strict),
@@ -46,7 +47,7 @@ let package = Package(
         // Floor 2: safe faces, and everything ledger-format.md describes.
         .target(name: "LMDB", dependencies: ["CLMDB", "CLinux"], swiftSettings: strict),
         .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle", "Paths"], swiftSettings: strict),
-        .target(name: "Zip", dependencies: ["CZip", "Paths"], swiftSettings: strict),
+        .target(name: "Zip", dependencies: ["CZip", "CZlib", "Paths"], swiftSettings: strict),
         .target(name: "LedgerFormat", dependencies: ["JSON", "Merkle"], swiftSettings: strict),
         // Floor 3: the ledger itself, and the protocol that knows nothing of it.
         .target(

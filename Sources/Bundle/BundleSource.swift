@@ -25,6 +25,9 @@ struct BundleSource {
         case file(FolderReader, [UInt8])
     }
 
+    /// The most bytes of all members together.
+    private static let maximumBytes: UInt64 = 0xFFFF_FFFF
+
     let container: BundleContainer
     /// In byte order of the names, each name once.
     let members: [Member]
@@ -36,11 +39,16 @@ struct BundleSource {
     /// - Throws: `ZipError`.
     init(path: String) throws {
         if let folder = try FolderReader(path: path) {
-            let files = folder.files.map {
-                (String(decoding: $0.name, as: UTF8.self), $0.size, Place.file(folder, $0.name))
-            }
-            (members, leavings) = BundleSource.sorted(files)
+            (members, leavings) = try BundleSource.sorted(
+                folder.files.map { ($0.name, $0.size, .file(folder, $0.name)) }
+            )
             (container, deviation) = (.folder, nil)
+            var bytes: UInt64 = 0
+            for member in members {
+                let (sum, isTooMuch) = bytes.addingReportingOverflow(member.size)
+                guard !isTooMuch, sum <= BundleSource.maximumBytes else { throw ZipError(.tooLarge) }
+                bytes = sum
+            }
             return
         }
         do {
@@ -53,18 +61,30 @@ struct BundleSource {
                 // What is no archive at all has one thing wrong with it; else what no archive may have tells more.
                 throw other.rule == .notAnArchive ? error : other
             }
-            (members, leavings) = BundleSource.sorted(archive.members.map { ($0.name, $0.size, .archive(archive, $0)) })
+            // Of what is passed over, too: behind the end of a deflated content may stand what some readers take for a member.
+            for member in archive.members where BundleSource.isLeaving(member.bytes) {
+                try archive.read(member) { _ in }
+            }
+            (members, leavings) = try BundleSource.sorted(
+                archive.members.map { ($0.bytes, $0.size, .archive(archive, $0)) }
+            )
             (container, deviation) = (.repacked, error)
         }
     }
 
     /// Sets leavings apart, and takes off the folder all the rest lies in, if there is one.
-    private static func sorted(_ files: [(name: String, size: UInt64, place: Place)]) -> ([Member], [String]) {
-        let leavings = files.filter { isLeaving($0.name) }.map(\.name)
+    private static func sorted(
+        _ files: [(name: [UInt8], size: UInt64, place: Place)]
+    ) throws -> ([Member], [String]) {
+        let leavings = files.filter { isLeaving($0.name) }.map { String(decoding: $0.name, as: UTF8.self) }
         let rest = files.filter { !isLeaving($0.name) }
-        let folder = commonFolder(rest.map { Array($0.name.utf8) })
-        let members = rest.map { file in
-            Member(name: String(Substring(file.name.utf8.dropFirst(folder))), size: file.size, place: file.place)
+        let folder = commonFolder(rest.map(\.name))
+        var names: Set<[UInt8]> = []
+        let members = try rest.map { file in
+            let name = String(decoding: file.name.dropFirst(folder), as: UTF8.self)
+            // What is not UTF-8 is U+FFFD by now: two names may have become one.
+            guard names.insert(Array(name.utf8)).inserted else { throw ZipError(.duplicate, member: name) }
+            return Member(name: name, size: file.size, place: file.place)
         }
         return (members.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }, leavings.sorted())
     }
@@ -83,12 +103,12 @@ struct BundleSource {
     }
 
     /// Whether a file is one that file managers leave behind.
-    static func isLeaving(_ name: String) -> Bool {
-        let parts = name.utf8.split(separator: UInt8(ascii: "/"))
+    static func isLeaving(_ name: [UInt8]) -> Bool {
+        let parts = name.split(separator: UInt8(ascii: "/"))
         guard let last = parts.last else { return false }
         let lowered = String(decoding: last.map { 0x41...0x5A ~= $0 ? $0 | 0x20 : $0 }, as: UTF8.self)
         return ["thumbs.db", "desktop.ini", ".ds_store"].contains { $0.utf8.elementsEqual(lowered.utf8) }
-            || last.starts(with: "._".utf8) || parts.first?.elementsEqual("__MACOSX".utf8) ?? false
+            || last.starts(with: "._".utf8) || parts.count > 1 && parts[0].elementsEqual("__MACOSX".utf8)
     }
 
     /// Hands over the content of a member in blocks of at most 1 MiB.

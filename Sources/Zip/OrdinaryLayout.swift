@@ -1,23 +1,19 @@
 /// The layout of any ordinary ZIP archive (APPNOTE.TXT 6.3, without ZIP64): what people's own programs make of a
 /// bundle's members. Members are stored or deflated, in any order, and may have extra fields and comments.
 ///
-/// Every reader finds the same members in it: each stands once, under one name in directory and local header, and none
-/// overlaps another. What members claim to hold is bounded.
+/// Every reader finds the same members in it, whether it goes by the directory or from the first byte on: each stands
+/// once, under one name in directory and local header; they follow one another without a gap up to the directory; there is
+/// no second directory. What members claim to hold is bounded.
 struct OrdinaryLayout {
     /// The most bytes all members may claim to hold: as many as an archive of the plain layout can.
     static let maximumContent: UInt64 = ZipLayout.maximumBytes
     private static let maximumName = 1_024
+    /// As far before the end as a reader looks for the end record: its comment may have 65,535 bytes.
+    private static let maximumTail: UInt64 = 65_557
+    private static let endSignature: UInt32 = 0x0605_4B50
 
     /// In the order of the directory. Those of directories are left out.
-    let members: [Member]
-
-    struct Member {
-        /// The name's bytes, in whatever encoding.
-        let name: [UInt8]
-        let size: UInt64
-        /// Position in the directory, from 0.
-        let position: UInt64
-    }
+    let members: [ZipMember]
 
     /// Reads and checks the layout of a file.
     ///
@@ -26,35 +22,39 @@ struct OrdinaryLayout {
         guard size <= ZipLayout.maximumBytes else { throw ZipError(.tooLarge) }
         let (directory, count, offset) = try OrdinaryLayout.directory(size: size, read: read)
         var record = Fields(directory)
-        var members: [Member] = []
+        var headers: [OrdinaryHeader] = []
         var names: Set<[UInt8]> = []
-        var places: [Range<UInt64>] = []
         var content: UInt64 = 0
         for ordinal in 0..<count {
             let header = try OrdinaryHeader(&record, ordinal: ordinal)
             guard names.insert(header.name).inserted else { throw ZipError(.duplicate, member: header.shown) }
-            places.append(try header.place(before: offset, read: read))
             content += header.size
             guard content <= OrdinaryLayout.maximumContent else {
                 throw ZipError(.memberTooLarge, member: header.shown)
             }
-            guard !header.isDirectory else { continue }
-            members.append(Member(name: header.name, size: header.size, position: UInt64(ordinal)))
+            headers.append(header)
         }
         guard record.isAtEnd else { throw ZipError(.endRecord) }
-        // Members that share bytes are how a small archive claims to hold much, and how two readers see two things.
-        let sorted = places.sorted { $0.lowerBound < $1.lowerBound }
-        for (left, right) in zip(sorted, sorted.dropFirst()) where left.upperBound > right.lowerBound {
-            throw ZipError(.damaged, detail: "members overlap")
+        var stored: [UInt64: Range<UInt64>] = [:]
+        var position: UInt64 = 0
+        let inPlace = headers.sorted { $0.offset < $1.offset }
+        for (header, next) in zip(inPlace, inPlace.dropFirst().map(\.offset) + [offset]) {
+            // Bytes of no member may be a member to who reads from the first byte on; bytes of two make much of little.
+            guard header.offset == position else { throw ZipError(.place, member: header.shown) }
+            stored[position] = try header.content(before: next, read: read)
+            position = next
         }
-        self.members = members
+        guard position == offset else { throw ZipError(.endRecord) }
+        members = headers.compactMap { header in
+            guard !header.isDirectory, let stored = stored[header.offset] else { return nil }
+            let place = ZipMember.Place(stored: stored, isDeflated: header.isDeflated, crc: header.crc)
+            return ZipMember(bytes: header.name, size: header.size, place: place)
+        }
     }
 
-    /// Whether a name may be a path below a folder: no part empty, `.` or `..`, no backslash, no control character.
+    /// Whether a name may be a path below a folder: no part empty, `.` or `..`, no control character.
     fileprivate static func isPath(_ name: some Collection<UInt8>) -> Bool {
-        guard 1...maximumName ~= name.count, name.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != 0x5C }) else {
-            return false
-        }
+        guard 1...maximumName ~= name.count, name.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return false }
         return name.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy { part in
             !part.isEmpty && !part.elementsEqual(".".utf8) && !part.elementsEqual("..".utf8)
         }
@@ -66,9 +66,11 @@ struct OrdinaryLayout {
         read: (UInt64, Int) throws -> [UInt8]
     ) throws -> (bytes: [UInt8], count: Int, offset: UInt64) {
         // The end record is the last thing in the file, but for a comment whose length it states.
-        let tail = try read(size - min(size, 65_557), Int(min(size, 65_557)))
-        let start = tail.indices.dropLast(ZipLayout.endBytes - 1).last { start in
-            tail[start..<start + 4].isNumber(0x0605_4B50)
+        let before = size - min(size, maximumTail)
+        let tail = try read(before, Int(size - before))
+        let ends = tail.indices.dropLast(3).filter { tail[$0..<$0 + 4].isNumber(endSignature) }
+        let start = ends.last { start in
+            start + ZipLayout.endBytes <= tail.count
                 && start + ZipLayout.endBytes + Int(tail[start + 20]) + Int(tail[start + 21]) << 8 == tail.count
         }
         guard let start else { throw ZipError(.notAnArchive) }
@@ -81,15 +83,27 @@ struct OrdinaryLayout {
         guard count <= ZipLayout.maximumMembers, offset != 0xFFFF_FFFF else { throw ZipError(.tooLarge) }
         let end = size - UInt64(tail.count - start)
         guard offset + bytes == end, bytes <= 1 << 28 else { throw ZipError(.endRecord) }
-        return (try read(offset, Int(bytes)), count, offset)
+        let directory = try read(offset, Int(bytes))
+        // Some readers take the first end record that leads somewhere, some what the locator of ZIP64 leads to.
+        let isSecond = try ends.contains { other in
+            guard other != start else { return false }
+            guard before + UInt64(other) < offset else { return true }
+            let place = UInt64(tail[other + 16..<other + 20].number)
+            return try place + 4 <= size && ArraySlice(read(place, 4)).isNumber(0x0201_4B50)
+        }
+        let isElsewhere = directory.indices.dropLast(3).contains { directory[$0..<$0 + 4].isNumber(endSignature) }
+        let isLocated = directory.count >= 20 && directory[(directory.count - 20)...].prefix(4).isNumber(0x0706_4B50)
+        guard !isSecond, !isElsewhere, !isLocated else { throw ZipError(.secondDirectory) }
+        return (directory, count, offset)
     }
 }
 
 extension ArraySlice<UInt8> {
+    /// The number they are in little-endian order: at most four bytes.
+    fileprivate var number: UInt32 { reversed().reduce(0) { $0 << 8 | UInt32($1) } }
+
     /// Whether these four bytes are a number in little-endian order.
-    fileprivate func isNumber(_ number: UInt32) -> Bool {
-        elementsEqual((0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) })
-    }
+    fileprivate func isNumber(_ other: UInt32) -> Bool { count == 4 && number == other }
 }
 
 /// One record of the directory.
@@ -98,24 +112,30 @@ private struct OrdinaryHeader {
     let name: [UInt8]
     let size: UInt64
     let isDirectory: Bool
+    let crc: UInt32
+    /// Where the local header begins.
+    let offset: UInt64
     private let stored: UInt64
-    private let crc: UInt32
     private let method: UInt16
-    private let offset: UInt64
+    private let flags: UInt16
 
     /// Bit 3: sizes and checksum follow the content, and the local header need not state them.
     private static let describedBehind: UInt16 = 1 << 3
-    /// Bits 1 and 2 say how deflate was tuned, bit 11 that the name is UTF-8.
-    private static let harmless: UInt16 = 1 << 1 | 1 << 2 | describedBehind | 1 << 11
+    /// Bits 1 and 2 say how deflate was tuned: nothing to a reader.
+    private static let tuning: UInt16 = 1 << 1 | 1 << 2
+    /// Bit 11 says that the name is UTF-8.
+    private static let harmless: UInt16 = tuning | describedBehind | 1 << 11
     private static let deflated: UInt16 = 8
-    /// Systems whose upper half of the attributes is a mode of Unix: Unix and OS X.
-    private static let unixes: [UInt16] = [3, 19]
+    /// What MS-DOS calls a directory, in the lower half of the attributes.
+    private static let dosDirectory: UInt32 = 0x10
+    /// No content at all, deflated: as some programs have it for directories.
+    private static let nothing: [UInt8] = [3, 0]
+    private static let descriptorSignature: UInt32 = 0x0807_4B50
 
     init(_ record: inout Fields, ordinal: Int) throws {
         guard record.left >= ZipLayout.centralBytes, record.take32() == 0x0201_4B50 else { throw ZipError(.endRecord) }
-        let madeBy = record.take16() >> 8
-        _ = record.take16()
-        let flags = record.take16()
+        _ = record.take32()
+        flags = record.take16()
         method = record.take16()
         _ = record.take32()
         crc = record.take32()
@@ -123,17 +143,19 @@ private struct OrdinaryHeader {
         let (nameBytes, extraBytes, commentBytes) = (record.take16(), record.take16(), record.take16())
         let part = record.take16()
         _ = record.take16()
-        let mode = record.take32() >> 16
+        let attributes = record.take32()
         offset = UInt64(record.take32())
         guard record.left >= Int(nameBytes) + Int(extraBytes) + Int(commentBytes) else { throw ZipError(.endRecord) }
         let whole = Array(record.take(Int(nameBytes)))
-        _ = record.take(Int(extraBytes) + Int(commentBytes))
+        let extra = Array(record.take(Int(extraBytes)))
+        _ = record.take(Int(commentBytes))
         isDirectory = whole.last == UInt8(ascii: "/")
         name = isDirectory ? whole.dropLast() : whole
         let shown = OrdinaryLayout.isPath(name) ? String(decoding: name, as: UTF8.self) : "#\(ordinal)"
         func require(_ condition: Bool, _ rule: ZipError.Rule) throws {
             guard condition else { throw ZipError(rule, member: shown) }
         }
+        try require(!whole.contains(UInt8(ascii: "\\")), .backslash)
         try require(OrdinaryLayout.isPath(name), .name)
         try require(flags & 1 == 0, .encrypted)
         try require(flags & ~OrdinaryHeader.harmless == 0, .flags)
@@ -141,17 +163,22 @@ private struct OrdinaryHeader {
         try require(part == 0, .severalParts)
         try require(stored != 0xFFFF_FFFF && size != 0xFFFF_FFFF && offset != 0xFFFF_FFFF, .tooLarge)
         try require(method != 0 || stored == size, .size)
-        if OrdinaryHeader.unixes.contains(madeBy), mode & 0o170000 != 0 {
-            try require(mode & 0o170000 == 0o100000 || isDirectory && mode & 0o170000 == 0o040000, .link)
-        }
-        try require(!isDirectory || size == 0, .size)
+        // Whatever made it: readers go by the mode where there is one.
+        let kind = attributes >> 28
+        try require(kind == 0 || kind == 8 || isDirectory && kind == 4, .link)
+        try require(isDirectory || attributes & OrdinaryHeader.dosDirectory == 0, .link)
+        try require(!isDirectory || size == 0 && crc == 0 && (isDeflated ? stored == 2 : stored == 0), .size)
+        try require(ExtraFields.areHarmless(extra, of: whole), .secondMeaning)
     }
 
-    /// The name for messages.
+    var isDeflated: Bool { method == OrdinaryHeader.deflated }
+
+    /// The name as text; what is not UTF-8 in it is U+FFFD.
     var shown: String { String(decoding: name, as: UTF8.self) }
 
-    /// The bytes from the local header to the end of the content, once the header agrees with the directory.
-    func place(before end: UInt64, read: (UInt64, Int) throws -> [UInt8]) throws -> Range<UInt64> {
+    /// Where the stored bytes are, once the local header agrees with the directory, and everything up to the next member,
+    /// or the directory, is this one's.
+    func content(before end: UInt64, read: (UInt64, Int) throws -> [UInt8]) throws -> Range<UInt64> {
         let fixed = UInt64(ZipLayout.localBytes)
         guard offset + fixed <= end else { throw ZipError(.place, member: shown) }
         var local = Fields(try read(offset, ZipLayout.localBytes))
@@ -161,13 +188,35 @@ private struct OrdinaryHeader {
         _ = local.take32()
         let (crc, stored, size) = (local.take32(), UInt64(local.take32()), UInt64(local.take32()))
         let (nameBytes, extraBytes) = (UInt64(local.take16()), UInt64(local.take16()))
-        let content = offset + fixed + nameBytes + extraBytes
-        guard content + self.stored <= end else { throw ZipError(.size, member: shown) }
+        let start = offset + fixed + nameBytes + extraBytes
+        guard start + self.stored <= end else { throw ZipError(.overlap, member: shown) }
         let name = try read(offset + fixed, Int(nameBytes))
+        let extra = try read(offset + fixed + nameBytes, Int(extraBytes))
+        // Who reads from the first byte on learns sizes of stored members here, and finds the end of deflated ones itself.
         let isDescribed = flags & OrdinaryHeader.describedBehind != 0
-        guard name == self.name + (isDirectory ? [UInt8(ascii: "/")] : []), method == self.method, flags & 1 == 0,
-            isDescribed || (crc, stored, size) == (self.crc, self.stored, self.size)
+        guard name == self.name + (isDirectory ? [UInt8(ascii: "/")] : []), method == self.method,
+            flags | OrdinaryHeader.tuning == self.flags | OrdinaryHeader.tuning,
+            crc == self.crc || isDescribed && crc == 0,
+            stored == self.stored || isDescribed && isDeflated && stored == 0,
+            size == self.size || isDescribed && isDeflated && size == 0
         else { throw ZipError(.localHeader, member: shown) }
-        return offset..<content + self.stored
+        guard ExtraFields.areHarmless(extra, of: name) else { throw ZipError(.secondMeaning, member: shown) }
+        let content = start..<start + self.stored
+        let behind = try read(content.upperBound, Int(min(end - content.upperBound, 17)))
+        guard isDescribed ? isDescriptor(behind) : behind.isEmpty else { throw ZipError(.place, member: shown) }
+        if isDirectory, isDeflated {
+            guard try read(start, 2) == OrdinaryHeader.nothing else { throw ZipError(.size, member: shown) }
+        }
+        return content
+    }
+
+    /// Whether bytes behind a content repeat checksum and sizes, with a signature or without one.
+    private func isDescriptor(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count == 12 || bytes.count == 16 else { return false }
+        var fields = Fields(bytes)
+        let isSigned = bytes.prefix(4).isNumber(OrdinaryHeader.descriptorSignature)
+        guard isSigned == (bytes.count == 16) else { return false }
+        if isSigned { _ = fields.take32() }
+        return fields.take32() == crc && UInt64(fields.take32()) == stored && UInt64(fields.take32()) == size
     }
 }

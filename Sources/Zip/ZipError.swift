@@ -10,6 +10,8 @@ public struct ZipError: Error, Equatable, Sendable, CustomStringConvertible {
         case damaged = "is not consistent"
         case tooLarge = "is beyond the limits of a plain ZIP archive: 65,534 members, 4 GiB"
         case name = "has a name that is not allowed"
+        case backslash =
+            "has a backslash in its name, as names in Chinese encodings may: unpack it, and verify the folder"
         case duplicate = "occurs twice"
         case order = "does not stand in byte order of the names"
         case compressed = "is compressed"
@@ -19,10 +21,13 @@ public struct ZipError: Error, Equatable, Sendable, CustomStringConvertible {
         case flags = "has flags that are not allowed"
         case comment = "has a comment"
         case extraFields = "has extra fields"
+        case secondMeaning = "has an extra field that some programs take its name, size or kind from"
         case time = "has another time than 1980-01-01 00:00:00"
         case mode = "has another mode than 0644"
         case size = "claims more bytes than the archive has, or other bytes than stand there"
         case place = "does not stand right after the member before it"
+        case overlap = "overlaps what stands behind it"
+        case secondDirectory = "has a second directory, or what some programs take for one"
         case localHeader = "has a local header that says something else than the directory"
         case checksum = "has another CRC-32 than stored"
         case memberTooLarge = "is larger than what is taken of its kind"
@@ -34,7 +39,7 @@ public struct ZipError: Error, Equatable, Sendable, CustomStringConvertible {
     public let rule: Rule
     /// The member's name as far as it is one, else its position such as `#3`; nil where it is the archive itself.
     public let member: String?
-    /// What libzip or the system said, where they said something.
+    /// What a library or the system said, where they said something.
     public let detail: String?
 
     public init(_ rule: Rule, member: String? = nil, detail: String? = nil) {

@@ -43,8 +43,10 @@ struct ZipLayout {
                 throw ZipError(.size, member: header.name)
             }
             guard try read(position, local.count) == local else { throw ZipError(.localHeader, member: header.name) }
-            position += UInt64(local.count) + header.size
-            members.append(ZipMember(name: header.name, size: header.size, position: UInt64(ordinal)))
+            let content = position + UInt64(local.count)
+            position = content + header.size
+            let place = ZipMember.Place(stored: content..<position, isDeflated: false, crc: header.crc)
+            members.append(ZipMember(bytes: Array(header.name.utf8), size: header.size, place: place))
         }
         guard record.isAtEnd, position == offset else { throw ZipError(.endRecord) }
         self.members = members
@@ -81,7 +83,7 @@ private struct CentralHeader {
     let name: String
     let size: UInt64
     let offset: UInt64
-    private let crc: UInt32
+    let crc: UInt32
     private let extractor: UInt16
 
     init(_ record: inout Fields, ordinal: Int, archiveBytes: UInt64) throws {

@@ -1,10 +1,22 @@
 /// A member of an archive, as its directory states it.
 public struct ZipMember: Equatable, Sendable {
-    public let name: String
-    /// Bytes of its content, which is stored as it is.
+    /// Its name's bytes, in whatever encoding.
+    public let bytes: [UInt8]
+    /// Bytes of its content.
     public let size: UInt64
-    /// Position in the archive, from 0.
-    let position: UInt64
+    let place: Place
+
+    /// Its name as text; what is not UTF-8 in it is U+FFFD, so that two may look the same.
+    public var name: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// Where the content stands in the archive, and how.
+    struct Place: Equatable, Sendable {
+        /// Offsets of the stored bytes.
+        let stored: Range<UInt64>
+        /// Whether they are deflated (RFC 1951); else they are the content.
+        let isDeflated: Bool
+        let crc: UInt32
+    }
 
     /// Whether a text may be a member's name (`ledger-format.md` section 14): 1 to 100 of `A`–`Z`, `a`–`z`, `0`–`9`,
     /// `.`, `_`, `-` and `/`, no part between slashes empty, `.` or `..`.

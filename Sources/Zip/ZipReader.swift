@@ -1,13 +1,13 @@
-import CZip
 import Glibc
 
 /// An archive that is open for reading. Opening checks its layout, so that every reader of ZIP files finds the same
-/// members in it; contents are checked against their CRC-32 as they are read. Input may be hostile: nothing traps,
-/// and no more memory is taken than the directory's and what a caller reads.
+/// members in it; contents are checked against their CRC-32 as they are read. There is one reading of the layout: contents
+/// are taken from where it found them. Input may be hostile: nothing traps, and no more memory is taken than the
+/// directory's and what a caller reads.
 ///
 /// Not for use by two threads at once.
 public final class ZipReader {
-    private let archive: OpaquePointer
+    private let descriptor: Int32
     /// The members: of the plain layout in byte order of their names, of an ordinary archive in that of its directory.
     public let members: [ZipMember]
     private let positions: [String: Int]
@@ -27,45 +27,31 @@ public final class ZipReader {
     public init(path: String, form: Form = .plain) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw ZipError(system: path) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw ZipError(system: path) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw ZipError(.system, detail: "\(path) is not a file") }
-        let size = UInt64(clamping: status.st_size)
-        switch form {
-        case .plain:
-            members = try ZipLayout(size: size) { try ZipReader.read(descriptor, at: $0, count: $1) }.members
-        case .ordinary:
-            let layout = try OrdinaryLayout(size: size) { try ZipReader.read(descriptor, at: $0, count: $1) }
-            members = layout.members.map { member in
-                ZipMember(
-                    name: String(decoding: member.name, as: UTF8.self),
-                    size: member.size,
-                    position: member.position
-                )
+        self.descriptor = descriptor
+        do {
+            var status = stat()
+            guard fstat(descriptor, &status) == 0 else { throw ZipError(system: path) }
+            guard status.st_mode & S_IFMT == S_IFREG else { throw ZipError(.system, detail: "\(path) is not a file") }
+            let size = UInt64(clamping: status.st_size)
+            func bytes(_ offset: UInt64, _ count: Int) throws -> [UInt8] {
+                try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+                    let room = UnsafeMutableRawBufferPointer(buffer)
+                    try ZipReader.read(descriptor, at: offset, into: .init(rebasing: room[..<count]))
+                    filled = count
+                }
             }
+            switch form {
+            case .plain: members = try ZipLayout(size: size, read: bytes).members
+            case .ordinary: members = try OrdinaryLayout(size: size, read: bytes).members
+            }
+        } catch {
+            close(descriptor)
+            throw error
         }
         positions = Dictionary(zip(members.map(\.name), members.indices)) { first, _ in first }
-        // libzip reads the very file that was checked, whatever the path names by now.
-        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        guard copy >= 0 else { throw ZipError(system: path) }
-        var code: Int32 = 0
-        // What libzip asks beyond that is of the plain layout.
-        guard let archive = zip_fdopen(copy, form == .plain ? ZIP_CHECKCONS : 0, &code) else {
-            close(copy)
-            throw ZipError(code == ZIP_ER_NOZIP ? .notAnArchive : ZipError.rule(code), detail: ZipError.words(code))
-        }
-        self.archive = archive
-        let isSame = members.allSatisfy { member in
-            var status = zip_stat_t()
-            return zip_stat_index(archive, member.position, 0, &status) == 0 && status.size == member.size
-        }
-        guard isSame, form == .ordinary || zip_get_num_entries(archive, 0) == Int64(members.count) else {
-            throw ZipError(.damaged, detail: "libzip counts other members")
-        }
     }
 
-    deinit { zip_discard(archive) }
+    deinit { close(descriptor) }
 
     /// The member of a name; nil where there is none.
     public func member(_ name: String) -> ZipMember? { positions[name].map { members[$0] } }
@@ -84,47 +70,28 @@ public final class ZipReader {
     }
 
     /// Hands over the content of a member in blocks of at most 1 MiB, and checks its CRC-32 at the end.
+    ///
+    /// - Throws: `ZipError`: `.size`, `.checksum` or `.damaged` where the content is not what the archive says, `.system`
+    ///   where it can't be read.
     public func read(_ member: ZipMember, _ block: (UnsafeRawBufferPointer) throws -> Void) throws {
-        guard let file = zip_fopen_index(archive, member.position, 0) else {
-            throw ZipError(
-                ZipError.rule(zip_error_code_zip(zip_get_error(archive))),
-                member: member.name,
-                detail: message
-            )
-        }
-        defer { zip_fclose(file) }
-        var left = member.size
-        try withUnsafeTemporaryAllocation(byteCount: Int(min(max(left, 1), 1 << 20)), alignment: 16) { buffer in
-            while true {
-                // One read beyond the last byte makes libzip compare the checksum.
-                let count = zip_fread(file, buffer.baseAddress!, UInt64(buffer.count))
-                guard count >= 0 else {
-                    let code = zip_error_code_zip(zip_file_get_error(file))
-                    throw ZipError(ZipError.rule(code), member: member.name, detail: ZipError.words(code))
-                }
-                if count == 0 { break }
-                guard UInt64(count) <= left else { throw ZipError(.size, member: member.name) }
-                left -= UInt64(count)
-                try block(UnsafeRawBufferPointer(rebasing: buffer[..<Int(count)]))
-            }
-        }
-        guard left == 0 else { throw ZipError(.size, member: member.name) }
+        try Inflater(member: member)
+            .content(read: { try ZipReader.read(descriptor, at: $0, into: $1) }, block)
     }
 
-    private var message: String { String(cString: zip_error_strerror(zip_get_error(archive))) }
-
-    private static func read(_ descriptor: Int32, at offset: UInt64, count: Int) throws -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
+    private static func read(_ descriptor: Int32, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws
+    {
         var done = 0
-        while done < count {
-            let got = bytes.withUnsafeMutableBytes {
-                pread(descriptor, $0.baseAddress.map { $0 + done }, count - done, off_t(offset) + off_t(done))
-            }
+        while done < buffer.count {
+            let got = pread(
+                descriptor,
+                buffer.baseAddress.map { $0 + done },
+                buffer.count - done,
+                off_t(offset) + off_t(done)
+            )
             if got < 0, errno == EINTR { continue }
             guard got > 0 else { throw ZipError(.system, detail: got == 0 ? "it was shortened" : ZipError.systemWords) }
             done += got
         }
-        return bytes
     }
 }
 
@@ -133,21 +100,4 @@ extension ZipError {
     init(system path: String) { self.init(.system, detail: "\(path): \(ZipError.systemWords)") }
 
     static var systemWords: String { String(cString: strerror(errno)) }
-
-    /// The rule a code of libzip stands for.
-    static func rule(_ code: Int32) -> Rule {
-        switch code {
-        case ZIP_ER_CRC: .checksum
-        case ZIP_ER_READ, ZIP_ER_SEEK, ZIP_ER_TELL, ZIP_ER_OPEN, ZIP_ER_TMPOPEN, ZIP_ER_MEMORY: .system
-        default: .damaged
-        }
-    }
-
-    /// What libzip says of one of its codes.
-    static func words(_ code: Int32) -> String {
-        var error = zip_error_t()
-        zip_error_init_with_code(&error, code)
-        defer { zip_error_fini(&error) }
-        return String(cString: zip_error_strerror(&error))
-    }
 }

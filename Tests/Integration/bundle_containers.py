@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import archive_forgeries
+
 INTACT, REFUSED = True, False
 LEFT = {".DS_Store": b"\0\0\0\1Bud1", "entries/.DS_Store": b"x", "Thumbs.db": b"\xd0\xcf\x11\xe0", "keys/Desktop.ini": b"[x]",
         "__MACOSX/._manifest.json": b"\0\5\x16\7", "__MACOSX/entries/._x.json": b"x", "openings/._y": b"x"}
@@ -98,6 +100,10 @@ def archives(members: dict[str, bytes], directory: Path) -> Iterator[Container]:
     yield Container("a second end record in the comment", zipped(members, comment=b"PK\5\6" + bytes(18)), REFUSED)
     yield Container("bytes before it", b"MZ" + bytes(510) + plain, REFUSED)
     yield Container("bytes behind it", plain + b"x", REFUSED)
+    for name, data in archive_forgeries.lookalikes(members):
+        yield Container(name, data, INTACT)
+    for forgery in archive_forgeries.forgeries(members):
+        yield Container(forgery.name, forgery.data, REFUSED)
 
 
 def folders(members: dict[str, bytes], directory: Path) -> Iterator[tuple[str, Path, bool]]:
@@ -108,6 +114,9 @@ def folders(members: dict[str, bytes], directory: Path) -> Iterator[tuple[str, P
     yield "a file more", write(members | {"entries/0000000000000099.json": b"{}"}, directory / "more"), REFUSED
     yield "a file that is no member", write(members | {"notes.txt": b"x"}, directory / "notes"), REFUSED
     yield "a byte more in a file", write(members | {"checkpoint": members["checkpoint"] + b"\n"}, directory / "byte"), REFUSED
+    document, forged = archive_forgeries.true_and_forged(members)
+    for name in (f"proofs/{document}", f"zz/{document}"):
+        yield f"a true copy at {name}", write(members | {document: forged, name: members[document]}, directory / name[:2]), REFUSED
     linked = write({n: d for n, d in members.items() if n != "checkpoint"}, directory / "linked")
     (directory / "outside").write_bytes(members["checkpoint"])
     os.symlink(directory / "outside", linked / "checkpoint")

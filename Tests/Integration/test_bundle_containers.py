@@ -1,10 +1,13 @@
 """A bundle is its members: packed again or unpacked they are what they were, and what they lie in is told apart."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import archive_forgeries
 import bundle_containers
 import instructions
 import pytest
@@ -62,10 +65,43 @@ def test_archives_of_other_programs(judge, members, tmp_path):
         else:
             good = status == 1 and "VERIFIED" not in said and "contents intact" not in said
             # It would be refused for its other members, too.
-            good = good and (each.name != "members that share their bytes" or "members overlap" in said)
+            good = good and (each.name != "members that share their bytes" or "overlaps" in said)
         if not good:
             found[each.name] = status, said
     assert found == {} and count > 10
+
+
+def test_forgeries_bite(members, tmp_path):
+    """Each shows the forged document in a program of common use: that is what refusing them is for."""
+    document, forged = archive_forgeries.true_and_forged(members)
+    assert members[document] != forged
+    programs = []
+    for number, each in enumerate(archive_forgeries.forgeries(members)):
+        if each.shown_by and (each.shown_by != "unzip" or shutil.which("unzip")):
+            found = archive_forgeries.shown(each.shown_by, each.data, tmp_path / str(number))
+            assert found[document] == forged, each.name
+            programs.append(each.shown_by)
+    assert {"zipfile", "stream"} <= set(programs) and len(programs) > 10
+    for number, (name, data) in enumerate(archive_forgeries.lookalikes(members)):
+        for program in ("zipfile", "stream", *["unzip"] * bool(shutil.which("unzip"))):
+            # Who reads from the first byte on can't know the length of what is stored before its descriptor: it is told.
+            found = archive_forgeries.shown(program, data, tmp_path / f"{program}{number}")
+            assert {path: found[path] for path in members} == members, (name, program)
+
+
+def test_what_helps_is_said(judge, members):
+    data = next(each.data for each in archive_forgeries.forgeries(members) if "half a character" in each.name)
+    assert "unpack it, and verify the folder" in judge(data)[2] and "请先解压，再核验文件夹" in judge(data, chinese=True)[2]
+
+
+def test_a_folder_is_bounded(judge, members, tmp_path):
+    """Sizes are summed before anything is read: a document of 4 GiB without content is refused at once."""
+    document, _ = archive_forgeries.true_and_forged(members)
+    folder = write(members, tmp_path / "case")
+    rest = sum(map(len, members.values())) - len(members[document])
+    os.truncate(folder / document, 2**32 - rest)
+    status, _, said = judge(folder)
+    assert status == 1 and "beyond the limits" in said
 
 
 def test_folders(judge, members, tmp_path):
@@ -88,7 +124,7 @@ def test_the_independent_verifier_says_the_same(lease, members, tmp_path):
     for each in bundle_containers.archives(members, tmp_path / "made"):
         path.write_bytes(each.data)
         status, said = verify(path)
-        told = each.name != "members that share their bytes" or "members overlap" in said
+        told = each.name != "members that share their bytes" or "overlaps" in said
         if (status == 0) != each.intact or ("repacked; contents intact" in said) != each.intact or status not in (0, 1) or not told:
             wrong[each.name] = status, said
     for name, folder, intact in bundle_containers.folders(members, tmp_path / "folders"):

@@ -107,7 +107,7 @@ def b64(data: bytes) -> str:
 
 def test_it_stays_short_enough_to_be_read():
     lines = VERIFIER.read_text().splitlines()
-    assert len(lines) < 580
+    assert len(lines) < 640
     assert max(map(len, lines)) <= 110
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 
+import archive_forgeries
 import bundle_containers
 import events
 import pytest
@@ -176,6 +177,36 @@ def test_a_folder_with_what_file_managers_leave(browser, good, members, tmp_path
     status, said = browser.choose(left, field="#folder")
     assert status == "passed" and "Unpacked; contents intact; passed over:" in said and "Thumbs.db" in said
     assert browser.result_count == 1 and browser.checks["archive"] == "passed"
+
+
+def test_a_copy_elsewhere_does_not_stand_in(browser, good, members, tmp_path):
+    """In a folder a file is what its path says. Each case has the forged document where the true one belongs."""
+    name, forged = archive_forgeries.true_and_forged(members)
+    lying = members | {name: forged}
+    parts = {path: data for path, data in lying.items() if path not in ("manifest.json", "SHA256SUMS")}
+    copies = [{f"proofs/{name}": members[name]}, {f"zz/{name}": members[name]}, {f"Z/case/{name}": members[name]}]
+    for number, copy in enumerate(copies):
+        for title, files in (("whole", lying), ("part", parts)):
+            for folder in ("", "case-42/"):
+                browser.open(good / "index.html")
+                root = tmp_path / f"{number}{title}{folder[:4]}"
+                bundle_containers.write({folder + path: data for path, data in (files | copy).items()}, root)
+                browser.choose(root, field="#folder")
+                told = browser.script("return [...document.querySelectorAll('#results > li')].map(item => [item.dataset.status, item.innerText])")
+                about = [(status, said) for status, said in told if name in said and "another document" in said]
+                assert [status for status, _ in about] == ["failed"], (number, title, folder, told)
+                assert browser.verdict == "failed" and "contents intact" not in str(told)
+    # Beside the folder it may lie, and a file that is none of the bundle's is not passed over there.
+    browser.open(good / "index.html")
+    root = bundle_containers.write(members | {"notes.txt": b"see page 3"}, tmp_path / "notes")
+    status, said = browser.choose(root, field="#folder")
+    assert status == "failed" and "notes.txt" in said and "does not belong" in said
+
+
+def test_two_files_of_one_name_are_told(browser, good, members):
+    browser.open(good / "index.html")
+    status, said = drop(browser, ("checkpoint", members["checkpoint"] + b"x"), ("checkpoint", members["checkpoint"]))
+    assert status == "failed" and "twice" in said and browser.verdict == "failed"
 
 
 def test_another_bundle_is_another_bundle(browser, good, lease, members, tmp_path):

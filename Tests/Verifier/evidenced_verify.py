@@ -3,7 +3,7 @@
 section of it, "step" one of §14. Exit status 0: all that was checked holds; 1: a line says what does not; 2:
 all holds, but whose ledger it is is not shown; 64: wrongly called, such as with a key that is none;
 71: this computer could not make the checks."""
-import argparse, calendar, hashlib, json, os, re, struct, zipfile, zlib
+import argparse, calendar, hashlib, json, os, re, struct, zlib
 from base64 import b64decode, b64encode
 from collections import namedtuple
 from pathlib import Path
@@ -287,27 +287,74 @@ def container_fault(raw, members):
             return where, "its record in the directory is not as the table has it"
         place, at = place + len(header), at + len(record)
     return None if raw[at:] == end else ("archive", "its end record is not as the table has it")
-def read_ordinary(archive, raw):
-    """Any ordinary ZIP file; refused where another reader could see other members than zipfile does."""
-    end, places, infos = raw.rfind(b"PK\5\6"), [], archive.infolist()
-    disks, count, size, start, comment = struct.unpack("<I2x H I I H", raw[end + 4:end + 22])
-    good = not disks and start + size == end and count == len(infos) and end + 22 + comment == len(raw)
-    need(good, "archive", "several parts, ZIP64, or bytes of no member before or behind it (§14)")
-    for info in infos:
-        where, at = f"member {info.orig_filename!a}", info.header_offset
-        need(at + 30 <= start and raw[at:at + 4] == b"PK\3\4", where, "it has no local header (§14)")
-        flags, method, *same, name, extra = struct.unpack("<2H4x3I2H", raw[at + 6:at + 30])
-        stated = [info.CRC, info.compress_size, info.file_size]
-        good = not (flags | info.flag_bits) & ~0x80e and method == info.compress_type and method in (0, 8)
+EXTRAS = {0x000a, 0x5455, 0x5855, 0x6375, 0x7855, 0x7875, 0xcafe}       # times, owners, comments
+def is_harmless(extra, name):       # other extra fields can give a member another name, size or kind
+    while extra:
+        kind, count = struct.unpack_from("<2H", extra + bytes(4))
+        data, extra, left = extra[4:4 + count], extra[4 + count:], len(extra) - 4
+        if left < count or kind not in EXTRAS and (kind != 0x7075 or data[5:] != name):
+            return False
+    return True
+def unpack(data, method, crc, size, where):
+    engine = zlib.decompressobj(-15)
+    content = engine.decompress(data, size + 1) if method else data
+    good = len(content) == size and zlib.crc32(content) == crc and (
+        not method or engine.eof and not engine.unused_data)
+    need(good, where, "its content is not what the archive says, or goes on (§14)")
+    return content
+def read_ordinary(raw):
+    """Any ordinary ZIP file; refused where two readers could see two things. Gives names, sizes, readers."""
+    end, infos, files = raw.rfind(b"PK\5\6"), [], []
+    need(0 <= end <= len(raw) - 22, "archive", "is no ZIP file (§14)")
+    disks, count, total, size, start, comment = struct.unpack_from("<I2H2IH", raw, end + 4)
+    good = not disks and count == total < 65535 and start + size == end and end + 22 + comment == len(raw)
+    need(good, "archive", "several parts, ZIP64, or bytes of no member (§14)")
+    tail = max(len(raw) - 65557, 0)
+    leads = [int.from_bytes(raw[at.start() + tail + 16:][:4], "little") for at in re.finditer(
+        b"PK\5\6", raw[tail:end])]
+    good = b"PK\5\6" not in raw[start:end] and all(raw[at:at + 4] != b"PK\1\2" for at in leads)
+    need(good and raw[end - 20:end - 16] != b"PK\6\7", "archive", "what may be a second directory (§14)")
+    at = start
+    for _ in range(count):
+        need(at + 46 <= end and raw[at:at + 4] == b"PK\1\2", "archive", "its directory is broken (§14)")
+        fields = struct.unpack_from("<2H4x3I4H2x2I", raw, at + 8)
+        middle, at = at + 46 + fields[5], at + 46 + sum(fields[5:8])
+        infos.append((fields[-1], fields, raw[middle - fields[5]:middle], raw[middle:middle + fields[6]]))
+    need(at == end, "archive", "its directory is broken (§14)")
+    infos, position = sorted(infos), 0
+    for (at, fields, name, extra), (following, *_) in zip(infos, [*infos[1:], (start,)]):
+        flags, method, crc, packed, size, *_, disk, attributes, _ = fields
+        shown = name.decode("utf-8", "surrogateescape")
+        where = f"member {shown!a}"
+        parts, is_folder = shown.removesuffix("/").split("/"), name.endswith(b"/")
+        good = not re.search("[\0-\x1f\x7f\\\\]", shown) and not {"", ".", ".."} & set(parts)
+        need(good, where, "its name is not allowed: unpacked, the folder may do (§14)")
+        need(at == position and at + 30 <= following, where, "it is not right behind the one before (§14)")
+        need(raw[at:at + 4] == b"PK\3\4" and not disk, where, "it has no local header (§14)")
+        local, method_too, *same, length, more = struct.unpack_from("<2H4x3I2H", raw, at + 6)
+        begin, described = at + 30 + length + more, flags & 8
+        spelt, more, content = raw[at + 30:begin - more], raw[begin - more:begin], raw[begin:begin + packed]
+        good = not flags & ~0x80e and flags | 6 == local | 6 and method == method_too and method in (0, 8)
         need(good, where, "encrypted, or neither stored nor deflated (§14)")
-        need(same == stated or flags & 8, where, "its local header contradicts the directory (§14)")
-        need(method or stated[1] == stated[2], where, "its size is not that of its content (§14)")
-        places.append((at, at + 30 + name + extra + info.compress_size))
-        kind = info.external_attr >> 28 if info.create_system in (3, 19) else 0
-        need(kind in (0, 8) or info.is_dir() and kind == 4, where, "a link, or no file (§14)")
-    places = [*sorted(places), (start, start)]
-    need(all(a[1] <= b[0] for a, b in zip(places, places[1:])), "archive", "members overlap (§14)")
-    return [(info.orig_filename, info) for info in infos if not info.is_dir()]
+        good = spelt == name and all(one == other or described and one == 0 and (method or value == 0)
+                                     for value, (one, other) in enumerate(zip(same, fields[2:5])))
+        need(good and (method or packed == size), where, "its local header contradicts the directory (§14)")
+        need(is_harmless(extra, name) and is_harmless(more, name), where, "an extra field (§14)")
+        good = attributes >> 28 in (0, 8, 4)[:2 + is_folder] and (is_folder or not attributes & 16)
+        need(good and 2**32 - 1 not in (packed, size), where, "a link, no file, or ZIP64 (§14)")
+        good = not is_folder or (crc, size, content) == (0, 0, b"\3\0"[:method])
+        need(good, where, "a folder with a content (§14)")
+        values = struct.pack("<3I", *fields[2:5])
+        behind = [b"PK\7\b" + values, values][:2 - values.startswith(b"PK\7\b")] if described else [b""]
+        need(begin + packed <= following and raw[begin + packed:following] in behind, where,
+             "it overlaps the next one, or is not right before it (§14)")
+        position = following
+        files.append((shown, size, lambda data=content, rest=(method, crc, size, where): unpack(data, *rest)))
+    names = [shown.removesuffix("/") for shown, *_ in files]
+    good = position == start and len(set(names)) == len(names)
+    good = good and sum(size for _, size, _ in files) < 2**32 - 1
+    need(good, "archive", "bytes of no member, a name twice, or too large (§14)")
+    return [file for file in files if not file[0].endswith("/")]
 def read_folder(path):
     files = []
     for folder, folders, names in os.walk(path):
@@ -317,36 +364,36 @@ def read_folder(path):
             good = not each.is_symlink() and (each.is_dir() or each.is_file())
             need(good, repr(where), "a link, or no file (§14)")
             if name in names:
-                files.append((where, each))
+                files.append((where, each.stat().st_size, each.read_bytes))
     return files
 def is_leaving(name):       # what file managers leave
     last = name.split("/")[-1]
     return (last.lower() in (".ds_store", "thumbs.db", "desktop.ini") or last.startswith("._")
             or name.startswith("__MACOSX/"))
 def read_members(path):     # gives the members, and what they lie in
-    if path.is_dir():
-        files, archive, size = read_folder(path), None, lambda file: file.stat().st_size
-    else:
-        raw, archive, size = path.read_bytes(), zipfile.ZipFile(path), lambda info: info.file_size
-        need(len(raw) < 2**32 - 1, "archive", "too large (§14)")
-        files = read_ordinary(archive, raw)
-    left = sorted(name for name, _ in files if is_leaving(name))
-    files = [(name, file) for name, file in files if not is_leaving(name)]
-    folder = min((name[:-13] for name, _ in files if name.endswith("/manifest.json")), key=len, default="")
-    cut = len(folder) if all(name.startswith(folder) for name, _ in files) else 0
-    files = [(name[cut:], file) for name, file in files]
-    few = sum(size(file) for name, file in files if not name.startswith("originals/")) <= 2**30
-    good = few and sum(size(file) for _, file in files) < 2**32 and len(files) <= 65534
+    raw = b"" if path.is_dir() else path.read_bytes()
+    need(len(raw) < 2**32 - 1, "archive", "too large (§14)")
+    files = read_folder(path) if path.is_dir() else read_ordinary(raw)
+    left = sorted(name for name, *_ in files if is_leaving(name))
+    for name, _, read in files:
+        if raw and is_leaving(name):
+            read()          # behind its end could be what is a member to other programs
+    files = [file for file in files if not is_leaving(file[0])]
+    folder = min((name[:-13] for name, *_ in files if name.endswith("/manifest.json")), key=len, default="")
+    cut = len(folder) if all(name.startswith(folder) for name, *_ in files) else 0
+    files = [(name[cut:], size, read) for name, size, read in files]
+    few = sum(size for name, size, _ in files if not name.startswith("originals/")) <= 2**30
+    good = few and sum(size for _, size, _ in files) < 2**32 and len(files) <= 65534
     need(good, "members", "too large, or too many (§14)")
     members = {}
-    for name, file in files:
+    for name, _, read in files:
         good = re.fullmatch("[A-Za-z0-9._/-]{1,100}", name) and not {"", ".", ".."} & set(name.split("/"))
         need(good, f"member {name!a}", "its name is not allowed (§14)")
         need(name not in members, f"member {name!a}", "there twice (§14)")
-        members[name] = archive.read(file) if archive else file.read_bytes()
-    fault = container_fault(raw, members) if archive else None
-    issued = archive and not fault and not cut and not left
-    told = "as issued" if issued else "unpacked; contents intact" if not archive else (
+        members[name] = read()
+    fault = container_fault(raw, members) if raw else None
+    issued = raw and not fault and not cut and not left
+    told = "as issued" if issued else "unpacked; contents intact" if not raw else (
         f"repacked; contents intact ({': '.join(fault) if fault else 'other files'})")
     return dict(sorted(members.items())), told + (f"; passed over: {left[:5]!a}" if left else "")
 def read_bundle(path):

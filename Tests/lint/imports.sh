@@ -48,7 +48,7 @@ never() {
 # The table. A pattern names whole modules.
 only 'CLMDB' LMDB
 only 'COpenSSL' OpenSSL
-only 'CZip' Zip
+only 'CZip|CZlib' Zip
 only 'CBundleTexts' Bundle
 only 'NIO.*|_NIO.*' Varlink
 only 'CLinux' LMDB Ledger Varlink Daemon evidence
@@ -56,7 +56,7 @@ nothing_but JSON 'Swift|Synchronization'
 nothing_but Merkle 'Swift|Synchronization'
 nothing_but LedgerFormat 'Swift|Synchronization|Glibc|JSON|Merkle'
 nothing_but Paths 'Swift|Glibc'
-nothing_but Zip 'Swift|Synchronization|Glibc|CZip|Paths'
+nothing_but Zip 'Swift|Synchronization|Glibc|CZip|CZlib|Paths'
 nothing_but Bundle 'Swift|Synchronization|Glibc|CBundleTexts|JSON|Merkle|OpenSSL|LedgerFormat|Paths|Zip'
 never LMDB 'JSON|Merkle|OpenSSL|Ledger.*|Varlink|Service|Daemon|Bundle'
 never OpenSSL 'JSON|LMDB|Ledger.*|Varlink|Service|Daemon|Bundle'

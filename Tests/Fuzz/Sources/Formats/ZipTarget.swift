@@ -45,7 +45,7 @@ private func readOrdinary(_ bytes: [UInt8]) {
     }
     guard let reader = try? ZipReader(path: path, form: .ordinary) else { return }
     check(layout?.members.count == reader.members.count, "two readings of one archive differ")
-    check(Set((layout?.members ?? []).map(\.name)).count == reader.members.count, "a name is there twice")
+    check(Set((layout?.members ?? []).map(\.bytes)).count == reader.members.count, "a name is there twice")
     let claimed = reader.members.reduce(UInt64(0)) { $0 + $1.size }
     check(claimed <= OrdinaryLayout.maximumContent, "members claim more than any may")
     for member in reader.members where member.size <= 1 << 20 {
