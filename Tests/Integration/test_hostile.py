@@ -352,6 +352,42 @@ def test_half_open_and_silent(make_ledger):
         assert time.monotonic() - began < 8
 
 
+def test_line_ends_behind_a_request_begin_none(make_ledger):
+    """RFC 9112 section 2.2: some clients send them. The connection is a silent one, and is kept."""
+    ledger = make_ledger(message_timeout=1).init().start()
+    for ends in (b"", b"\r\n", b"\n", b"\r\n\r\n"):
+        with connect(ledger, timeout=5) as connection:
+            for _ in range(2):
+                connection.sendall(b"GET /checkpoint HTTP/1.1\r\nHost: l\r\n\r\n" + ends)
+                answer = b""
+                while not answer.endswith(b"=\n"):
+                    part = connection.recv(1 << 16)
+                    assert part, (ends, answer)
+                    answer += part
+                time.sleep(2)
+    # A byte that is no line end begins one, whatever stands around it.
+    for begun in (b"G", b"\r\nG", b"GET /checkpoint HTTP/1.1\r\n", b"G\r\n"):
+        with connect(ledger, timeout=5) as connection:
+            connection.sendall(b"GET /checkpoint HTTP/1.1\r\nHost: l\r\n\r\n" + begun)
+            drained(connection)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1\r\nConnection: close", "HTTP/1.0"])
+def test_the_last_answer_is_not_kept_for_ever(make_ledger, version):
+    """A client that says it asks no more, and does not read."""
+    ledger = make_ledger(idle_timeout=1).init().start()
+    streams = [f"request/{events.new_id()}", f"subject/{events.new_id()}"]
+    with ledger.wire() as wire:
+        body = {"ground": "D1", "scopes": [f"subject/{events.new_id()}" for _ in range(64)]}
+        for _ in range(2):
+            wire.call("Append", {"events": [events.event("erasure.requested", streams, body) for _ in range(300)]})
+    with connect(ledger, timeout=5) as connection:
+        connection.sendall(f"GET /tile/entries/000 {version}\r\nHost: l\r\n\r\n".encode())
+        time.sleep(3)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            connection.send(b"\r\n")
+
+
 def test_byte_by_byte(guarded):
     """More bytes don't put the end of a message's time off."""
     slow = {

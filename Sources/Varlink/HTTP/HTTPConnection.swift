@@ -330,6 +330,9 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             timeMessage(context)
         } else if keepAlive {
             closeAfter(terms.idleSeconds, context)
+        } else if hasEnd {
+            // Nor may it leave the last answer where it is for ever. A request that goes on has its own time.
+            closeAfter(terms.idleSeconds, context)
         }
         isClosing = !keepAlive
         let end = context.eventLoop.makePromise(of: Void.self)

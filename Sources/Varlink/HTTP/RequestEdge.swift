@@ -4,8 +4,8 @@ import NIOHTTP1
 /// Knows whether a client is within a request: whether it has begun one, be it by a byte, that it has not ended. The
 /// decoder says nothing of a head before all of it is there.
 ///
-/// It stands before the decoder and hands it the last byte of what came apart from the others: unless a request ends with
-/// that byte, another has begun.
+/// It stands before the decoder and hands it the last byte of what came apart from those before, with the line ends behind
+/// it: unless a request ends there, another has begun. Line ends between requests are none of one (RFC 9112 section 2.2).
 final class RequestEdge: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -15,11 +15,11 @@ final class RequestEdge: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
-        // Line ends between requests are none of one (RFC 9112 section 2.2).
-        if !isWithin, bytes.readableBytesView.allSatisfy({ $0 == 0x0D || $0 == 0x0A }) {
+        let view = bytes.readableBytesView
+        guard let last = view.lastIndex(where: { $0 != 0x0D && $0 != 0x0A }) else {
             return context.fireChannelRead(data)
         }
-        if let beginning = bytes.readSlice(length: bytes.readableBytes - 1), beginning.readableBytes > 0 {
+        if let beginning = bytes.readSlice(length: last - view.startIndex), beginning.readableBytes > 0 {
             context.fireChannelRead(wrapInboundOut(beginning))
         }
         isWithin = true
