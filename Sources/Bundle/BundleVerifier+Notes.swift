@@ -61,28 +61,47 @@ extension BundleVerifier {
     mutating func tellClock() {
         var doubts = 0
         var isKnown = false
+        // Of the ledger's own records no one asks: the first of them are before any that could say so.
+        var untold: [UInt64] = []
         for read in entries {
             let entry = read.entry
             let body = JSONValue.object(entry.body.values)
+            let vouched = Confirmation(rawValue: body["confirmed"]?.string ?? "")?.words ?? Words("", "")
+            if !isKnown, EventCatalogue.type(named: entry.type)?.isReserved == false { untold.append(entry.index) }
             if entry.type == "system.clock_status" {
                 isKnown = true
                 guard case .bool(false)? = body["synchronized"] else { continue }
                 doubts += 1
-                let vouched = body["confirmed"]?.string ?? ""
-                let how = Confirmation(rawValue: vouched)?.words ?? Words("", "")
                 tellClock(
                     read,
                     doubts,
-                    Words("not synchronised from here on\(how.english)", "自此记录起未经时钟同步\(how.chinese)")
+                    Words("not synchronised from here on\(vouched.english)", "自此记录起未经时钟同步\(vouched.chinese)")
                 )
             } else if entry.type == "system.clock_jumped" {
                 doubts += 1
                 let seconds = (body["microseconds"]?.int ?? 0) / 1_000_000
-                tellClock(read, doubts, Words("it jumped by \(seconds) seconds", "时钟跳变 \(seconds) 秒"))
+                tellClock(
+                    read,
+                    doubts,
+                    Words(
+                        "it jumped by \(seconds) seconds\(vouched.english)",
+                        "时钟跳变 \(seconds) 秒\(vouched.chinese)"
+                    )
+                )
             }
         }
         if !isKnown {
             note(.clock, .unchecked, nil, Words("no record here says so", "所含记录未载明"))
+        } else if let last = untold.last {
+            note(
+                .clock,
+                .unchecked,
+                nil,
+                Words(
+                    "no record here says so of \(untold.count) records, the last of them record \(last)",
+                    "有 \(untold.count) 项记录（最后为第 \(last) 项记录），所含记录未载明"
+                )
+            )
         } else if doubts == 0 {
             note(.clock, .passed, nil, nil)
         }

@@ -184,13 +184,12 @@ public struct BundleVerifier {
         }
     }
 
-    /// What the files lie in is told apart from them: nothing of the verdict rests on it.
+    /// What the files lie in is told apart from them: nothing of the verdict rests on it. That contents are intact is said
+    /// of a bundle only that has passed: a forger makes digests match.
     private mutating func tellContainer() {
         guard let source else { return }
-        let left = source.leavings.prefix(5).joined(separator: ", ")
-        let (more, moreZH) = source.leavings.isEmpty ? ("", "") : ("; passed over: \(left)", "；已略过：\(left)")
-        let isIntact = report.checks.allSatisfy { ![1, 2].contains($0.kind.step) || $0.outcome != .failed }
-        let (intact, intactZH) = isIntact ? ("; contents intact", "，内容完好") : ("", "")
+        let (more, moreZH) = BundleVerifier.passedOver(source.leavings)
+        let (intact, intactZH) = report.hasPassed ? ("; contents intact", "，内容完好") : ("", "")
         switch source.container {
         case .issued: note(.container, .passed, nil, nil)
         case .repacked:
@@ -208,6 +207,28 @@ public struct BundleVerifier {
         case .folder:
             note(.container, .noted, nil, Words("unpacked\(intact)\(more)", "已解压\(intactZH)\(moreZH)"))
         }
+    }
+
+    /// The words for files that were passed over. Nothing checks their names, so that nothing of one is shown that could
+    /// be a part of the sentence.
+    private static func passedOver(_ names: [String]) -> (String, String) {
+        guard !names.isEmpty else { return ("", "") }
+        let shown = names.prefix(5).map { name in
+            let bytes = name.utf8.prefix(100).map { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"),
+                    UInt8(ascii: "/"):
+                    byte
+                default: UInt8(ascii: "?")
+                }
+            }
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        let others = names.count - shown.count
+        return (
+            "; passed over: \(shown.joined(separator: ", "))\(others > 0 ? " and \(others) more" : "")",
+            "；已略过：\(shown.joined(separator: "、"))\(others > 0 ? "，另有 \(others) 个" : "")"
+        )
     }
 
     private mutating func checkDigests() -> Words? {

@@ -146,7 +146,7 @@ def test_the_instructions_go_by_the_files(lease, members, tmp_path):
 
 def test_the_leavings_are_named(judge, members, tmp_path):
     _, report, said = judge(write(members | {"a\u202eb/._x": b"", "Thumbs.db": b"x"}, tmp_path / "case"))
-    assert "passed over: Thumbs.db, a\\u{202e}b/._x" in said and note_of(report)["outcome"] == "noted"
+    assert "passed over: Thumbs.db, a???b/._x" in said and note_of(report)["outcome"] == "noted"
     assert "经" not in said and "已解压，内容完好；已略过" in judge(tmp_path / "case", chinese=True)[2]
 
 

@@ -131,7 +131,7 @@ DAMAGES = {
     "a checkpoint's signature": ("checkpoints", lambda t: t.put(number(3), spoilt(t.get(number(3)))), 2),
     "sealed claims": ("sealed", lambda t: t.put(number(3) + b"\0", spoilt(t.get(number(3) + b"\0"))), 3),
     "the identity": ("meta", lambda t: replace(t, b"identity", b"tests.example", b"other.example"), None),
-    "the format": ("meta", lambda t: t.put(b"format", b"evidenced store 4"), None),
+    "the format": ("meta", lambda t: t.put(b"format", b"evidenced store 9"), None),
 }
 
 

@@ -245,6 +245,62 @@ def test_a_file_that_cannot_be_read_is_no_fault_of_the_bundle(small, members, sh
         path.chmod(mode)
 
 
+def hashed(names: tuple[str, ...], size: int | None = None) -> tuple[dict[str, bytes], str]:
+    """A bundle with a document whose digests of these names are open; and its key."""
+    ledger, document, thing = Ledger(), b"text of a contract", new_stream("object")
+    claims = {name: hashlib.new(name, document).hexdigest() for name in names} | {"size": len(document) if size is None else size}
+    body = {"channel": "api", "media_type": "text/plain", "product": "deposit"}
+    index = ledger.append("evidence.deposited", [thing], body, {thing: claims})
+    originals = [(index, "txt", document)] if size is None else []
+    return ledger.bundle(PAGE, [thing], originals=originals), ledger.keys[0][1].vkey
+
+
+def test_an_openssl_without_sm3_is_no_fault_of_the_bundle(one_shell, tmp_path):
+    path = tools_without(tmp_path / "bin", "openssl")
+    (tmp_path / "bin/openssl").write_text(f'#!/bin/sh\ncase "$*" in *-sm3*) exit 1 ;; esac\nexec {shutil.which("openssl")} "$@"\n')
+    (tmp_path / "bin/openssl").chmod(0o755)
+    for names in (("sha256",), ("sha256", "sm3")):
+        bundle, key = hashed(names)
+        directory = unpack(bundle, tmp_path / str(len(names)))
+        assert run(directory, key, one_shell).returncode == VERIFIED
+        done = run(directory, key, [shutil.which(one_shell[0]), *one_shell[1:]], PATH=path)
+        if "sm3" in names:
+            assert not_checked(done) and b"SM3" in done.stdout, done.stdout.decode()
+        else:
+            assert done.returncode == VERIFIED, done.stdout.decode()
+
+
+@pytest.mark.parametrize("part", ["streams_of", "succeeded", "commitments"])
+def test_an_awk_that_ends_early_is_no_fault_of_the_bundle(small, members, one_shell, part, tmp_path):
+    """One use of it: by what the program it is given holds."""
+    path = tools_without(tmp_path / "bin", "awk")
+    (tmp_path / "bin/awk").write_text(f'#!/bin/sh\ncase "$*" in *{part}*) exit 2 ;; esac\nexec {shutil.which("awk")} "$@"\n')
+    (tmp_path / "bin/awk").chmod(0o755)
+    done = run(unpack(members, tmp_path / "case"), small.keys[0], [shutil.which(one_shell[0]), *one_shell[1:]], PATH=path)
+    assert not_checked(done), done.stdout.decode()
+
+
+def test_the_folder_counts_for_its_files_only(small, members, shell, tmp_path):
+    """Names that are passed over may be any; folders that hold nothing are nothing."""
+    directory = unpack(members | {"originals/._\u5408\u540c.pdf": b"x", "__MACOSX/a b": b"x", "\u5408\u540c/.DS_Store": b"x"},
+                       tmp_path / "case")
+    (directory / "\u8bc1\u636e (1)").mkdir()
+    done = run(directory, small.keys[1], shell)
+    assert done.returncode == VERIFIED and not failures(done), done.stdout.decode()
+    for number, name in enumerate(("originals/\u5408\u540c.pdf", "a b", "._a\n._b", "a\n__MACOSX/._b", "\n")):
+        directory = unpack(members | {name: b"x"}, tmp_path / str(number))
+        assert run(directory, small.keys[1], shell).returncode == FAILED, name
+
+
+def test_an_opened_number_is_one_of_json(one_shell, tmp_path):
+    for number, (size, status) in enumerate([(2**53 - 1, VERIFIED), (1 - 2**53, VERIFIED), (0, VERIFIED), (2**53, FAILED),
+                                             (-2**53, FAILED), (9_999_999_999_999_999, FAILED), (10**16, FAILED)]):
+        bundle, key = hashed(("sha256",), size)
+        done = run(unpack(bundle, tmp_path / str(number)), key, one_shell)
+        assert done.returncode == status, (size, done.stdout.decode())
+        assert status == VERIFIED or "is not what record 1 commits to" in failures(done)[0]
+
+
 # Hostile bundles
 
 PAYLOADS = ("a[$(touch CANARY)]", "$(touch CANARY)", "`touch CANARY`", "x;touch CANARY;", "1+a[`touch CANARY`]",

@@ -1,10 +1,12 @@
 """`evidence verify` on a computer that does not do as it should: no verdict, and no ill of the bundle."""
 
+import hashlib
 import json
 import os
 import resource
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,11 @@ import pytest
 from bundle_containers import write, zipped
 from faults import sample
 from ledger import require
-from page_bundles import Lease, archive
+from page_bundles import Ledger, Lease, archive, new_stream
 from test_page import PAGE
 
 NOT_CHECKED = 71
+INDEPENDENT = Path(__file__).resolve().parents[1] / "Verifier/evidenced_verify.py"
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +128,40 @@ def test_a_file_that_may_not_be_read_is_no_fault_of_the_bundle(verify, forms):
             assert not_checked(verify(forms[2])), path
         finally:
             path.chmod(mode)
+
+
+# The independent verifier
+
+
+def independent(path, key, wrapper=(), **more):
+    command = [*wrapper, sys.executable, INDEPENDENT, "bundle", path, "--key", key]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
+
+
+def test_the_independent_verifier_calls_no_bundle_bad_for_an_error_of_the_disk(lease, forms):
+    for path, inner, call in ((forms[0], forms[0], "read"), (forms[2], forms[2] / "checkpoint", "read"),
+                              (forms[2], forms[2] / "entries", "getdents64"), (forms[2], forms[2] / "entries", "openat")):
+        wrapper = [require("strace"), "-f", "-o", "/dev/null", "-P", inner, "-e", f"trace={call}", "-e", f"inject={call}:error=EIO"]
+        done = independent(path, lease.vkey, wrapper)
+        assert done.returncode == NOT_CHECKED and "NOT CHECKED" in done.stderr and "REFUSED" not in done.stderr, (inner, call, done)
+
+
+def test_the_independent_verifier_needs_sm3_where_it_is_open_only(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("""import hashlib
+new = hashlib.new
+def without(name, *rest, **more):
+    if name == "sm3":
+        raise ValueError("unsupported hash type sm3")
+    return new(name, *rest, **more)
+hashlib.new = without
+""")
+    document, body = b"text of a contract", {"channel": "api", "media_type": "text/plain", "product": "deposit"}
+    for names in (("sha256",), ("sha256", "sm3")):
+        ledger, thing = Ledger(), new_stream("object")
+        index = ledger.append("evidence.deposited", [thing], body, {thing: {n: hashlib.new(n, document).hexdigest() for n in names}})
+        path = tmp_path / f"{len(names)}.zip"
+        path.write_bytes(archive(ledger.bundle(PAGE, [thing], originals=[(index, "txt", document)])))
+        assert independent(path, ledger.keys[0][1].vkey).returncode == 0
+        done = independent(path, ledger.keys[0][1].vkey, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+        assert done.returncode == (NOT_CHECKED if "sm3" in names else 0), done
+        assert "REFUSED" not in done.stderr

@@ -147,6 +147,13 @@ def read_proof(raw, where, head):       # gives the path and the bytes of the no
 # ---- Sections 3, 5 and 6: entries and what ties them together ----
 def is_date(time):
     return 0 < int(time[8:10]) <= calendar.monthrange(int(time[:4]), int(time[5:7]))[1]
+class Trouble(Exception):
+    """What this computer can't do: no verdict."""
+def has(algorithm):
+    try:
+        return hashlib.new(algorithm, b"")
+    except ValueError as error:
+        raise Trouble(f"there is no {algorithm} here") from error
 class Story:
     """Follows entries by ascending index. `whole`: none is left out. `gaps`: streams that miss some."""
     def __init__(self, whole):
@@ -355,9 +362,11 @@ def read_ordinary(raw):
     good = good and sum(size for _, size, _ in files) < 2**32 - 1
     need(good, "archive", "bytes of no member, a name twice, or too large (§14)")
     return [file for file in files if not file[0].endswith("/")]
+def give_up(error):
+    raise error
 def read_folder(path):
     files = []
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path, onerror=give_up):
         for name in folders + names:
             each = Path(folder, name)
             where = str(each.relative_to(path))
@@ -393,9 +402,11 @@ def read_members(path):     # gives the members, and what they lie in
         members[name] = read()
     fault = container_fault(raw, members) if raw else None
     issued = raw and not fault and not cut and not left
+    shown = ", ".join(re.sub("[^A-Za-z0-9._/-]", "?", name) for name in left[:5])
+    shown += f" and {len(left) - 5} more" if len(left) > 5 else ""
     told = "as issued" if issued else "unpacked; contents intact" if not raw else (
         f"repacked; contents intact ({': '.join(fault) if fault else 'other files'})")
-    return dict(sorted(members.items())), told + (f"; passed over: {left[:5]!a}" if left else "")
+    return dict(sorted(members.items())), told + (f"; passed over: {shown}" if left else "")
 def read_bundle(path):
     members, told = read_members(path)
     sums = members.pop("SHA256SUMS").splitlines(keepends=True)
@@ -439,7 +450,8 @@ def verify_bundle(path, given, older):
             need(take(name) == text.encode(), name, "not the key the entries name (step 5)")
     originals = [(row["index"], row["name"]) for row in manifest["originals"]]              # step 9
     for number, (index, where) in enumerate(originals, 1):
-        true = {name: hashlib.new(name, files[where]).hexdigest() for name in ("sha256", "sm3")}
+        true = {name: hashlib.new(name, files[where]).hexdigest() for name in ("sha256", "sm3")
+                if f"{index}.{name}" in opened and has(name)}
         true["size"] = len(take(where))
         need(re.fullmatch(f"originals/{number}[.][a-z0-9]{{1,8}}", where), where, "not its name (§14)")
         need(f"{index}.sha256" in opened, where, f"the claim sha256 of entry {index} is not open (step 9)")
@@ -553,8 +565,10 @@ RULES = {field: head.split() for head, fields in re.findall("^(.+):((?: .+)?(?:\
 def streams_of(entry, kind):
     return {name for name in [entry["actor"], *dict(entry["streams"])] if name.startswith(f"{kind}/")}
 def told(entries):
-    lines, absent = [], set()
-    for index, entry in entries.items():
+    lines, absent, known, untold = [], set(), False, 0
+    for index, entry in sorted(entries.items()):
+        known = known or entry["type"] == "system.clock_status"
+        untold += not known and entry["type"].split(".")[0] not in ("ledger", "system", "anchor")
         for field, value in entry["body"].items():
             types, shared = RULES.get(f"{entry['type']}.{field}", (None, None))
             for cited in (value if type(value) is list else [value]) if types else ():
@@ -574,8 +588,10 @@ def told(entries):
             vouched = entry["body"].get("confirmed", "nothing")
             lines.append(f"note: clock: entry {index}: not synchronised from here on, confirmed by {vouched}")
         if entry["type"] == "system.clock_jumped":
-            jump = entry["body"]["microseconds"]
-            lines.append(f"note: clock: entry {index}: it jumped by {jump} microseconds")
+            jump, vouched = entry["body"]["microseconds"], entry["body"].get("confirmed", "nothing")
+            lines.append(f"note: clock: entry {index}: it jumped by {jump} us, confirmed by {vouched}")
+    if untold:
+        lines.append(f"note: clock: of {untold} entries nothing here says whether it was synchronised")
     listed = ", ".join(map(str, sorted(absent)))
     return lines + [f"note: cited, and not in the bundle: {listed}"][:len(absent)]
 if __name__ == "__main__":
@@ -597,7 +613,10 @@ if __name__ == "__main__":
     try:
         note, story, unchecked = kinds[asked.kind](asked.material, given, asked.older)
         signer = story.signer(given)
-    except (MemoryError, PermissionError) as error:
+    except (MemoryError, OSError, Trouble) as error:
+        lost = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+        gone = asked.kind == "tiles" and isinstance(error, lost)
+        need(not gone, getattr(error, "filename", None), "is not there, or no file")
         parser.exit(71, f"NOT CHECKED: this computer could not: {error!a}. Nothing is said of it.\n")
     except Exception as error:      # of a library, or since the manifest has not the form of §14
         need(False, getattr(error, "filename", "manifest.json or archive"), f"cannot be read: {error!a}")

@@ -1,0 +1,160 @@
+"""What all verifiers tell beside their verdict, and what they never say there: the clock, and names nothing has checked."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import instructions
+import pytest
+from bundle_containers import write, zipped
+from page_bundles import Key, Ledger, Lease, archive, new_stream, sums
+from test_page import PAGE, browser, chromium, drop, unpack  # noqa: F401
+
+INDEPENDENT = Path(__file__).resolve().parents[1] / "Verifier/evidenced_verify.py"
+
+
+@pytest.fixture(scope="module")
+def lease():
+    return Lease()
+
+
+@pytest.fixture(scope="module")
+def members(lease):
+    return lease.bundle(PAGE)
+
+
+def deposit(ledger: Ledger) -> int:
+    thing = new_stream("object")
+    body = {"channel": "api", "media_type": "text/plain", "product": "deposit"}
+    return ledger.append("evidence.deposited", [thing], body, {thing: {"sha256": "00" * 32}})
+
+
+def clocked() -> Ledger:
+    """Records 1 and 2 are before the first word on the clock; 4 after it."""
+    ledger = Ledger()
+    deposit(ledger), deposit(ledger)
+    def of_the_ledger(type, body):
+        ledger.append(type, [ledger.stream], body, submitter="evidenced")
+    of_the_ledger("system.clock_status", {"synchronized": False, "confirmed": "operator"})
+    deposit(ledger)
+    of_the_ledger("system.clock_jumped", {"microseconds": 90_000_000, "confirmed": "second-look"})
+    of_the_ledger("system.clock_jumped", {"microseconds": 90_000_000, "confirmed": "synchronization"})
+    return ledger
+
+
+def program(bin, path, *options, key=None) -> tuple[int, str]:
+    done = subprocess.run([bin / "evidence", "verify", path, *(["--key", key] if key else []), *options], capture_output=True,
+                          text=True, timeout=60)
+    return done.returncode, done.stdout
+
+
+def independent(path, key) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, INDEPENDENT, "bundle", path, "--key", key], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory) -> tuple[Path, str]:
+    ledger = clocked()
+    made = ledger.bundle(PAGE, indexes=range(1, len(ledger.entries)))
+    return unpack(made, tmp_path_factory.mktemp("clock") / "case"), ledger.keys[0][1].vkey
+
+
+def test_the_program_tells_of_the_clock(bin, clock):
+    status, said = program(bin, clock[0], key=clock[1])
+    assert status == 0
+    for told in ("not synchronised from here on; the operator confirmed it", "90 seconds; it went evenly when looked at again",
+                 "90 seconds; it was synchronised later", "says so of 2 records, the last of them record 2"):
+        assert said.count(told) == 1, (told, said)
+    status, said = program(bin, clock[0], "--chinese", key=clock[1])
+    assert status == 0 and "有 2 项记录（最后为第 2 项记录），所含记录未载明" in said
+
+
+def test_the_instructions_tell_of_the_clock(clock):
+    done = instructions.run(*clock)
+    said = done.stdout.decode()
+    assert done.returncode == instructions.VERIFIED
+    for told in ("0003.json: the clock was not synchronised from here on; the operator confirmed its time\n",
+                 "0005.json: the clock jumped; it went evenly when looked at again\n",
+                 "0006.json: the clock jumped; it was synchronised later\n",
+                 "NOTE    of 2 record(s) nothing here says whether the clock was synchronised\n"):
+        assert said.count(told) == 1, (told, said)
+
+
+def test_the_independent_verifier_tells_of_the_clock(clock):
+    status, said = independent(*clock)
+    assert status == 0 and "of 2 entries nothing here says" in said and "confirmed by operator" in said
+    assert "confirmed by second-look" in said and "confirmed by synchronization" in said
+
+
+# A bundle that failed
+
+def test_contents_are_intact_where_all_holds_only(bin, lease, members, tmp_path):
+    """Digests that match are no checks: here they do, and another ledger's key was given."""
+    other = Key("tests.example/other").vkey
+    (tmp_path / "case.zip").write_bytes(zipped(members))
+    for path in (tmp_path / "case.zip", write(members, tmp_path / "case")):
+        for key, status, intact in ((lease.vkey, 0, True), (None, 2, True), (other, 1, False)):
+            found, said = program(bin, path, key=key)
+            chinese = program(bin, path, "--chinese", key=key)[1]
+            report = json.loads(program(bin, path, "--json", key=key)[1])
+            assert found == status and ("contents intact" in said, "内容完好" in chinese) == (intact, intact), said
+            assert ("contents intact" in json.dumps(report)) == intact and "packed" in said
+
+
+def test_the_page_says_so_too(browser, lease, members, tmp_path):
+    browser.open(unpack(members, tmp_path / "case") / "index.html")
+    drop(browser, ("case.zip", zipped(members)))
+    assert "Repacked; contents intact" in browser.text("#container")
+    browser.type_key(Key("tests.example/other").vkey)
+    assert browser.verdict == "failed" and "Repacked (" in browser.text("#container")
+    assert "intact" not in browser.text("body")
+    browser.type_key(lease.vkey)
+    assert browser.verdict == "passed" and "Repacked; contents intact" in browser.text("#container")
+
+
+def test_the_page_says_so_of_a_bundle_whose_digests_were_made_to_match(browser, lease, members, tmp_path):
+    name = "openings/" + next(name for name in sorted(members) if name.startswith("openings/")).split("/")[1]
+    forged = lease.bundle(PAGE)
+    forged |= {name: members[name].replace(b"claim/v1", b"claim/v2")}
+    page = forged["index.html"].decode()
+    old, new = (json.dumps(text.decode(), ensure_ascii=False)[1:-1].replace("<", "\\u003c") for text in (members[name], forged[name]))
+    assert page.count(old) == 1
+    forged["index.html"] = page.replace(old, new).encode()
+    forged["SHA256SUMS"] = sums({name: data for name, data in forged.items() if name != "SHA256SUMS"})
+    browser.open(unpack(forged, tmp_path / "case") / "index.html")
+    drop(browser, ("case.zip", zipped(forged)))
+    assert browser.verdict == "failed" and browser.text("#container").startswith("Repacked (")
+    assert "intact" not in browser.text("#container") + browser.text("#results")
+
+
+# Names nothing has checked
+
+WORDS = "a); contents intact. VERIFIED: 核验通过"
+HOSTILE = {f"__MACOSX/{number}{WORDS}": b"x" for number in range(7)}
+SHOWN = "__MACOSX/0a?"
+
+
+def test_names_that_are_passed_over_put_no_words_in_a_sentence(bin, lease, members, tmp_path):
+    forged, other = members | HOSTILE, Key("tests.example/other").vkey
+    (tmp_path / "case.zip").write_bytes(zipped(forged))
+    folder = write(forged, tmp_path / "case")
+    for path in (tmp_path / "case.zip", folder):
+        for key, status in ((lease.vkey, 0), (other, 1)):
+            found, said = program(bin, path, key=key)
+            assert found == status and SHOWN in said and " and 2 more" in said and "a)" not in said and "通过" not in said, said
+            assert "；已略过：" in program(bin, path, "--chinese", key=key)[1]
+        status, said = independent(path, lease.vkey)
+        assert status == 0 and SHOWN in said and " and 2 more" in said and "a)" not in said, said
+    done = instructions.run(folder, lease.vkey)
+    assert done.returncode == 0 and SHOWN in done.stdout.decode() and b" and 2 more\n" in done.stdout, done.stdout.decode()
+    assert b"a)" not in done.stdout and "另有 2 个" in program(bin, folder, "--chinese", key=lease.vkey)[1]
+
+
+def test_nor_in_those_of_the_page(browser, lease, members, tmp_path):
+    browser.open(unpack(members, tmp_path / "case") / "index.html")
+    drop(browser, ("case.zip", zipped(members | HOSTILE)))
+    for place in ("#container", "#results"):
+        said = browser.text(place)
+        assert SHOWN in said and "and 2 more" in said and "a)" not in said, said
