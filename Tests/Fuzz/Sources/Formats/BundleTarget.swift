@@ -93,7 +93,7 @@ private func renewPage(_ members: inout [String: [UInt8]]) {
     let facts = originals.mapValues {
         BundlePage.OriginalFacts(sha256: hasher.hash($0), size: UInt64($0.count))
     }
-    members[BundleMember.page.name] = BundlePage.html(data: BundlePage.data(files: files, originals: facts))
+    members[BundleMember.page.name] = BundlePage.html(data: BundlePage.data(files: files, originals: facts), story: [])
 }
 
 private func renewDigests(_ members: inout [String: [UInt8]]) {
