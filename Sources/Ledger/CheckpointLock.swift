@@ -33,7 +33,14 @@ final class CheckpointLock {
         let draft = try LockDraft(beside: target, store: store, lock: nil)
         let places = LockRecord.Places(lock: draft.file.place, store: store.file.place)
         try draft.write(CheckpointLock.bytes([record(places)]))
-        guard FileSystem.renameNew(draft.file.path, target) else { throw SystemError("creating \(target)") }
+        guard FileSystem.renameNew(draft.file.path, target) else {
+            guard errno == EEXIST else { throw SystemError("creating \(target)") }
+            throw StartupRefusal(
+                .alreadyExists,
+                "\(target) exists",
+                advice: "It came while the ledger was being made. Choose another path, or move it away"
+            )
+        }
         close(draft.placed(as: target).descriptor)
         placed()
         try FileSystem.syncDirectory(FileSystem.parent(of: target))
