@@ -61,9 +61,11 @@ public struct EntryPage: Sendable {
 }
 
 extension Ledger {
-    /// An error of a read by what it means to the caller: damage of the store, or a shortage, which passes.
+    /// An error of a call by what it means to the caller: damage of the store, or that others have taken every place for a
+    /// reader, which passes. Want of memory or descriptors is told as what it is: the operator has to know.
     public static func explained(_ error: any Error) -> any Error {
-        Shortage.isMeant(by: error) ? LedgerError.busy : StoreDamage.named(error)
+        if let refusal = error as? LMDBError, refusal.isReadersFull { return LedgerError.busy }
+        return StoreDamage.named(error)
     }
 
     /// The entry at `index`, among those a checkpoint covers.

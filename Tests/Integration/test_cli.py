@@ -230,7 +230,7 @@ def test_the_catalogue_needs_no_daemon(offline):
     types = offline.evidence_json("catalogue")
     assert {"account.closed", "system.recovered"} <= {type["type"] for type in types}
     [one] = offline.evidence_json("catalogue", "evidence.deposited")
-    assert one["streams"] == ["object"] and {"name": "sha256", "required": True} == {
+    assert one["streams"] == ["object"] and {"name": "sha256", "required": True, "cites": None} == {
         key: value for key, value in one["claims"][0].items() if key != "rule"}
     assert "media_type" in offline.evidence("catalogue", "evidence.deposited").stdout
     assert len(offline.evidence("catalogue", "consent").stdout.splitlines()) == 5
