@@ -238,6 +238,12 @@ def run_audit(ledger: Ledger) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def before_the_last_checkpoint(rows: dict) -> dict:
+    """What a store says but for its checkpoints, and which of them is the newest."""
+    rest = {name: rows[name] for name in rows if name != "checkpoints"}
+    return rest | {"meta": [row for row in rows["meta"] if row[0] != b"checkpoint"]}
+
+
 def test_flipped_bits_are_found(template, tmp_path):
     """Whatever a flipped bit changes in what the file says, the audit reports; and it never falls over."""
     print(f"seed {SEED}")
@@ -272,8 +278,7 @@ def test_flipped_bits_are_found(template, tmp_path):
             counts["odd, but harmless"] += 1
             if kind.endswith("rows"):
                 wrong.append(f"the audit finds nothing: {where}")
-        elif status == CLEAN and kind == "meta" and all(says[name] == meant[name] for name in says
-                                                        if name != "checkpoints"):
+        elif status == CLEAN and kind == "meta" and before_the_last_checkpoint(says) == before_the_last_checkpoint(meant):
             # The snapshot before the last one, which differs by the checkpoint that was stored at the stop.
             counts["an older snapshot"] += 1
         elif status == CLEAN and says != meant:
