@@ -4,7 +4,9 @@ public import LedgerFormat
 /// The people of a bundle, by what they are called in it: the parties of its contracts, then others; with every name that
 /// is disclosed anywhere in it, and what they did. The page tells them in the same words.
 public struct BundlePeople: Sendable {
+    /// One of them: a person or an organisation.
     public struct Person: Sendable {
+        /// What entries name it by: a `subject`, or the stream a contract lists as its party.
         public let stream: StreamID
         /// "Party A", 甲方; or "Person 1".
         public let label: Words
