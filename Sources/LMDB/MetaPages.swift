@@ -2,13 +2,16 @@ import CLMDB
 import Glibc
 
 /// What LMDB takes for granted of a data file as it opens it, before anybody can walk over its pages: the two meta pages
-/// at its beginning. It divides by the page size they state, and looks for the second page where the first one says.
+/// at its beginning. It divides by the page size they state, looks for the second page where the first one says, and maps
+/// as much as they say, where the system's refusal would read like a want of memory.
 enum MetaPages {
     private static let isMeta: UInt16 = 0x08
     private static let magic: UInt32 = 0xBEEF_C0DE
     private static let version: UInt32 = 1
     /// Up to the number of the last page.
     private static let checkedBytes = 144
+    /// Half of what a process can address, on the machines there are.
+    private static let greatestMap: UInt64 = 1 << 46
 
     /// Checks the data file of a directory, where there is one; an empty file is a new one.
     ///
@@ -16,8 +19,11 @@ enum MetaPages {
     static func check(directory: String) throws(LMDBError) {
         let path = directory + "/data.mdb"
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        // LMDB says better what is wrong with a file that can't be opened.
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else {
+            // LMDB makes one where it may, and says where it may not.
+            guard errno != ENOENT, errno != EACCES else { return }
+            throw LMDBError(code: errno, operation: "opening \(path)", isFailedRead: errno == EIO)
+        }
         defer { close(descriptor) }
         for number in 0..<2 {
             var page = [UInt8](repeating: 0, count: checkedBytes)
@@ -33,6 +39,9 @@ enum MetaPages {
             // The last page is one of the two at least.
             guard page.word32(at: 40) == UInt32(Environment.pageBytes), page.word(at: 136) >= 1 else {
                 throw LMDBError(code: MDB_INVALID, operation: "opening \(path): page size or last page")
+            }
+            guard page.word(at: 32) <= greatestMap else {
+                throw LMDBError(code: MDB_INVALID, operation: "opening \(path): size of the map")
             }
         }
     }

@@ -208,8 +208,9 @@ def demand_honest_end(status: int, outcomes: list[str], call: Call, log: str = "
         demand("gone" not in outcomes, "the daemon ended well, but closed the connection")
         # Room that is made ahead of its use may fail where there is enough of it.
         is_ahead = call.name == "fallocate" or call.name == "pwrite64" and int(call.arguments.split(", ")[-2]) >= 1 << 18
-        # The look-up index waits for room, while appends go on; a lock that can't be made anew is used as it is.
-        is_told = (is_index(call) and "no room" in log
+        # The look-up index waits for room, while appends go on, and one that can't be read is made anew; a lock that
+        # can't be made anew is used as it is.
+        is_told = (is_index(call) and ("no room" in log or "made anew" in log)
                    or is_new_lock(call) and "the checkpoint lock could not be renewed" in log)
         demand("StoreFull" in outcomes or is_ahead or is_told, call.name, "on", call.path, "failed and nobody heard of it")
     elif outcomes == ["not started"]:
@@ -222,7 +223,8 @@ def demand_no_retry(calls):
     """A sync that failed may have dropped what it was to write: doing it again would succeed and prove nothing."""
     for number, call in enumerate(calls):
         # A commit of the look-up index that found no room is made again as a whole: each of its pages is written anew.
-        if call.injected and call.name in SYNCS and not is_index(call):
+        # The draft of a lock is another file each time.
+        if call.injected and call.name in SYNCS and not is_index(call) and not is_new_lock(call):
             again = [later.name for later in calls[number + 1 :] if later.path == call.path and later.name in SYNCS]
             demand(not again, "after a failed", call.name, "of", call.path, "came", again)
 

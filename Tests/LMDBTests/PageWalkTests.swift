@@ -83,18 +83,21 @@ struct PageWalkTests {
         return bytes
     }
 
-    /// LMDB divides by the page size of a meta page, and reads the other where the size says.
-    @Test("comes too late for a wrong page size or last page: opening refuses those", arguments: [0, 1])
+    /// LMDB divides by the page size of a meta page, reads the other where the size says, and maps what it says.
+    @Test("comes too late for a wrong page size, last page or map size: opening refuses those", arguments: [0, 1])
     func damagedMeta(page: Int) throws {
         let store = try filled()
         try check(store, writing: [], at: 0)
         let start = page * Environment.pageBytes
         let damages: [(offset: Int, bytes: [UInt8])] = [
             (10, [0]), (16, [0]), (20, [9]), (40, [0, 0, 0, 0]), (40, [0, 0, 0, 0x80]),
-            (136, [UInt8](repeating: 0, count: 8)),
+            (136, [UInt8](repeating: 0, count: 8)), (39, [2]),
         ]
         for damage in damages {
-            #expect(throws: LMDBError.self) { try check(store, writing: damage.bytes, at: start + damage.offset) }
+            let refusal = #expect(throws: LMDBError.self) {
+                try check(store, writing: damage.bytes, at: start + damage.offset)
+            }
+            #expect(refusal?.isDamage == true)
         }
     }
 
