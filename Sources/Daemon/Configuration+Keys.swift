@@ -68,21 +68,21 @@ extension Configuration {
         .size(
             "map-size",
             \.ledgerSettings.mapBytes,
-            1 << 24...1 << 46,
+            LedgerSettings.mapSizes,
             example: "64G",
             "First size of the store's memory map. It grows by itself; a larger one saves the growing."
         ),
         .size(
             "map-limit",
             \.ledgerSettings.maximumMapBytes,
-            1 << 24...1 << 46,
+            LedgerSettings.mapSizes,
             example: "512G",
             "Where the store stops growing: beyond it appends are refused and reads go on."
         ),
         .size(
             "index-map-size",
             \.ledgerSettings.indexMapBytes,
-            1 << 24...1 << 46,
+            LedgerSettings.mapSizes,
             example: "16G",
             "First size of the index's memory map. It grows by itself."
         ),

@@ -376,6 +376,10 @@ public final class Environment: @unchecked Sendable {
         return Int(status.st_size)
     }
 
+    /// The greatest map, in bytes, an environment may be opened with or a data file state: half of what a process can
+    /// address on the machines there are.
+    public static let greatestMapBytes = 1 << 46
+
     /// Bytes of a page of the file.
     public static var pageBytes: Int { sysconf(Int32(_SC_PAGESIZE)) }
 

@@ -10,8 +10,6 @@ enum MetaPages {
     private static let version: UInt32 = 1
     /// Up to the number of the last page.
     private static let checkedBytes = 144
-    /// Half of what a process can address, on the machines there are.
-    private static let greatestMap: UInt64 = 1 << 46
 
     /// Checks the data file of a directory, where there is one; an empty file is a new one.
     ///
@@ -20,9 +18,10 @@ enum MetaPages {
         let path = directory + "/data.mdb"
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
+            let code = errno
             // LMDB makes one where it may, and says where it may not.
-            guard errno != ENOENT, errno != EACCES else { return }
-            throw LMDBError(code: errno, operation: "opening \(path)", isFailedRead: errno == EIO)
+            if code == ENOENT || code == EACCES { return }
+            throw LMDBError(code: code, operation: "opening \(path)", isFailedRead: code == EIO)
         }
         defer { close(descriptor) }
         for number in 0..<2 {
@@ -40,7 +39,7 @@ enum MetaPages {
             guard page.word32(at: 40) == UInt32(Environment.pageBytes), page.word(at: 136) >= 1 else {
                 throw LMDBError(code: MDB_INVALID, operation: "opening \(path): page size or last page")
             }
-            guard page.word(at: 32) <= greatestMap else {
+            guard page.word(at: 32) <= UInt64(Environment.greatestMapBytes) else {
                 throw LMDBError(code: MDB_INVALID, operation: "opening \(path): size of the map")
             }
         }

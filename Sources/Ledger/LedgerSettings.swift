@@ -1,5 +1,9 @@
+import LMDB
+
 /// How a ledger runs; the limits a caller can meet have names here.
 public struct LedgerSettings: Sendable {
+    /// Sizes in bytes a map may be given: room for a small ledger, and what a data file may state.
+    public static let mapSizes = 1 << 24...Environment.greatestMapBytes
     /// First size of the store's map in bytes; it grows by itself.
     public var mapBytes = 1 << 30
     /// Where the map stops growing; beyond it appends are refused and reads go on.

@@ -210,7 +210,8 @@ def demand_honest_end(status: int, outcomes: list[str], call: Call, log: str = "
         is_ahead = call.name == "fallocate" or call.name == "pwrite64" and int(call.arguments.split(", ")[-2]) >= 1 << 18
         # The look-up index waits for room, while appends go on, and one that can't be read is made anew; a lock that
         # can't be made anew is used as it is.
-        is_told = (is_index(call) and ("no room" in log or "made anew" in log)
+        is_unread = is_index(call) and call.name == "openat" and "is made anew" in log
+        is_told = (is_index(call) and "no room" in log or is_unread
                    or is_new_lock(call) and "the checkpoint lock could not be renewed" in log)
         demand("StoreFull" in outcomes or is_ahead or is_told, call.name, "on", call.path, "failed and nobody heard of it")
     elif outcomes == ["not started"]:
@@ -223,10 +224,29 @@ def demand_no_retry(calls):
     """A sync that failed may have dropped what it was to write: doing it again would succeed and prove nothing."""
     for number, call in enumerate(calls):
         # A commit of the look-up index that found no room is made again as a whole: each of its pages is written anew.
-        # The draft of a lock is another file each time.
-        if call.injected and call.name in SYNCS and not is_index(call) and not is_new_lock(call):
-            again = [later.name for later in calls[number + 1 :] if later.path == call.path and later.name in SYNCS]
+        if call.injected and call.name in SYNCS and not is_index(call):
+            again = syncs_of_file(call.path, calls[number + 1 :])
             demand(not again, "after a failed", call.name, "of", call.path, "came", again)
+
+
+def syncs_of_file(path: str, calls: list[Call]) -> list[str]:
+    """The syncs of a file, up to where another one is made under its name, as the draft of a lock is each time."""
+    syncs = []
+    for call in calls:
+        if call.path != path:
+            continue
+        if call.name in ("open", "openat") and "O_EXCL" in call.arguments and (call.result or 0) > 0:
+            break
+        if call.name in SYNCS:
+            syncs.append(call.name)
+    return syncs
+
+
+@pytest.mark.parametrize("path", ["store/data.mdb", "index/data.mdb"])
+def test_a_data_file_that_cannot_be_opened_is_never_passed_over(templates, tmp_path, path):
+    """Whoever looks at it before LMDB does is the first; what was not looked at, LMDB would follow all the same."""
+    ends = [run_case(templates["used"], tmp_path / str(number), "EIO", (path, "openat", number)) for number in (1, 2)]
+    assert None not in ends
 
 
 # The checks themselves.
@@ -249,6 +269,19 @@ def test_retry_check_sees_a_second_sync(tmp_path):
     with pytest.raises(AssertionError, match="after a failed fdatasync"):
         demand_no_retry(read_trace(trace))
     demand_no_retry(read_trace(trace)[:2])
+
+
+def test_retry_check_knows_another_file_of_the_name(tmp_path):
+    trace = tmp_path / "trace"
+    failed = '7 fsync(5</l/lock.new>) = -1 ENOSPC (No space left on device) (INJECTED)\n'
+    made = '7 openat(AT_FDCWD</>, "/l/lock.new", O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600) = '
+    synced = '7 fsync(5</l/lock.new>) = 0\n'
+    trace.write_text(failed + made + '5</l/lock.new>\n' + synced)
+    demand_no_retry(read_trace(trace))
+    for between in ["", made + "-1 EEXIST (File exists)\n"]:
+        trace.write_text(failed + between + synced)
+        with pytest.raises(AssertionError, match="after a failed fsync"):
+            demand_no_retry(read_trace(trace))
 
 
 def test_end_check_sees_silence_and_wrong_status():
