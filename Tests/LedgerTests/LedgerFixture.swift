@@ -56,6 +56,22 @@ final class LedgerFixture {
         return try body(ledger)
     }
 
+    /// Begins a new incarnation under a fresh checkpoint key.
+    ///
+    /// - Returns: the keyring it has.
+    @discardableResult
+    func recover(_ reason: Recovery.Reason = .moved, held: HeldCheckpoints = .none) throws -> Keyring {
+        let keyring = try self.keyring.withFreshCheckpointKey()
+        _ = try LedgerCreation.beginIncarnation(
+            at: locations,
+            old: self.keyring,
+            keyring: keyring,
+            reason: reason,
+            held: held
+        )
+        return keyring
+    }
+
     func audit() throws -> AuditReport {
         try LedgerAudit.run(at: locations, keyring: keyring, progress: { _, _ in })
     }
