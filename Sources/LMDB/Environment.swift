@@ -262,9 +262,7 @@ public final class Environment: @unchecked Sendable {
         let result: Result
         let mark = WriteMark()
         do {
-            if let pageGuard, UInt64(UInt(bitPattern: mdb_txn_id(writer))) != pageGuard.transaction + 1 {
-                throw LMDBError(code: MDB_BAD_TXN, operation: "writing after another process")
-            }
+            try pageGuard?.requireFollowing(UInt64(UInt(bitPattern: mdb_txn_id(writer))))
             let transaction = WriteTransaction(handle: TransactionHandle(pointer: writer), mark: mark)
             result = try body(transaction)
             // What writes nothing isn't committed, and so has no snapshot of its own.

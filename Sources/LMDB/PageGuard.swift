@@ -40,9 +40,6 @@ struct PageGuard {
         }
     }
 
-    /// The transaction that wrote the snapshot at hand.
-    var transaction: UInt64 { meta.transaction }
-
     /// The row the next transaction has to write.
     var row: [UInt8] { SnapshotSum(meta, records: list.sum).bytes }
 
@@ -51,13 +48,25 @@ struct PageGuard {
     /// - Throws: `PageDamage`, or `LMDBError` where another process has written.
     func check() throws {
         let newest = try PageGuard.newest(file)
-        guard newest.transaction == meta.transaction else {
-            throw LMDBError(code: MDB_BAD_TXN, operation: "writing after another process")
-        }
+        try require(newest.transaction, "the file is")
         guard newest.bytes == meta.bytes else {
             throw PageDamage(page: meta.transaction % 2, what: "it is not as it was written")
         }
         try list.check()
+    }
+
+    /// Checks, once a write transaction has begun, that it follows the snapshot at hand.
+    ///
+    /// - Parameter number: of the write transaction.
+    /// - Throws: `LMDBError` where LMDB's lock file tells of another process's writing.
+    func requireFollowing(_ number: UInt64) throws(LMDBError) { try require(number - 1, "the lock file tells") }
+
+    private func require(_ transaction: UInt64, _ source: String) throws(LMDBError) {
+        guard transaction != meta.transaction else { return }
+        throw LMDBError(
+            code: MDB_BAD_TXN,
+            operation: "writing after transaction \(meta.transaction), where \(source) of \(transaction)"
+        )
     }
 
     /// Takes the snapshot that this process has just committed for the one at hand.

@@ -201,6 +201,26 @@ struct PageGuardTests {
         try write()
     }
 
+    /// LMDB would follow the other's transaction, and take pages from a list nobody has looked at.
+    @Test("refuses to write once somebody else has")
+    func afterAnother() throws {
+        let copy = try filled()
+        let environment = try copy.open()
+        try environment.guardPages()
+        let databases = try environment.databases(PageGuardTests.names, create: false)
+        func write() throws { try environment.write { try $0.set(databases[0], [1], [1]) } }
+        try write()
+        do {
+            let other = try copy.open()
+            let databases = try other.databases(PageGuardTests.names, create: false)
+            try other.write { try $0.set(databases[0], [2], [2]) }
+        }
+        let left = try copy.contents()
+        let refusal = #expect(throws: LMDBError.self) { try write() }
+        #expect(refusal?.isDamage == true)
+        #expect(try copy.contents() == left)
+    }
+
     /// Many records, so that the list is a tree with branches, and one of many pages, which lies beside it. The reader keeps
     /// all of them from being used.
     @Test("refuses to write once a bit of a long list turned, wherever it lies")
