@@ -20,6 +20,11 @@ def flip(at: int):
     return lambda value: value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
 
 
+def other_digit(at: int):
+    """Another hex digit at a place. A flipped bit makes no digit of `a` and of `f`, which is damage of another kind."""
+    return lambda value: value[:at] + (b"1" if value[at : at + 1] == b"0" else b"0") + value[at + 1 :]
+
+
 def refuses(ledger, event: dict):
     """The event is answered StoreDamaged, and nothing of it, nor the daemon, is gone."""
     size = ledger.size
@@ -40,8 +45,8 @@ def test_an_old_entry_that_changed_makes_no_retry_a_new_event(make_ledger, damag
     assert ledger.stop() == 0
 
     def change(entry: bytes) -> bytes:
-        place = entry.index(event["request"].encode()) + len(event["request"]) - (damage == "request")
-        return flip(place)(entry)
+        end = entry.index(event["request"].encode()) + len(event["request"])
+        return (other_digit(end - 1) if damage == "request" else flip(end))(entry)
 
     put(ledger, "entries", number(index), change)
     # The index makes its tail of the entries: a start that read this one would know another request.
@@ -53,7 +58,7 @@ def test_an_old_entry_that_changed_makes_no_retry_a_new_event(make_ledger, damag
 def test_an_identity_that_the_first_entry_contradicts_is_refused(make_ledger):
     ledger = make_ledger().init().start()
     assert ledger.stop() == 0
-    put(ledger, "meta", b"identity", lambda value: flip(value.index(b'"stream":"ledger/') + 17 + 31)(value))
+    put(ledger, "meta", b"identity", lambda value: other_digit(value.index(b'"stream":"ledger/') + 17 + 31)(value))
     assert ledger.run_until_exit() == EXIT_REFUSED
     assert "not what its entries say" in ledger.log_text()
 
@@ -114,7 +119,7 @@ def test_an_indexed_entry_that_changed_is_not_the_indexs_fault(indexed, tmp_path
         event["streams"] = [stream for stream, _ in entry["streams"]]
         assert ledger.append(event)["receipts"][0]["duplicate"] and ledger.stop() == 0
         request = event["request"].encode()
-        put(ledger, "entries", number(100), lambda value: flip(value.index(request) + len(request) - 1)(value))
+        put(ledger, "entries", number(100), lambda value: other_digit(value.index(request) + len(request) - 1)(value))
         ledger.start()
         refuses(ledger, event)
         assert ledger.stop() == 0 and not (ledger.index / "data.mdb.damaged").exists()
