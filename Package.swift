@@ -93,7 +93,7 @@ let package = Package(
         .executableTarget(
             name: "evidenced",
             dependencies: [
-                "Daemon", "Service", "Ledger", "Merkle", "Paths", "Varlink",
+                "Daemon", "Service", "Ledger", "Merkle", "OpenSSL", "Paths", "Varlink",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -61,7 +61,7 @@ extension BundleVerifier {
             }
             let pairs: [(name: String, isSame: Bool)] = [
                 ("sha256", recorded.value == .string(digests.sha256.hex)),
-                ("sm3", claims["sm3"].map { $0.value == .string(digests.sm3.hex) } ?? true),
+                ("sm3", claims["sm3"].map { $0.value == digests.sm3.map { .string($0.hex) } } ?? true),
                 ("size", claims["size"].map { $0.value == .int(Int64(clamping: digests.size)) } ?? true),
             ]
             for pair in pairs where !pair.isSame {

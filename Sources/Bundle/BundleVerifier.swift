@@ -24,9 +24,19 @@ public struct BundleVerifier {
     /// Values of openings that hold, by index and name.
     var opened: [UInt64: [String: OpeningText]] = [:]
 
+    /// Whether a member discloses the SM3 of a document: else nobody needs it, and not every computer has it.
+    private var isSM3Disclosed = false
+
+    /// What kept the computer from making the checks.
+    private struct Trouble: Error {
+        let member: String?
+        let words: Words
+    }
+
     struct OriginalDigests {
         let sha256: Digest
-        let sm3: Digest
+        /// nil where no bundle's member discloses one.
+        let sm3: Digest?
         let size: UInt64
     }
 
@@ -52,7 +62,7 @@ public struct BundleVerifier {
 
     private mutating func run(path: String, key: GivenKey?) {
         do { try checkArchive(path) } catch {
-            tellTrouble(error)
+            tell(error)
             return
         }
         // An archive that can be read and holds no text is no bundle: the checks of what must be there say so.
@@ -109,8 +119,8 @@ public struct BundleVerifier {
     /// Reads all members: texts into memory, originals through the hash functions.
     ///
     /// - Throws: what is no fault of the files but trouble of the computer, with which the whole run ends.
-    private mutating func checkArchive(_ path: String) throws(ZipError) {
-        var trouble: ZipError?
+    private mutating func checkArchive(_ path: String) throws(Trouble) {
+        var trouble: Trouble?
         check(.archive, nil) { verifier in
             do {
                 let source = try BundleSource(path: path)
@@ -122,10 +132,25 @@ public struct BundleVerifier {
                     return isTooMuch ? .max : more
                 }
                 guard text <= BundleVerifier.maximumTextBytes else { throw ZipError(.memberTooLarge) }
+                verifier.isSM3Disclosed = source.members.contains {
+                    if case .opening(_, let claim) = BundleMember(name: $0.name) {
+                        claim.utf8.elementsEqual("sm3".utf8)
+                    } else {
+                        false
+                    }
+                }
                 for member in source.members { try verifier.read(member, of: source) }
                 return Words(count: source.members.count, "file", "files", "个文件")
             } catch let error as ZipError where error.rule == .system {
-                trouble = error
+                trouble = Trouble(member: error.member, words: Words(archive: error))
+            } catch let error as MissingAlgorithm {
+                trouble = Trouble(
+                    member: nil,
+                    words: Words(
+                        "its OpenSSL has no \(error.name), whose digest is disclosed of a document",
+                        "其 OpenSSL 不支持 \(error.name)，而文件的 \(error.name) 哈希值已披露"
+                    )
+                )
             } catch let error as ZipError {
                 verifier.fail(.archive, error.member, Words(archive: error))
             } catch {
@@ -137,14 +162,14 @@ public struct BundleVerifier {
     }
 
     /// Nothing that was found before says anything, either: had the computer done what it should, it might not stand.
-    private mutating func tellTrouble(_ error: ZipError) {
-        let words = Words(archive: error)
+    private mutating func tell(_ trouble: Trouble) {
+        let (member, words) = (trouble.member, trouble.words)
         report = BundleReport()
         report.trouble = Words(
-            "\(error.member.map { "\($0): " } ?? "")\(words.english)",
-            "\(error.member.map { "\($0)：" } ?? "")\(words.chinese)"
+            "\(member.map { "\($0): " } ?? "")\(words.english)",
+            "\(member.map { "\($0)：" } ?? "")\(words.chinese)"
         )
-        note(.archive, .unchecked, error.member, words)
+        note(.archive, .unchecked, member, words)
         for kind in BundleCheckKind.allCases where kind != .archive { note(kind, .unchecked, nil, nil) }
     }
 
@@ -153,17 +178,17 @@ public struct BundleVerifier {
         guard kind != nil else {
             return fail(.archive, member.name, Words("no bundle has a file of this name", "证据包中不应有此名称的文件"))
         }
-        let sha256 = RunningDigest.sha256()
-        let sm3 = RunningDigest.sm3()
         do {
             if case .original = kind {
+                let sha256 = RunningDigest.sha256()
+                let sm3 = isSM3Disclosed ? try RunningDigest.sm3() : nil
                 try source.read(member) {
                     sha256.update($0)
-                    sm3.update($0)
+                    sm3?.update($0)
                 }
                 let digest = sha256.finish()
                 digests[member.name] = digest
-                originals[member.name] = OriginalDigests(sha256: digest, sm3: sm3.finish(), size: member.size)
+                originals[member.name] = OriginalDigests(sha256: digest, sm3: sm3?.finish(), size: member.size)
             } else {
                 var content: [UInt8] = []
                 // No more ahead than what a small archive may claim for nothing.
@@ -176,6 +201,8 @@ public struct BundleVerifier {
                 }
             }
         } catch let error as ZipError where error.rule == .system {
+            throw error
+        } catch let error as MissingAlgorithm {
             throw error
         } catch let error as ZipError {
             fail(.archive, member.name, Words(archive: error))

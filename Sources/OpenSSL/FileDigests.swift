@@ -5,10 +5,11 @@ public import Paths
     import Glibc
 #endif
 
-/// SHA-256 and SM3 of a file, taken in one pass over its bytes.
+/// SHA-256 and, where it is asked for, SM3 of a file, taken in one pass over its bytes.
 public struct FileDigests: Sendable {
     public let sha256: Digest
-    public let sm3: Digest
+    /// nil where it was not asked for.
+    public let sm3: Digest?
     /// Bytes read.
     public let size: Int64
 
@@ -17,14 +18,15 @@ public struct FileDigests: Sendable {
     /// A file that was written to meanwhile is refused: the digest would be of bytes that never stood in it together.
     /// That it was is seen in its size and in its times of modification and change, which every write sets.
     ///
-    /// - Throws: `FileError` with the system's errno, or `.changed`.
-    public init(path: FilePath, progress: (Int64) -> Void = { _ in }) throws {
+    /// - Parameter withSM3: whether to take it too.
+    /// - Throws: `FileError` with the system's errno, or `.changed`; `MissingAlgorithm`.
+    public init(path: FilePath, withSM3: Bool = false, progress: (Int64) -> Void = { _ in }) throws {
+        let sm3 = withSM3 ? try RunningDigest.sm3() : nil
         let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw FileError(path: path, cause: .system(errno)) }
         defer { close(descriptor) }
         let before = try FileState(descriptor, path)
         let sha256 = RunningDigest.sha256()
-        let sm3 = RunningDigest.sm3()
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         var size: Int64 = 0
         while true {
@@ -37,7 +39,7 @@ public struct FileDigests: Sendable {
             buffer.withUnsafeBytes {
                 let block = UnsafeRawBufferPointer(rebasing: $0[..<count])
                 sha256.update(block)
-                sm3.update(block)
+                sm3?.update(block)
             }
             size += Int64(count)
             progress(size)
@@ -46,7 +48,7 @@ public struct FileDigests: Sendable {
             throw FileError(path: path, cause: .changed)
         }
         self.sha256 = sha256.finish()
-        self.sm3 = sm3.finish()
+        self.sm3 = sm3?.finish()
         self.size = size
     }
 }

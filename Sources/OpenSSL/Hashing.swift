@@ -6,7 +6,12 @@ import Synchronization
 enum Algorithm {
     // Immutable after the fetch and reference-counted by libcrypto, so sharing it between threads is what it is for.
     nonisolated(unsafe) static let sha256 = required(EVP_MD_fetch(nil, "SHA256", nil), "fetching SHA256")
-    nonisolated(unsafe) static let sm3 = required(EVP_MD_fetch(nil, "SM3", nil), "fetching SM3")
+    /// nil where libcrypto has none, as one whose only provider is that of FIPS 140 or one built without it.
+    nonisolated(unsafe) static let sm3: OpaquePointer? = {
+        let sm3 = EVP_MD_fetch(nil, "SM3", nil)
+        ERR_clear_error()
+        return sm3
+    }()
     nonisolated(unsafe) static let hmac = required(EVP_MAC_fetch(nil, "HMAC", nil), "fetching HMAC")
     nonisolated(unsafe) static let aes256GCM = required(
         EVP_CIPHER_fetch(nil, "AES-256-GCM", nil),
@@ -39,8 +44,14 @@ public final class RunningDigest {
     /// SHA-256 (FIPS 180-4).
     public static func sha256() -> RunningDigest { RunningDigest(Algorithm.sha256) }
 
-    /// SM3 (GB/T 32905-2016).
-    public static func sm3() -> RunningDigest { RunningDigest(Algorithm.sm3) }
+    /// SM3 (GB/T 32905-2016), which not every libcrypto has.
+    public static func sm3() throws(MissingAlgorithm) -> RunningDigest {
+        guard let sm3 = Algorithm.sm3 else { throw .sm3 }
+        return RunningDigest(sm3)
+    }
+
+    /// Whether libcrypto has SM3.
+    public static var hasSM3: Bool { Algorithm.sm3 != nil }
 
     private init(_ algorithm: OpaquePointer) {
         self.algorithm = algorithm

@@ -23,7 +23,7 @@ public struct OpenSSLError: Error, Sendable, CustomStringConvertible {
     public var description: String { "\(operation): \(reason)" }
 }
 
-/// libcrypto without its default provider cannot run this program at all; there is nothing to recover to.
+/// What `MissingAlgorithm.check` found to be there, or memory; there is nothing to recover to.
 func required<T>(_ value: T?, _ operation: String) -> T {
     guard let value else { fatalError(OpenSSLError(operation).description) }
     return value

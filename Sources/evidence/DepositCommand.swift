@@ -66,6 +66,9 @@ struct DepositCommand: ParsableCommand {
     @Flag(help: "Record no file names.")
     var withoutFileName = false
 
+    @Flag(help: "Record the SHA-256 alone, such as where this computer's OpenSSL has no SM3.")
+    var withoutSm3 = false
+
     @Option(
         help: ArgumentHelp("The request key of an earlier run, to go on with.", valueName: "uuid"),
         transform: Arguments.text
@@ -129,12 +132,17 @@ struct DepositCommand: ParsableCommand {
     }
 
     private func hash() throws -> [Document] {
+        guard withoutSm3 || RunningDigest.hasSM3 else {
+            throw Failure(.system, "\(MissingAlgorithm.sm3): --without-sm3 records the SHA-256 alone")
+        }
         let total = try files.reduce(UInt64(0)) { try $0 + LocalFile.size($1) }
         var bar = ProgressBar("hashing")
         defer { bar.clear() }
         var done: UInt64 = 0
         return try files.map { path in
-            let digests = try FileDigests(path: path) { bar.update(done: done + UInt64(clamping: $0), total: total) }
+            let digests = try FileDigests(path: path, withSM3: !withoutSm3) {
+                bar.update(done: done + UInt64(clamping: $0), total: total)
+            }
             done += UInt64(clamping: digests.size)
             return Document(path: path, digests: digests)
         }
@@ -143,9 +151,9 @@ struct DepositCommand: ParsableCommand {
     private func event(_ document: Document, name: String?, object: String, subject: String) -> JSONValue {
         var claims = [
             JSONMember(name: "sha256", value: .string(document.digests.sha256.hex)),
-            JSONMember(name: "sm3", value: .string(document.digests.sm3.hex)),
             JSONMember(name: "size", value: .int(document.digests.size)),
         ]
+        if let sm3 = document.digests.sm3 { claims.append(JSONMember(name: "sm3", value: .string(sm3.hex))) }
         if let name { claims.append(JSONMember(name: "file_name", value: .string(name))) }
         let type = mediaType ?? MediaType.ofFile(named: fileName.map { Array($0.utf8) } ?? document.path.name)
         return .members([
@@ -170,7 +178,7 @@ struct DepositCommand: ParsableCommand {
                 JSONMember(name: "object", value: .string(object)),
                 JSONMember(name: "sha256", value: .string(document.digests.sha256.hex)),
                 JSONMember(name: "size", value: .int(document.digests.size)),
-                JSONMember(name: "sm3", value: .string(document.digests.sm3.hex)),
+                JSONMember(name: "sm3", value: document.digests.sm3.map { .string($0.hex) } ?? .null),
                 JSONMember(name: "subject", value: .string(subject)),
             ]
             let paths = Terminal.members("file", document.path) + Terminal.members("proof", proof)
@@ -182,7 +190,7 @@ struct DepositCommand: ParsableCommand {
         print("  time    \(receipt.time)")
         print("  object  \(object)")
         print("  sha256  \(document.digests.sha256.hex)")
-        print("  sm3     \(document.digests.sm3.hex)")
+        if let sm3 = document.digests.sm3 { print("  sm3     \(sm3.hex)") }
         if let proof { print("  proof   \(Terminal.printable(proof.description))") }
     }
 }

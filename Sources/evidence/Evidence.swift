@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import OpenSSL
 import Paths
 
 /// The command line of the evidence ledger.
@@ -56,6 +57,7 @@ enum Program {
     private static func run() -> Int32 {
         do {
             var command = try Evidence.parseAsRoot(ArgumentText.all)
+            try MissingAlgorithm.check()
             try command.run()
             return EXIT_SUCCESS
         } catch let error as ExitCode {

@@ -63,6 +63,8 @@ struct Failure: Error {
             case .system(let code): self.init(Failure.status(ofErrno: code), error.description)
             case .changed: self.init(.refused, error.description)
             }
+        case let error as MissingAlgorithm: self.init(.system, error.description)
+        case let error as OpenSSLError: self.init(.system, error.description)
         case let error as ZipError: self.init(error.rule == .system ? .outputFailed : .refused, error.description)
         case let error as LMDBError where error.isReadersFull: self.init(.busy, error.description)
         case let error as LMDBError: self.init(Failure.status(ofErrno: error.code), error.description)

@@ -46,9 +46,17 @@ struct FindCommand: ParsableCommand {
         if let file {
             let total = try LocalFile.size(file)
             var bar = ProgressBar("hashing")
-            let taken = try FileDigests(path: file) { bar.update(done: UInt64(clamping: $0), total: total) }
+            let taken = try FileDigests(path: file, withSM3: RunningDigest.hasSM3) {
+                bar.update(done: UInt64(clamping: $0), total: total)
+            }
             bar.clear()
-            digests = [taken.sha256.hex, taken.sm3.hex]
+            digests = [taken.sha256.hex] + (taken.sm3.map { [$0.hex] } ?? [])
+            // Who records an SM3 must record the SHA-256 with it.
+            if taken.sm3 == nil {
+                Terminal.complain(
+                    "\(MissingAlgorithm.sm3): looking for the SHA-256 alone, which each entry with an SM3 has too"
+                )
+            }
         }
         let connection = try socket.connect()
         var entries: [RecordedEntry] = []

@@ -3,6 +3,7 @@ import Glibc
 import Ledger
 import Logging
 import Merkle
+import OpenSSL
 import Paths
 import Service
 import Varlink
@@ -34,6 +35,7 @@ struct DaemonProcess {
         umask(0o077)
         defer { LogSink.standardError.flush(milliseconds: DaemonProcess.logMilliseconds) }
         do {
+            try MissingAlgorithm.check()
             try serve(until: &signals, limits, logger)
             return DaemonExit.stopped
         } catch {

@@ -29,7 +29,7 @@ struct Evidenced: ParsableCommand {
               64  the command line is wrong
               65  the ledger's parts don't belong together or are damaged; the message says what to do, and \
             restarting doesn't help
-              71  the system refused something, such as binding the socket
+              71  the system refused something, such as binding the socket, or its OpenSSL lacks an algorithm
               74  a write or sync failed while running; the next start decides what is in the ledger
               78  the configuration is wrong
 

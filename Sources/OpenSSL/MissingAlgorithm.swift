@@ -1,0 +1,28 @@
+import COpenSSL
+
+/// An algorithm that the system's libcrypto does not have, whether it was built so or configured so.
+public struct MissingAlgorithm: Error, Sendable, CustomStringConvertible {
+    /// What it is called.
+    public let name: String
+
+    /// For those who can do without it.
+    public static let sm3 = MissingAlgorithm("SM3")
+
+    init(_ name: String) { self.name = name }
+
+    public var description: String { "this computer's OpenSSL has no \(name)" }
+
+    /// Finds out whether libcrypto has what no part of the program does without; what only some need, such as SM3, is
+    /// asked for where it is needed. To be called before all else: later a missing algorithm ends the process.
+    public static func check() throws(MissingAlgorithm) {
+        defer { ERR_clear_error() }
+        guard let sha256 = EVP_MD_fetch(nil, "SHA256", nil) else { throw MissingAlgorithm("SHA-256") }
+        EVP_MD_free(sha256)
+        guard let hmac = EVP_MAC_fetch(nil, "HMAC", nil) else { throw MissingAlgorithm("HMAC") }
+        EVP_MAC_free(hmac)
+        guard let cipher = EVP_CIPHER_fetch(nil, "AES-256-GCM", nil) else { throw MissingAlgorithm("AES-256-GCM") }
+        EVP_CIPHER_free(cipher)
+        guard let signature = EVP_SIGNATURE_fetch(nil, "ED25519", nil) else { throw MissingAlgorithm("Ed25519") }
+        EVP_SIGNATURE_free(signature)
+    }
+}
