@@ -55,19 +55,19 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
         case .page: Words("the page shows the members as they are", "网页所含数据与各文件一致")
         case .instructions: Words("the instructions are those of the program that made the bundle", "核验说明与制作软件所附一致")
         case .entries: Words("each record keeps the ledger's format", "每项记录符合账本格式")
-        case .inclusion: Words("each record is in the tree the checkpoint signs", "每项记录都在检查点签名的树中")
+        case .inclusion: Words("each record is among those the checkpoint signs", "每项记录均为账本签名快照所涵盖")
         case .chain: Words("records that follow one another are chained", "相邻记录前后相链")
         case .times: Words("the times of the records ascend", "记录时间依次递增")
         case .identity: Words("the ledger's first record and recoveries establish its keys", "首项记录及恢复记录确立账本密钥")
         case .keys: Words("the key files hold the ledger's keys", "密钥文件与账本密钥一致")
-        case .signature: Words("the checkpoint is signed by the ledger's newest key", "检查点由账本最新密钥签名")
+        case .signature: Words("the checkpoint is signed by the ledger's newest key", "账本签名快照由账本最新密钥作出")
         case .trust: Words("the ledger operator's key is the one you hold", "账本运营方的密钥与您持有的密钥一致")
         case .succession:
             Words("each key since the one you hold was signed by the one before", "自您持有的密钥起，各密钥均经前一密钥签名")
         case .streams: Words("no record of a complete stream is missing", "完整记录流没有缺少记录")
         case .openings: Words("disclosed values are those whose salted hashes were recorded", "披露内容与记录中的加盐哈希值一致")
         case .originals: Words("originals have the digests that were recorded", "原始文件哈希值与记录一致")
-        case .consistency: Words("the ledger only grew since its older checkpoints", "账本自旧检查点以来只增不改")
+        case .consistency: Words("the ledger only grew since its older checkpoints", "账本自较早的账本签名快照以来只增不改")
         case .citations: Words("what the records cite is what they say", "各记录所引用的记录与其所述相符")
         case .cited: Words("every record that is cited is in the bundle", "所引用的记录均在本证据包中")
         case .clock: Words("the ledger's clock was synchronised", "账本时钟已同步")
@@ -135,6 +135,12 @@ public struct BundleReport: Sendable {
 
     /// Whether the checks were made and nothing failed. Says nothing of whose ledger it is.
     public var hasPassed: Bool { trouble == nil && checks.allSatisfy { $0.outcome != .failed } }
+
+    /// Whether nothing failed but that the key given is none of the ledger's. That is no sign of a change: the key may be
+    /// the wrong one, or the bundle somebody else's.
+    public var isOnlyAnothersKey: Bool {
+        trouble == nil && !hasPassed && checks.allSatisfy { $0.outcome != .failed || $0.kind == .trust }
+    }
 
     /// Whether the page and the instructions are those of the producer, known to be. Where the producer is not known, they
     /// may say anything around the data.

@@ -42,7 +42,7 @@ public struct BundlePeople: Sendable {
         }
         let others = seen.filter { $0.kind == .subject && !parties.contains($0) }
         people = parties.enumerated().map { Person(stream: $1, label: BundlePeople.party($0)) }
-        people += others.enumerated().map { Person(stream: $1, label: Words("Person \($0 + 1)", "相关人员\($0 + 1)")) }
+        people += others.enumerated().map { Person(stream: $1, label: Words("Person \($0 + 1)", "其他主体\($0 + 1)")) }
         let ids = Set(seen.map { String($0.id.description) })
         while digits < 32, Set(ids.map { Array($0.utf8.suffix(digits)) }).count < ids.count { digits += 1 }
         for entry in entries {
@@ -61,7 +61,7 @@ public struct BundlePeople: Sendable {
 
     private static func party(_ position: Int) -> Words {
         let labels = [("A", "甲方"), ("B", "乙方"), ("C", "丙方"), ("D", "丁方")]
-        guard position < labels.count else { return Words("Party \(position + 1)", "当事方\(position + 1)") }
+        guard position < labels.count else { return Words("Party \(position + 1)", "当事人\(position + 1)") }
         return Words("Party \(labels[position].0)", labels[position].1)
     }
 
@@ -96,7 +96,7 @@ public struct BundlePeople: Sendable {
         switch entry.type {
         case "contract.created":
             return [
-                (Set(listed(entry)), Words("party to the contract", "合同当事方")),
+                (Set(listed(entry)), Words("party to the contract", "合同当事人")),
                 (actor, Words("made the contract", "合同发起方")),
             ]
         case "contract.signed": return [(own, Words("electronic signatory", "电子签名人"))]

@@ -66,7 +66,7 @@ extension BundleVerifier {
                 guard let bytes = texts[name] else { throw BundleFormatError("it is missing", "缺失") }
                 entries[position].proof = try proof(bytes, of: entries[position], in: checkpoint, note: note)
             } catch let error as ProofError {
-                fail(.inclusion, name, Words(error.rawValue, "证明不能导出检查点的根（\(error.rawValue)）"))
+                fail(.inclusion, name, Words(error.rawValue, "证明推算不出账本签名快照所载的结果（\(error.rawValue)）"))
             } catch {
                 fail(.inclusion, name, Words(error: error))
             }
@@ -88,7 +88,7 @@ extension BundleVerifier {
             throw BundleFormatError("it is of record \(proof.index)", "证明的是第 \(proof.index) 项记录")
         }
         guard proof.note.utf8.elementsEqual(note.utf8) else {
-            throw BundleFormatError("the note in it is not the checkpoint", "其中的检查点不是本包的检查点")
+            throw BundleFormatError("the note in it is not the checkpoint", "其中的账本签名快照不是本证据包的账本签名快照")
         }
         // One text for one proof: nothing in it that nobody looks at.
         guard proof.extra == nil, proof.encoded.utf8.elementsEqual(bytes) else {

@@ -89,7 +89,7 @@ extension BundleVerifier {
     mutating func checkSignature() -> Words? {
         let name = BundleMember.checkpoint.name
         guard let bytes = texts[name], let checkpoint, let incarnation = incarnations.last else {
-            fail(.signature, name, Words("there is no checkpoint, or no key to check it with", "没有检查点或核验密钥"))
+            fail(.signature, name, Words("there is no checkpoint, or no key to check it with", "没有账本签名快照或核验密钥"))
             return nil
         }
         do {
@@ -103,7 +103,7 @@ extension BundleVerifier {
                 throw BundleFormatError("it is not spelt as it must be", "书写形式不符合规定")
             }
             if let stated = report.manifest?.checkpoint, stated != checkpoint {
-                fail(.signature, BundleMember.manifest.name, Words("it states another checkpoint", "所列检查点不同"))
+                fail(.signature, BundleMember.manifest.name, Words("it states another checkpoint", "所列账本签名快照不同"))
             }
         } catch {
             fail(.signature, name, Words(error: error))
@@ -186,12 +186,12 @@ extension BundleVerifier {
                 checkLock(.consistency, of: incarnation, root: root)
             }
         }
-        return Words(count: count, "older checkpoint", "older checkpoints", "个旧检查点")
+        return Words(count: count, "older checkpoint", "older checkpoints", "个较早的账本签名快照")
     }
 
     /// - Returns: the root of the older note.
     private mutating func checkConsistency(_ bytes: [UInt8], size: UInt64) throws -> Digest {
-        guard let checkpoint else { throw BundleFormatError("there is no checkpoint to lead to", "没有可对照的检查点") }
+        guard let checkpoint else { throw BundleFormatError("there is no checkpoint to lead to", "没有可对照的账本签名快照") }
         let proof = try ConsistencyText(bytes)
         guard proof.encoded.utf8.elementsEqual(bytes) else {
             throw BundleFormatError("it is not spelt as it must be", "书写形式不符合规定")
@@ -199,10 +199,10 @@ extension BundleVerifier {
         let note = try SignedNote(parsing: Array(proof.note.utf8))
         let older = try Checkpoint(parsing: note.text)
         guard older.size == size, note.encoded.utf8.elementsEqual(proof.note.utf8) else {
-            throw BundleFormatError("its note is of another size, or not spelt as it must be", "检查点的大小或书写形式不符")
+            throw BundleFormatError("its note is of another size, or not spelt as it must be", "其所载记录数或书写形式不符")
         }
         guard older.size < checkpoint.size else {
-            throw BundleFormatError("its checkpoint is not older", "该检查点并非更早")
+            throw BundleFormatError("its checkpoint is not older", "该账本签名快照并非更早")
         }
         guard let incarnation = incarnations.last(where: { $0.index < size }) else {
             throw BundleFormatError("no key was in force at its size", "该大小时没有有效密钥")

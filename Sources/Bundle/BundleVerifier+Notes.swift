@@ -4,11 +4,13 @@ import LedgerFormat
 /// What a reader has to know beside the verdict (`ledger-format.md` section 14, "Beside the verdict"): a ledger records
 /// what it is told, and a citation that holds nothing, or a clock nobody set, is no damage to it.
 extension BundleVerifier {
-    /// Marks citations that don't hold, and lists the records that are cited and not there.
+    /// Marks citations that don't hold, with whose record it is and what rests on it, and lists by what they are cited as
+    /// the records that are cited and not there.
     mutating func tellCitations() {
         let byIndex = Dictionary(entries.map { ($0.entry.index, $0.entry) }) { first, _ in first }
-        var absent: Set<UInt64> = []
+        var absent: [(kind: Words, indexes: Set<UInt64>)] = []
         var (count, marked) = (0, 0)
+        let rests = restingOnFaults(byIndex)
         for read in entries {
             for citation in read.entry.citations {
                 count += 1
@@ -16,45 +18,100 @@ extension BundleVerifier {
                 if let fault = citation.fault(in: read.entry, citing: other) {
                     marked += 1
                     guard marked <= BundleReport.maximumFailures else { continue }
-                    note(.citations, .noted, read.member, words(citation, fault))
+                    let (whose, what) = (whose(read.entry), words(citation, fault, other))
+                    let rest = Words(restingOn: rests[read.entry.index] ?? [])
+                    note(
+                        .citations,
+                        .noted,
+                        read.member,
+                        Words(
+                            "\(whose.english): \(what.english)\(rest.english)",
+                            "\(whose.chinese)：\(what.chinese)\(rest.chinese)"
+                        )
+                    )
                 } else if citation.isOfEntry, other == nil {
-                    absent.insert(citation.cited)
+                    let kind = Words(citedAs: citation.field)
+                    if let position = absent.firstIndex(where: { $0.kind == kind }) {
+                        absent[position].indexes.insert(citation.cited)
+                    } else {
+                        absent.append((kind, [citation.cited]))
+                    }
                 }
             }
         }
         if marked == 0 { note(.citations, .passed, nil, Words(count: count, "citation", "citations", "处引用")) }
         guard !absent.isEmpty else { return note(.cited, .passed, nil, nil) }
-        let list = absent.sorted().prefix(BundleReport.maximumFailures).map(String.init)
-        let more = absent.count > list.count
+        let listed = absent.map { ($0.kind, $0.indexes.sorted()) }
         note(
             .cited,
             .noted,
             nil,
             Words(
-                "not in the bundle: \(list.joined(separator: ", "))\(more ? " and others" : "")",
-                "不在本证据包中：\(list.joined(separator: "、"))\(more ? " 等" : "")"
+                "not in the bundle: "
+                    + listed.map { "\($0.english): \(Words(list: $1).english)" }.joined(separator: "; "),
+                "不在本证据包中：" + listed.map { "\($0.chinese)：\(Words(list: $1).chinese)" }.joined(separator: "；")
             )
         )
     }
 
-    private func words(_ citation: Citation, _ fault: CitationFault) -> Words {
-        let (field, cited) = (citation.field, citation.cited)
+    /// A record as a reader takes it: its number, what it is, and whose.
+    private func whose(_ entry: Entry) -> Words {
+        let type = EventCatalogue.type(named: entry.type)
+        let own = entry.streams.map(\.stream).first { $0.kind == .subject }
+        let person = own.flatMap { report.people?.words($0) }
+        return Words(
+            "record \(entry.index) (\(type?.summary ?? entry.type)\(person.map { ", \($0.english)" } ?? ""))",
+            "第 \(entry.index) 项记录（\(type?.summaryZH ?? entry.type)\(person.map { "，\($0.chinese)" } ?? "")）"
+        )
+    }
+
+    /// For each of the first records of which a citation does not hold, those that rest on it: they cite it, or cite one that
+    /// does. No more are followed than are told: a chain of thousands would take its square of time and room.
+    private func restingOnFaults(_ byIndex: [UInt64: Entry]) -> [UInt64: [UInt64]] {
+        var roots: [UInt64: Set<UInt64>] = [:]
+        var rests: [UInt64: [UInt64]] = [:]
+        var faulty: Set<UInt64> = []
+        for read in entries {
+            let (entry, index) = (read.entry, read.entry.index)
+            var own: Set<UInt64> = []
+            for citation in entry.citations {
+                let isFaulty = citation.fault(in: entry, citing: byIndex[citation.cited]) != nil
+                if isFaulty, faulty.count < BundleReport.maximumFailures { faulty.insert(index) }
+                guard citation.isOfEntry, citation.cited < index else { continue }
+                own.formUnion(roots[citation.cited] ?? [])
+                if faulty.contains(citation.cited) { own.insert(citation.cited) }
+            }
+            guard !own.isEmpty else { continue }
+            roots[index] = own
+            for root in own { rests[root, default: []].append(index) }
+        }
+        return rests
+    }
+
+    private func words(_ citation: Citation, _ fault: CitationFault, _ other: Entry?) -> Words {
+        let (field, cited) = (Words(citedAs: citation.field), citation.cited)
+        let what: Words
         switch fault {
         case .notThere where !citation.isOfEntry:
-            return Words("\(field): the ledger had no \(cited) records yet", "\(field)：当时账本尚无 \(cited) 项记录")
+            what = Words("the ledger had no \(cited) records yet", "当时账本尚无 \(cited) 项记录")
         case .notThere:
-            return Words("\(field): record \(cited) did not exist yet", "\(field)：所引用的第 \(cited) 项记录当时尚不存在")
+            what = Words("record \(cited) did not exist yet", "所引用的第 \(cited) 项记录当时尚不存在")
         case .otherType(let name):
             let type = EventCatalogue.type(named: name)
-            return Words(
-                "\(field): record \(cited) is of another kind: \(type?.summary ?? name)",
-                "\(field)：第 \(cited) 项记录的类型不符：\(type?.summaryZH ?? name)"
+            what = Words(
+                "record \(cited) is of another kind: \(type?.summary ?? name)",
+                "第 \(cited) 项记录的类型不符：\(type?.summaryZH ?? name)"
             )
         case .otherStream(.subject):
-            return Words("\(field): record \(cited) is of another person", "\(field)：第 \(cited) 项记录属于另一主体")
+            let owner = other?.streams.map(\.stream).first { $0.kind == .subject }.flatMap { report.people?.words($0) }
+            what = Words(
+                "record \(cited) is of another person\(owner.map { ", \($0.english)" } ?? "")",
+                "第 \(cited) 项记录属于另一主体\(owner.map { "（\($0.chinese)）" } ?? "")"
+            )
         case .otherStream(let kind):
-            return Words("\(field): record \(cited) is of another \(kind.rawValue)", "\(field)：第 \(cited) 项记录不属于同一事项")
+            what = Words("record \(cited) is of another \(kind.rawValue)", "第 \(cited) 项记录不属于同一事项")
         }
+        return Words("\(field.english): \(what.english)", "\(field.chinese)：\(what.chinese)")
     }
 
     /// Tells which of the recorded times the ledger's own records doubt.
@@ -63,6 +120,10 @@ extension BundleVerifier {
         var isKnown = false
         // Of the ledger's own records no one asks: the first of them are before any that could say so.
         var untold: [UInt64] = []
+        let set = entries.map(\.entry).filter { entry in
+            guard entry.type == "system.clock_status" else { return false }
+            return JSONValue.object(entry.body.values)["synchronized"] == .bool(true)
+        }.map(\.index)
         for read in entries {
             let entry = read.entry
             let body = JSONValue.object(entry.body.values)
@@ -75,7 +136,12 @@ extension BundleVerifier {
                 tellClock(
                     read,
                     doubts,
-                    Words("not synchronised from here on\(vouched.english)", "自此记录起未经时钟同步\(vouched.chinese)")
+                    Words(
+                        "record \(entry.index): not synchronised from here on\(vouched.english)"
+                            + (set.first { $0 > entry.index }.map { "; synchronised again from record \($0) on" } ?? ""),
+                        "第 \(entry.index) 项记录：自此记录起未经时钟同步\(vouched.chinese)"
+                            + (set.first { $0 > entry.index }.map { "；自第 \($0) 项记录起已重新同步" } ?? "")
+                    )
                 )
             } else if entry.type == "system.clock_jumped" {
                 doubts += 1
@@ -84,8 +150,8 @@ extension BundleVerifier {
                     read,
                     doubts,
                     Words(
-                        "it jumped by \(seconds) seconds\(vouched.english)",
-                        "时钟跳变 \(seconds) 秒\(vouched.chinese)"
+                        "record \(entry.index): it jumped by \(seconds) seconds\(vouched.english)",
+                        "第 \(entry.index) 项记录：时钟跳变 \(seconds) 秒\(vouched.chinese)"
                     )
                 )
             }
@@ -125,4 +191,44 @@ extension BundleVerifier {
             }
         }
     }
+}
+
+extension Words {
+    /// What a citation is made for, by its field: the words of the page.
+    fileprivate init(citedAs field: String) {
+        switch field {
+        case "identity": self.init("identity check", "实名认证")
+        case "certificate": self.init("certificate", "证书")
+        case "signatures": self.init("signature", "签署合同")
+        case "requested": self.init("application", "申请")
+        default:
+            let name = PlainStory.fields[Array(field.utf8)] ?? field
+            let english = String(decoding: field.utf8.map { $0 == 0x5F ? 0x20 : $0 }, as: UTF8.self)
+            self.init(english, name.hasSuffixOfRecord ? String(name.dropLast(2)) : name)
+        }
+    }
+
+    /// Numbers of records, as many as a reader takes.
+    fileprivate init(list indexes: [UInt64]) {
+        let shown = indexes.prefix(BundleReport.maximumFailures).map(String.init)
+        let more = indexes.count > shown.count
+        self.init(
+            "\(indexes.count == 1 ? "record" : "records") \(shown.joined(separator: ", "))\(more ? " and others" : "")",
+            "第 \(shown.joined(separator: "、")) 项记录\(more ? "等" : "")"
+        )
+    }
+
+    /// What rests on a citation that does not hold.
+    fileprivate init(restingOn indexes: [UInt64]) {
+        let list = Words(list: indexes)
+        self.init(
+            indexes.isEmpty ? "" : "; what rests on it: \(list.english)",
+            indexes.isEmpty ? "" : "；以其为依据的有：\(list.chinese)"
+        )
+    }
+}
+
+extension String {
+    /// Whether it ends with the word 记录, which follows the number of a record anyhow.
+    fileprivate var hasSuffixOfRecord: Bool { Array(utf8.suffix(6)).elementsEqual("记录".utf8) && utf8.count > 6 }
 }

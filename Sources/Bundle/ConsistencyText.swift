@@ -21,7 +21,7 @@ public struct ConsistencyText: Equatable, Sendable {
     /// - Throws: `BundleFormatError`.
     public init(_ bytes: [UInt8]) throws {
         guard String(validating: bytes, as: UTF8.self) != nil, let end = bytes.firstRange(ofBytes: [0x0A, 0x0A]) else {
-            throw BundleFormatError("has no empty line before the note", "检查点之前没有空行")
+            throw BundleFormatError("has no empty line before the note", "账本签名快照之前没有空行")
         }
         let lines = bytes[..<end.lowerBound].split(separator: 0x0A, omittingEmptySubsequences: false)
         guard let first = lines.first, first.elementsEqual(ConsistencyText.header.utf8) else {

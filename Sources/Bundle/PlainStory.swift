@@ -63,7 +63,7 @@ enum PlainStory {
             }
         html += "By 行为人: <bdi>\(text(both(actor)))</bdi>; submitted by the system 提交系统: \(text(entry.submitter))<br>\n"
         let about = entry.streams.map(\.stream).filter { $0.kind != .ledger }.map { both(people.words($0)) }
-        if !about.isEmpty { html += "About 所涉: <bdi>\(about.map(text).joined(separator: "; "))</bdi><br>\n" }
+        if !about.isEmpty { html += "About 涉及对象: <bdi>\(about.map(text).joined(separator: "; "))</bdi><br>\n" }
         let values =
             entry.body.values.map { ($0.name, $0.value) }
             + opened.sorted {
@@ -86,7 +86,7 @@ enum PlainStory {
     }
 
     /// Names of fields in Chinese: the page's own table of them.
-    private static let fields: [[UInt8]: String] = {
+    static let fields: [[UInt8]: String] = {
         let page = [UInt8](evidenced_bundle_page())
         guard let start = page.firstRange(ofBytes: Array("const FIELDS_ZH = words(`".utf8)),
             let end = page.firstRange(ofBytes: Array("`)".utf8), from: start.upperBound)

@@ -185,7 +185,7 @@ extension EventCatalogue {
         EventType(
             "contract.declined",
             "a party declined to sign",
-            "拒签合同",
+            "拒绝签署合同",
             streams: [.contract, .subject],
             claims: [.optional("reason", .text(2_000))]
         ),

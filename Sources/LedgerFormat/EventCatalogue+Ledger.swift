@@ -78,7 +78,7 @@ extension EventCatalogue {
         EventType(
             "anchor.checkpoint",
             "a checkpoint was published",
-            "检查点发布",
+            "账本签名快照发布",
             streams: [.ledger],
             body: [.required("size", .index), .required("root", .hash)]
         ),

@@ -127,7 +127,7 @@ extension EventCatalogue {
         EventType(
             "erasure.party_approved",
             "a party agreed to an erasure",
-            "相关方同意删除",
+            "当事人同意删除",
             streams: [.request, .subject],
             body: [.required("requested", .index)]
         ),

@@ -57,15 +57,11 @@ enum BundleVerification {
         guard report.hasPassed else { return [] }
         let notes: [(BundleCheckKind, Words)] = [
             (
-                .citations,
-                Words(
-                    "NOTE: citations that don't hold, see above; what rests on them is not shown.",
-                    "提示：部分引用不成立（见上），以其为依据的事项未获证明。"
-                )
-            ),
-            (
                 .cited,
-                Words("NOTE: records that are cited are not in this bundle, see above.", "提示：部分被引用的记录不在本证据包中（见上）。")
+                Words(
+                    "NOTE: records that are cited are not in this bundle, see above; whoever filed it can be asked for them.",
+                    "提示：部分被引用的记录不在本证据包中（见上），可要求提交方补充提交。"
+                )
             ),
             (.clock, Words("NOTE: the ledger's clock was in doubt, see above.", "提示：账本时钟曾存疑（见上）。")),
         ]
@@ -74,12 +70,40 @@ enum BundleVerification {
             "NOTE: page and instructions in this bundle are another program's and were NOT checked: don't rely on what they show.",
             "提示：本证据包中的网页和核验说明出自其他软件，未经核验：不应采信其所显示的内容。"
         )
-        return notes.filter { told.contains($0.0) }.map(\.1) + (report.isPageChecked ? [] : [unchecked])
+        return citations(report) + notes.filter { told.contains($0.0) }.map(\.1)
+            + (report.isPageChecked ? [] : [unchecked])
     }
+
+    /// Citations that don't hold, with whose record each is and what rests on it.
+    private static func citations(_ report: BundleReport) -> [Words] {
+        let faults = report.checks.filter { $0.kind == .citations && $0.outcome == .noted }.compactMap(\.remark)
+        guard !faults.isEmpty else { return [] }
+        let more = faults.count - mostFaults
+        return [
+            Words(
+                "NOTE: citations that don't hold; what rests on them is not shown:",
+                "提示：部分引用不成立，以其为依据的事项未获证明："
+            )
+        ] + faults.prefix(mostFaults).map { Words("NOTE:   \($0.english)", "提示：　\($0.chinese)") }
+            + (more > 0 ? [Words("NOTE:   and \(more) more, see above", "提示：　另有 \(more) 处，见上")] : [])
+    }
+
+    /// As many are told once more beside the verdict.
+    private static let mostFaults = 20
 
     private static func conclusion(_ report: BundleReport) -> [Words] {
         guard report.hasPassed, let manifest = report.manifest else {
-            return [Words("FAILED: do not rely on this bundle", "核验未通过：不应采信本证据包")]
+            guard report.isOnlyAnothersKey else {
+                return [Words("FAILED: do not rely on this bundle", "核验未通过：不应采信本证据包")]
+            }
+            return [
+                Words(
+                    "NOT THIS KEY: the bundle agrees in itself, but the key given is another. Either it is the wrong key, or the "
+                        + "bundle does not come from its holder. Do not rely on it before that is cleared up.",
+                    "密钥不符：证据包内部各项相符，但与所提供的密钥不符。或者所提供的密钥不对，或者本证据包并非出自该密钥的持有者；"
+                        + "查明之前不应采信。"
+                ), aboutTheKey,
+            ]
         }
         let (origin, count) = (manifest.checkpoint.origin, manifest.entries.count)
         switch report.signer {
@@ -88,7 +112,7 @@ enum BundleVerification {
                 Words(
                     "VERIFIED: \(origin) recorded these \(count) records, and nothing in them was changed",
                     "核验通过：\(origin) 记录了这 \(count) 项记录，内容未被更改"
-                )
+                ), aboutTheKey,
             ]
         case .succeeded:
             return [
@@ -99,7 +123,7 @@ enum BundleVerification {
                 Words(
                     "(Its present key follows from the one you gave, each key signed by the one before.)",
                     "（其现行密钥由您提供的密钥起，均经前一密钥签名接续。）"
-                ),
+                ), aboutTheKey,
             ]
         case .notShown:
             return [
@@ -112,12 +136,19 @@ enum BundleVerification {
                     "请通过独立途径向账本运营方索取其现行验证密钥，并用 --key 提供。"
                 ),
                 Words(
-                    "(This is about the operator of the ledger, not about who signed a contract.)",
-                    "（此处指账本运营方，与合同由谁签署无关。）"
-                ),
+                    "Until the key is confirmed, no record, of a signature or of anything else, can be taken to be the operator's.",
+                    "密钥确认前，全部记录（含签署记录）均不能认定出自该运营方。"
+                ), aboutTheKey,
             ]
         }
     }
+
+    /// Beside every verdict: readers took the key for that of the contract's signer.
+    private static let aboutTheKey = Words(
+        "(This is about who keeps the ledger, not about who signed a contract. The parties' own electronic signatures and "
+            + "certificates are not checked.)",
+        "（此处核对账本由谁保管，不是核对谁签了合同；当事人对合同的电子签名及其证书未经核验。）"
+    )
 
     private static func json(_ report: BundleReport) -> JSONValue {
         func both(_ words: Words) -> JSONValue {

@@ -67,9 +67,12 @@ def test_every_shell_verifies_a_good_bundle(small, members, shell, tmp_path):
         lines = done.stdout.decode().split("\n")
         assert done.returncode == status and not failures(done), done.stdout.decode()
         # Nothing else is said: no complaint of a shell or a tool.
-        ends = ("OK ", "NOTE ", "VERIFIED", "NOT CONFIRMED", "Ask the", "(This is", "核验通过", "尚未确认", "请通过")
+        ends = ("OK ", "NOTE ", "VERIFIED", "NOT CONFIRMED", "Ask the", "(This is", "(Until", "核验通过", "尚未确认", "请通过", "NOTE: ", "提示：")
         assert all(line == "" or line.startswith(ends) for line in lines), lines
         assert sum(line.startswith("OK ") for line in lines) > 25
+        # Which key it is, and what is not checked here, stands beside every verdict.
+        assert "(This is about who keeps the ledger, not about who signed a contract.)" in lines
+        assert any("此处核对账本由谁保管，不是核对谁签了合同" in line for line in lines)
         # A page may show anything around good data.
         assert any(line.startswith("NOTE    index.html: what the page shows around its data was not checked") for line in lines)
     assert sorted(path.name for path in Path("/tmp").glob("verify*")) == before
@@ -108,6 +111,8 @@ def test_a_key_is_a_key(small, members, shell, tmp_path):
     for key in (other, "0" * 64) if LONG or shell == ["dash"] else (Key("a@\\057b:\u4e2d$(id)").vkey,):
         done = run(directory, key, shell)
         assert done.returncode == FAILED and failures(done) == ["FAILED  keys: the key given is none of the ledger's"], key
+        # Nothing was tampered with, and it isn't said.
+        assert b"the bundle agrees in itself" in done.stdout and b"checks FAILED" not in done.stdout
 
 
 def test_the_name_of_a_ledger_keeps_its_rule(one_shell, tmp_path):

@@ -203,7 +203,10 @@ def test_a_good_bundle_passes_all_checks(browser, good, lease):
     for expected in ("A document was deposited", "房屋租赁合同.txt", "2026-03-14 10:33:01", "2026-03-14 02:33:01 UTC",
                      "Beijing (UTC+8)", "contract-service", "record 13", "originals/1.txt", "13 of 13 disclosed"):
         assert expected in story, expected
+    # Between verdict and contract: which checks were not made is said, too.
+    assert browser.text("[data-check=originals]").startswith("◐ in part")
     headline = browser.text("#headline")
+    assert "9 checks were made and passed, 1 of them only in part, 1 was not made" in headline
     assert "the ledger operator’s key is not confirmed" in headline and "not about who signed a contract" in headline
     assert "✓" not in headline
 
@@ -212,10 +215,14 @@ def test_the_key_says_who_signed(browser, good, lease):
     browser.open(good / "index.html")
     browser.type_key(f"  {lease.vkey} ")
     assert browser.verdict == "passed"
-    assert "the ledger operator’s key is the one you gave" in browser.text("#conclusion")
+    # The reader of a print gave no key: whoever opened the page did, and may have taken it from the bundle.
+    assert "the key entered on this page is the one that signed" in browser.text("#conclusion")
+    headline = browser.text("#headline")
+    assert "where it came from, this page cannot know" in headline and "not about who signed a contract" in headline and "you gave" not in headline
+    assert browser.text("#entered") == lease.vkey
     browser.type_key(Key(lease.ledger.keys[0][1].origin).vkey)
     assert browser.verdict == "failed"
-    assert "another key" in browser.text("#headline")
+    assert "another key" in browser.text("#headline") and "The bundle agrees in itself, but the key entered is not the key of this ledger" in browser.text("#headline")
     browser.type_key(lease.vkey.replace("example", "exomple"))
     assert browser.verdict == "not-shown" and "mistyped" in browser.text("#expected-result")
     for none in ("nonsense", "0" * 63, "-----BEGIN PUBLIC KEY----- AAAA -----END PUBLIC KEY-----"):
@@ -263,8 +270,8 @@ def test_two_incarnations(browser, tmp_path):
     assert browser.verdict == "passed" and "follows" not in browser.text("#headline")
     browser.type_key(first.vkey)
     assert browser.verdict == "passed" and "Each key since was signed by the one before" in browser.text("#expected-result")
-    assert "a key that follows, by unbroken signatures, from the key you gave" in browser.text("#headline")
-    assert "is the one you gave" not in browser.text("#headline")
+    assert "a key that follows, by unbroken signatures, from the key entered on this page" in browser.text("#headline")
+    assert "is the one that signed" not in browser.text("#headline")
     lease = Lease()
     lease.ledger.recover("key-lost")
     directory = unpack(lease.bundle(PAGE), tmp_path / "lost")
@@ -429,9 +436,9 @@ def test_what_was_asked_for_is_what_the_maker_says(browser, lease, tmp_path):
     assert "whole ledger" not in said and said.startswith("not stated") and "not checked" in said
     assert asked("whole", lambda manifest: manifest.update(nothing), indexes=range(size)) == "the whole ledger"
     said = asked("streams")
-    assert "not told as a whole" not in said and "not checked" in said
+    assert "not complete here" not in said and "not checked" in said
     said = asked("gaps", lambda manifest: manifest.update(streams=[]))
-    assert said.count("not told as a whole") == len(streams)
+    assert said.count("not complete here") == len(streams)
 
 
 def test_a_record_left_out_is_found(browser, lease, tmp_path):
@@ -872,7 +879,7 @@ def test_everything_prints(browser, good, tmp_path, lease):
     pages = printed(browser, tmp_path / "page.pdf")
     text = "".join(pages)
     assert 4 <= len(pages) <= 20
-    for expected in ("Key fingerprint", "A document was deposited", hashlib.sha256(CONTRACT_TEXT).hexdigest()[:40],
+    for expected in ("Ledger operator’s key", "A document was deposited", hashlib.sha256(CONTRACT_TEXT).hexdigest()[:40],
                      "Inclusion path", "Does not show"):
         assert expected in text, expected
     assert "Choose Files" not in text

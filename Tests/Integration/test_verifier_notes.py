@@ -103,6 +103,22 @@ def test_contents_are_intact_where_all_holds_only(bin, lease, members, tmp_path)
             assert ("contents intact" in json.dumps(report)) == intact and "packed" in said
 
 
+def test_another_key_is_not_called_a_change(bin, lease, members, tmp_path):
+    """The key may be the wrong one, or the bundle another's; a bundle that was changed fails otherwise."""
+    folder, other = write(members, tmp_path / "case"), Key("tests.example/other").vkey
+    for option, begins, about in ((), "NOT THIS KEY: the bundle agrees in itself", "not about who signed a contract"), (
+            ("--chinese",), "密钥不符：证据包内部各项相符", "不是核对谁签了合同"):
+        status, said = program(bin, folder, *option, key=other)
+        end = said.split("\n\n")[-1]
+        assert status == 1 and end.startswith(begins) and about in end, said
+        for key in (lease.vkey, None):
+            assert about in program(bin, folder, *option, key=key)[1]
+    (folder / "checkpoint").write_bytes(members["checkpoint"].replace(b"\n20\n", b"\n21\n"))
+    for key in (other, lease.vkey, None):
+        status, said = program(bin, folder, key=key)
+        assert status == 1 and "FAILED: do not rely on this bundle" in said and "NOT THIS KEY" not in said
+
+
 def test_the_page_says_so_too(browser, lease, members, tmp_path):
     browser.open(unpack(members, tmp_path / "case") / "index.html")
     drop(browser, ("case.zip", zipped(members)))
@@ -143,10 +159,10 @@ def test_names_that_are_passed_over_put_no_words_in_a_sentence(bin, lease, membe
     for path in (tmp_path / "case.zip", folder):
         for key, status in ((lease.vkey, 0), (other, 1)):
             found, said = program(bin, path, key=key)
-            assert found == status and SHOWN in said and " and 2 more" in said and "a)" not in said and "通过" not in said, said
+            assert found == status and SHOWN in said and " and 2 more" in said and "/0a)" not in said and "通过" not in said, said
             assert "；已略过：" in program(bin, path, "--chinese", key=key)[1]
         status, said = independent(path, lease.vkey)
-        assert status == 0 and SHOWN in said and " and 2 more" in said and "a)" not in said, said
+        assert status == 0 and SHOWN in said and " and 2 more" in said and "/0a)" not in said, said
     done = instructions.run(folder, lease.vkey)
     assert done.returncode == 0 and SHOWN in done.stdout.decode() and b" and 2 more\n" in done.stdout, done.stdout.decode()
     assert b"a)" not in done.stdout and "另有 2 个" in program(bin, folder, "--chinese", key=lease.vkey)[1]
@@ -157,4 +173,4 @@ def test_nor_in_those_of_the_page(browser, lease, members, tmp_path):
     drop(browser, ("case.zip", zipped(members | HOSTILE)))
     for place in ("#container", "#results"):
         said = browser.text(place)
-        assert SHOWN in said and "and 2 more" in said and "a)" not in said, said
+        assert SHOWN in said and "and 2 more" in said and "/0a)" not in said, said
