@@ -113,32 +113,22 @@ enum FileSystem {
         return descriptor
     }
 
-    /// What a file's name ends in while `create` writes it.
-    static let draftSuffix = ".part"
-
     /// What the name of a lock or keyring ends in that is to take the place of another.
     static let nextSuffix = ".new"
 
-    /// Writes a new file durably, whole or not at all; one that exists is refused.
+    /// Writes a new file durably, whole or not at all; one that exists is refused, and so is anything but a draft of it
+    /// that was left behind under the passing name it has meanwhile.
+    ///
+    /// - Throws: `StartupRefusal` for the latter; `SystemError`.
     static func create(_ path: String, _ bytes: [UInt8], mode: mode_t) throws {
         try bytes.withUnsafeBytes { try create(path, $0, mode: mode) }
     }
 
     /// The same.
     static func create(_ path: String, _ bytes: UnsafeRawBufferPointer, mode: mode_t) throws {
-        let part = path + draftSuffix
-        unlink(part)
-        let descriptor = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw SystemError("creating \(path)") }
-        defer { close(descriptor) }
-        do {
-            try write(bytes, to: descriptor, at: 0, name: path)
-            guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
-            guard renameNew(part, path) else { throw SystemError("creating \(path)") }
-        } catch {
-            unlink(part)
-            throw error
-        }
+        let draft = try FileDraft(path + FileDraft.suffix, of: bytes, mode: mode)
+        defer { draft.end() }
+        try draft.publish(bytes, as: path)
         do {
             try syncDirectory(parent(of: path))
         } catch {
@@ -197,11 +187,25 @@ enum FileSystem {
 
     /// Reads up to `count` bytes; fewer where the file ends.
     static func read(_ descriptor: Int32, at offset: Int, count: Int, name: String) throws -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        let done = try bytes.withUnsafeMutableBytes { try read(descriptor, at: offset, into: $0, name: name) }
-        bytes.removeLast(count - done)
+        var bytes: [UInt8] = []
+        // Room is made for what was found, not for what may be there.
+        while bytes.count < count {
+            let step = min(count - bytes.count, readStep)
+            let block = try [UInt8](unsafeUninitializedCapacity: step) { room, done in
+                done = try read(
+                    descriptor,
+                    at: offset + bytes.count,
+                    into: UnsafeMutableRawBufferPointer(room),
+                    name: name
+                )
+            }
+            bytes += block
+            if block.count < step { break }
+        }
         return bytes
     }
+
+    private static let readStep = 1 << 16
 
     /// Fills a buffer, or what there is of the file.
     ///

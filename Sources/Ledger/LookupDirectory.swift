@@ -7,8 +7,8 @@ import LedgerFormat
 struct LookupDirectory {
     private static let dataFile = "data.mdb"
     private static let marker = "index-of"
-    /// What a crash leaves of the marker while it is written; the second is `FileSystem.create`'s.
-    private static let drafts = [marker + ".new", marker + ".new" + FileSystem.draftSuffix]
+    /// What a crash leaves of the marker while it is written; the second is of `FileSystem.create`.
+    private static let drafts = [marker + ".new", marker + ".new" + FileDraft.suffix]
     /// What a file system puts into its root by itself.
     private static let foreign = ["lost+found"]
     let path: String
@@ -33,7 +33,9 @@ struct LookupDirectory {
         }
         do {
             try FileSystem.makeDirectory(path)
-            for draft in LookupDirectory.drafts { unlink(path + "/" + draft) }
+            for draft in LookupDirectory.drafts {
+                try text.withUnsafeBytes { try FileDraft.clear(path + "/" + draft, of: $0) }
+            }
             try FileSystem.create(marker + ".new", text, mode: 0o600)
             guard rename(marker + ".new", marker) == 0 else { throw SystemError("naming \(marker)") }
             try FileSystem.syncDirectory(path)

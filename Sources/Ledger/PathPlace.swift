@@ -112,6 +112,6 @@ extension LedgerLocations {
     /// What the names of lock and keyring end in while they are made: whatever else has such a name is in the way, or taken
     /// for what an interrupted run left.
     private static let passingSuffixes = [
-        FileSystem.nextSuffix, FileSystem.draftSuffix, FileSystem.nextSuffix + FileSystem.draftSuffix,
+        FileSystem.nextSuffix, FileDraft.suffix, FileSystem.nextSuffix + FileDraft.suffix,
     ]
 }
