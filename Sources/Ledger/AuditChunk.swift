@@ -41,6 +41,7 @@ struct AuditChunk {
     var sealedRows = 0
     var openedClaims = 0
     var erasedClaims = 0
+    var lostClaims = 0
     /// Whether the look-up index says something else of the block.
     var contradictsLookups = false
     /// Whether it could not be compared as a block, because entries cannot be read.

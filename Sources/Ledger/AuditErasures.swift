@@ -33,18 +33,9 @@ struct AuditErasures {
         }
     }
 
-    /// Entries below this index lost their claims with a keyring. Such a loss leaves nothing that was sealed before it; so
-    /// where anything is, the claims key was not lost, whatever the recovery says, and explains nothing that is gone.
-    private func lostBefore(_ environment: Environment, _ schema: StoreSchema) throws -> UInt64 {
-        guard !losses.isEmpty else { return 0 }
-        let first = try environment.read { try $0.cursor(schema.sealed) { try $0.first()?.key.prefix(8) } }
-        let oldest = first.flatMap { StoreKey.readNumber($0) } ?? .max
-        return losses.last { $0 <= oldest } ?? 0
-    }
-
     /// The entries whose claims are gone with no event that says so.
     func findings(_ environment: Environment, _ schema: StoreSchema, size: UInt64) throws -> [AuditFinding] {
-        let lostBefore = try lostBefore(environment, schema)
+        let lostBefore = try environment.read { try schema.lostBefore(losses, $0) }
         let chunks = suspects.filter { $0 + AuditChunk.entries > lostBefore }
         let found = Parallel.map(chunks.count) { _, position in
             Result { try examine(from: max(chunks[position], lostBefore), size: size, environment, schema) }
@@ -65,10 +56,9 @@ struct AuditErasures {
             var findings: [AuditFinding] = []
             try transaction.forEach(schema.entries, from: first, count: Int(end - first)) { index, stored in
                 guard let stored, let entry = try? Entry([UInt8](stored)) else { return }
-                for (ordinal, scope) in entry.claims.enumerated() where !named.contains(scope.scope) {
+                for (ordinal, scope) in entry.claims.enumerated() {
                     guard findings.count < LedgerAudit.maximumFindings else { return }
-                    if try schema.lacksClaims(of: scope.scope, index, ordinal, transaction) {
-                        let what = "its claims under \(scope.scope) are gone, and no event says that they were erased"
+                    if let what = try unexplained(scope.scope, index, ordinal, transaction, schema) {
                         findings.append(AuditFinding(index: index, what: what))
                     }
                 }
@@ -76,18 +66,46 @@ struct AuditErasures {
             return findings
         }
     }
+
+    /// What is wrong with the claims of an entry under a scope; nil where they are there, or an event says that they were
+    /// erased.
+    private func unexplained(
+        _ scope: StreamID,
+        _ index: UInt64,
+        _ ordinal: Int,
+        _ transaction: borrowing ReadTransaction,
+        _ schema: StoreSchema
+    ) throws -> String? {
+        switch try schema.claimsState(of: scope, index, ordinal, transaction) {
+        case .erased where !named.contains(scope):
+            "its claims under \(scope) are gone, and no event says that they were erased"
+        // An erasure empties the row of the scope's key and takes none away: no event explains this.
+        case .missing: "its claims under \(scope) are missing, and the key of that scope was not erased"
+        case .erased, .sealed: nil
+        }
+    }
+}
+
+/// What the store has of the claims of an entry under a scope.
+enum ClaimsState {
+    /// The key of their scope, and what was sealed.
+    case sealed
+    /// An empty row of the scope: its key was destroyed.
+    case erased
+    /// No row of the scope, or none of what was sealed.
+    case missing
 }
 
 extension StoreSchema {
-    /// Whether the claims of an entry under a scope count as erased: its data key or what was sealed is gone.
-    func lacksClaims(
+    func claimsState(
         of scope: StreamID,
         _ index: UInt64,
         _ ordinal: Int,
         _ transaction: borrowing ReadTransaction
-    ) throws -> Bool {
-        let isKeyed = try scopes.stored(transaction, StoreKey.stream(scope)).map { !$0.isEmpty } ?? false
+    ) throws -> ClaimsState {
+        guard let key = try scopes.stored(transaction, StoreKey.stream(scope)) else { return .missing }
+        guard !key.isEmpty else { return .erased }
         let isSealed = try transaction.withValue(sealed, StoreKey.sealed(index: index, ordinal: ordinal)) { _ in true }
-        return !isKeyed || isSealed == nil
+        return isSealed == nil ? .missing : .sealed
     }
 }

@@ -15,6 +15,7 @@ struct AuditWalk {
     private var sealedRows = 0
     private var openedClaims = 0
     private var erasedClaims = 0
+    private var lostClaims = 0
     private var lookupSums = LookupAudit.Sums()
     private var requests: AuditRequests
     private var erasures = AuditErasures()
@@ -47,6 +48,7 @@ struct AuditWalk {
             checkpoints: checkpointRows,
             openedClaims: openedClaims,
             erasedClaims: erasedClaims,
+            lostClaims: lostClaims,
             indexed: indexed,
             unlockedRecoveries: identities.unlockedRecoveries,
             findings: findings
@@ -74,6 +76,7 @@ struct AuditWalk {
         sealedRows += chunk.sealedRows
         openedClaims += chunk.openedClaims
         erasedClaims += chunk.erasedClaims
+        lostClaims += chunk.lostClaims
         lookupSums.add(chunk)
         requests.add(chunk.requests)
         erasures.add(chunk)

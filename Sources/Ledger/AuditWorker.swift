@@ -197,8 +197,6 @@ final class AuditWorker: @unchecked Sendable {
                 chunk.sealedRows += entry.claims.count
                 return documents
             }
-            chunk.lacksClaims = true
-            for scope in erased ?? [] { chunk.erasedClaims += entry.claims[scope].claims.count }
         } catch let damage as StoreDamage {
             chunk.found(index, damage.what)
         } catch {
@@ -208,7 +206,7 @@ final class AuditWorker: @unchecked Sendable {
         return nil
     }
 
-    /// Counts the rows of claims that are not all opened.
+    /// Counts the rows of claims that are not all opened, and the claims that can't be.
     private func countSealed(
         _ entry: Entry,
         _ index: UInt64,
@@ -219,9 +217,14 @@ final class AuditWorker: @unchecked Sendable {
             StoreKey.sealed(index: index, ordinal: ordinal, in: &key)
             let isThere = try? transaction.withValue(schema.sealed, key) { !$0.isEmpty }
             if isThere == true { chunk.sealedRows += 1 }
-            if (try? schema.lacksClaims(of: entry.claims[ordinal].scope, index, ordinal, transaction)) != false {
-                chunk.lacksClaims = true
+            let claims = entry.claims[ordinal]
+            switch try? schema.claimsState(of: claims.scope, index, ordinal, transaction) {
+            case .sealed?: continue
+            case .erased?: chunk.erasedClaims += claims.claims.count
+            case .missing?: chunk.lostClaims += claims.claims.count
+            case nil: break
             }
+            chunk.lacksClaims = true
         }
     }
 }

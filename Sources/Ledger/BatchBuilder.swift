@@ -241,7 +241,7 @@ struct BatchBuilder {
         _ transaction: borrowing WriteTransaction
     ) throws {
         if isNew, try schema.scopes.withContent(transaction, StoreKey.stream(scope), { _ in true }) == true {
-            throw StoreDamage(nil, "\(scope) has a data key, but no entry is found of it")
+            throw StoreDamage(nil, "it has a data key, but no entry is found of it", of: scope)
         }
         let last = try transaction.cursor(schema.sealed) { try $0.last() }?.key
         guard last?.lexicographicallyPrecedes(StoreKey.sealed(index: index, ordinal: ordinal)) ?? true else {

@@ -13,8 +13,9 @@ struct IdentityHistory: Sendable {
     }
 
     private var periods: [Period] = []
-    /// Of each `system.recovered`: its index, the root it says it took over, and what it says the old lock stated.
-    private var takenOver: [(index: UInt64, root: String, lock: Recovery.Tree?)] = []
+    /// Of each `system.recovered`: its index, the root it says it took over, what it says the old lock stated, and whether
+    /// it says that the keyring was lost.
+    private var takenOver: [(index: UInt64, root: String, lock: Recovery.Tree?, lostKeys: Bool)] = []
 
     /// The identity in force at the end.
     var newest: LedgerIdentity? { periods.last?.identity }
@@ -40,7 +41,7 @@ struct IdentityHistory: Sendable {
         let size = entry.body["size"]?.int
         // What breaks a rule without the entries before it, the check of its type says.
         let recovery = try? Recovery(entry)
-        takenOver.append((index, entry.body["root"]?.string ?? "", recovery?.lock))
+        takenOver.append((index, entry.body["root"]?.string ?? "", recovery?.lock, recovery?.reason == .keyLost))
         let isSigned = recovery.map { recovery in before.verifier.map { recovery.isSigned(by: $0) } ?? false } ?? true
         let rules: [(holds: Bool, rule: String)] = [
             (isSigned, "has a succession that the key in force before did not sign"),
@@ -64,7 +65,7 @@ struct IdentityHistory: Sendable {
     func wrongTrees(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) -> [(index: UInt64, rule: String)]
     {
         var wrong: [(UInt64, String)] = []
-        for (index, stated, lock) in takenOver {
+        for (index, stated, lock, _) in takenOver {
             if let root = try? schema.root(transaction, size: index),
                 !stated.utf8.elementsEqual(root.base64.utf8)
             {
@@ -81,6 +82,9 @@ struct IdentityHistory: Sendable {
 
     /// Where recoveries stand that do not state the old lock's checkpoint.
     var unlockedRecoveries: [UInt64] { takenOver.filter { $0.lock == nil }.map(\.index) }
+
+    /// Where recoveries stand that say the keyring was lost.
+    var keyLosses: [UInt64] { takenOver.filter(\.lostKeys).map(\.index) }
 
     /// Whether the entry at an index began an incarnation.
     func hasRecovery(at index: UInt64) -> Bool { takenOver.contains { $0.index == index } }

@@ -13,6 +13,7 @@ public final class Ledger: Sendable {
     let schema: StoreSchema
     let lookups: Lookups
     let identity: LedgerIdentity
+    let history: LedgerHistory
     let settings: LedgerSettings
     private let claimsKey: SecretBytes
     private let queue: AppendQueue
@@ -73,6 +74,7 @@ public final class Ledger: Sendable {
         environment = opening.environment
         schema = opening.schema
         identity = opening.identity
+        history = opening.history
         self.settings = settings
         claimsKey = keyring.claimsKey
         queue = AppendQueue(maximumEvents: settings.queueEvents, maximumBytes: settings.queueBytes)
@@ -83,7 +85,12 @@ public final class Ledger: Sendable {
         self.lookups = lookups
         let follower = LookupFollower(
             lookups,
-            LookupLog(environment: environment, schema: schema, claimsKey: keyring.claimsKey),
+            LookupLog(
+                environment: environment,
+                schema: schema,
+                claimsKey: keyring.claimsKey,
+                losses: history.losses
+            ),
             directory: locations.index,
             settings: settings,
             keyring: keyring,
@@ -107,7 +114,7 @@ public final class Ledger: Sendable {
             signer: opening.signer,
             identity: identity,
             state: opening.state,
-            claims: try SealedClaims(claimsKey: keyring.claimsKey),
+            claims: try SealedClaims(claimsKey: keyring.claimsKey, losses: history.losses),
             clock: clock,
             clockStanding: clockStanding,
             own: own,
@@ -241,7 +248,7 @@ public final class Ledger: Sendable {
         )
     }
 
-    func sealedClaims() throws -> SealedClaims { try SealedClaims(claimsKey: claimsKey) }
+    func sealedClaims() throws -> SealedClaims { try SealedClaims(claimsKey: claimsKey, losses: history.losses) }
 
     private func publish(_ checkpoint: SignedCheckpoint) {
         published.withLock { $0 = checkpoint }

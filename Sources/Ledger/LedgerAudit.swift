@@ -25,8 +25,10 @@ public struct AuditReport: Sendable {
     public let checkpoints: Int
     /// Claims opened and compared with their commitments; 0 without a keyring.
     public let openedClaims: Int
-    /// Claims whose key is gone: erased, and rightly unreadable.
+    /// Claims whose scope's key was destroyed: erased, and rightly unreadable.
     public let erasedClaims: Int
+    /// Claims that are gone in another way: given up with a lost keyring, or missing, which is a finding of its own.
+    public let lostClaims: Int
     /// Entries the look-up index holds, all compared.
     public let indexed: UInt64
     /// Entries `system.recovered` that do not state the old lock's checkpoint: of what was signed before them, the ledger
@@ -237,7 +239,9 @@ struct Audited {
     /// Whether the rows of sealed claims are not compared.
     var leavesOutClaims = false
 
-    func sealedClaims() throws -> SealedClaims? { try claimsKey.map { try SealedClaims(claimsKey: $0) } }
+    func sealedClaims() throws -> SealedClaims? {
+        try claimsKey.map { try SealedClaims(claimsKey: $0, losses: .audited) }
+    }
 }
 
 /// How many rows each database has, all of one snapshot.

@@ -9,6 +9,7 @@ struct LedgerOpening {
     let environment: Environment
     let schema: StoreSchema
     let identity: LedgerIdentity
+    let history: LedgerHistory
     let lock: CheckpointLock
     let signer: CheckpointSigner
     let state: ChainState
@@ -29,7 +30,7 @@ struct LedgerOpening {
         let schema = schema
         let lock = lock
         let environment = environment
-        (identity, state, wasStoppedCleanly) = try StoreSchema.sayingDamage {
+        (identity, history, state, wasStoppedCleanly) = try StoreSchema.sayingDamage {
             try environment.read { transaction in
                 try LedgerOpening.requireFormat(transaction, schema)
                 let identity = try LedgerOpening.identity(transaction, schema)
@@ -39,7 +40,9 @@ struct LedgerOpening {
                 let state = try check.state(transaction, verifiedTail: settings.verifiedTail)
                 try check.requirePlaces(lock.places)
                 let last = try Entry(schema.entry(transaction, state.size - 1))
-                return (identity, state, ["system.stopped", "ledger.created", "system.recovered"].contains(last.type))
+                let history = try LedgerHistory(transaction, schema, identity: identity)
+                let ends = ["system.stopped", "ledger.created", "system.recovered"]
+                return (identity, history, state, ends.contains(last.type))
             }
         }
         signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: identity.origin)

@@ -53,31 +53,11 @@ extension Ledger {
         }
         guard let older else { return newest }
         let checkpoint = try Checkpoint(parsing: older.text)
-        return KeyedCheckpoint(checkpoint: checkpoint, note: older.encoded, vkey: try vkey(atSize: checkpoint.size))
-    }
-
-    /// The verification key in force at a size.
-    private func vkey(atSize size: UInt64) throws -> String {
-        let recoveries = try recoveries()
-        var identities = IdentityHistory()
-        for establishing in [0] + recoveries {
-            _ = identities.take(try Entry(entry(at: establishing).bytes), at: establishing)
-        }
-        return identities.inForce(atSize: size)?.vkey ?? vkey
-    }
-
-    /// The entries by which the ledger was recovered.
-    private func recoveries() throws -> [UInt64] {
-        let type = "system.recovered"
-        if let index = try? lookups.checked() {
-            return try index.indexes(ofType: type, from: 0, limit: .max, reverse: false)
-        }
-        // They belong to the ledger's own stream. It is long, so this is for the time without an index.
-        return try environment.read { transaction in
-            try schema.rows(of: identity.stream, transaction, from: 0, limit: .max, reverse: false).filter {
-                try schema.entry(transaction, of: $0, in: identity.stream).type == type
-            }.map(\.index)
-        }
+        return KeyedCheckpoint(
+            checkpoint: checkpoint,
+            note: older.encoded,
+            vkey: try history.identity(atSize: checkpoint.size).vkey
+        )
     }
 
     /// Proves that entry `index` is in the tree of `size` entries, by default the newest checkpoint's. The proof is

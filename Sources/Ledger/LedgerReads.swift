@@ -68,6 +68,15 @@ extension Ledger {
         return StoreDamage.named(error)
     }
 
+    /// What the log of a service says of an error: streams, and so people, are not named.
+    public static func forLog(_ error: any Error) -> String {
+        switch explained(error) {
+        case let refusal as LedgerError: refusal.forLog
+        case let damage as StoreDamage: damage.forLog
+        default: "\(error)"
+        }
+    }
+
     /// The entry at `index`, among those a checkpoint covers.
     public func entry(at index: UInt64) throws -> StoredEntry {
         guard index < checkpoint.size else { throw LedgerError.notFound(what: "entry \(index)") }

@@ -328,7 +328,7 @@ extension StoreSchema {
     /// Whether the claims key is the one data keys were wrapped under: it opens one of the first, of which some may be
     /// damaged. True where there are none.
     fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: SecretBytes) throws -> Bool {
-        var claims = try SealedClaims(claimsKey: claimsKey)
+        var claims = try SealedClaims(claimsKey: claimsKey, losses: .audited)
         return try transaction.cursor(scopes.database) { cursor in
             var tried = 0
             var row = try cursor.first()

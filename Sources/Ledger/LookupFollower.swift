@@ -8,7 +8,7 @@ import Synchronization
 /// and goes on by itself. What is left of a block is read again from the log at the next start. It also clears up after
 /// readers of other processes that were killed.
 final class LookupFollower: @unchecked Sendable {
-    // Sendable: `unfinished` belongs to whoever runs `open`, and after it to the one thread that runs `run`.
+    // Sendable: `unfinished` and `damaged` belong to whoever runs `open`, and after it to the one thread that runs `run`.
     private struct State {
         var size: UInt64 = 0
         var stopping = false
@@ -22,6 +22,8 @@ final class LookupFollower: @unchecked Sendable {
     private static let retry: Int64 = 1
     /// Seconds between looks for readers that died: their snapshots keep pages from being used again.
     private static let reaping: Int64 = 10
+    /// Entries of one kind that are named in the log of the daemon.
+    private static let toldEntries = 10
     private let lookups: Lookups
     private let log: LookupLog
     private let directory: LookupDirectory
@@ -33,6 +35,8 @@ final class LookupFollower: @unchecked Sendable {
     private let fatal: @Sendable (any Error) -> Never
     /// An index that is open but holds less than the tail could make up for.
     private var unfinished: LookupIndex?
+    /// Entries whose claims were told to be damaged.
+    private var damaged: Set<UInt64> = []
 
     /// - Parameters:
     ///   - notice: takes lines for the log of the daemon.
@@ -263,7 +267,7 @@ final class LookupFollower: @unchecked Sendable {
         if !index.isChecked, try log.size() - next > UInt64(settings.tailEntries) { try index.check() }
         while index.isChecked, try next + LookupBlock.entries <= log.size() {
             if isStopping { return }
-            let block = try log.records(next..<next + LookupBlock.entries)
+            let block = try log.records(next..<next + LookupBlock.entries, damaged: noteDamage)
             do {
                 note(try index.store(block))
                 noteRoom()
@@ -275,7 +279,7 @@ final class LookupFollower: @unchecked Sendable {
             next += LookupBlock.entries
         }
         try lookups.put(index) {
-            let rest = try log.records(next..<(try log.size()))
+            let rest = try log.records(next..<(try log.size()), damaged: noteDamage)
             note(index.tail.add(rest, earlier: try index.indexes(of: rest.map(\.request))))
         }
         let repeated = try index.repeated()
@@ -287,8 +291,16 @@ final class LookupFollower: @unchecked Sendable {
     }
 
     private func note(_ repeated: [UInt64]) {
-        for index in repeated.prefix(10) {
+        for index in repeated.prefix(LookupFollower.toldEntries) {
             notice("entry \(index) repeats the submitter and request of an earlier entry; the earlier one counts")
         }
+    }
+
+    /// Says once which entries are indexed without their documents.
+    private func noteDamage(_ index: UInt64) {
+        guard damaged.count < LookupFollower.toldEntries, damaged.insert(index).inserted else { return }
+        notice(
+            "the claims of entry \(index) are damaged, 'evidence audit' says how: nothing is found by documents, for it may record any"
+        )
     }
 }

@@ -24,7 +24,7 @@ final class LookupIndex: Sendable {
     private static let names = [RequestSegment.database, "documents", "leaves", "types", "submitters", "meta"]
     static let ledgerKey = Array("ledger".utf8)
     static let formatKey = Array("format".utf8)
-    static let format = Array("evidenced index 3".utf8)
+    static let format = Array("evidenced index 4".utf8)
     /// Set by `check`.
     private let hasBeenChecked = Atomic(false)
 
@@ -157,14 +157,6 @@ final class LookupIndex: Sendable {
         }
     }
 
-    /// How many entries the environment holds, the tail apart.
-    func indexed() throws -> UInt64 { try read { try state($0).indexed } }
-
-    /// How many entries, the tail's too, repeat submitter and request of an earlier one, which counts.
-    func repeated() throws -> UInt64 {
-        try read { try state($0).repeated } + UInt64(tail.repeated)
-    }
-
     // MARK: Filling
 
     /// Stores the records of a block, which must follow those there are, in one durable transaction.
@@ -187,6 +179,7 @@ final class LookupIndex: Sendable {
             let repeated = try insertRequests(ordered, seal, transaction)
             state.indexed += LookupBlock.entries
             state.repeated += UInt64(repeated.count)
+            state.unread += UInt64(records.count { $0.documents.isUnread })
             state.typeRows += UInt64(block.types.count)
             state.submitterRows += UInt64(block.submitters.count)
             state.last = last.leaf
@@ -322,7 +315,13 @@ final class LookupIndex: Sendable {
     }
 
     /// The entries that record a document digest, in ledger order.
+    ///
+    /// - Throws: `StoreDamage` where the documents of some entries are not known: one of those may record it too.
     func indexes(ofDocument digest: Digest) throws -> [UInt64] {
+        let unread = try unread()
+        guard unread == 0 else {
+            throw StoreDamage(nil, "which documents entries record is not known of \(unread), whose claims are damaged")
+        }
         let recent = tail.indexes { $0.documents.contains(digest) }
         var key: [UInt8] = []
         DocumentKey(digest, hash).value.append(to: &key)

@@ -8,6 +8,7 @@ struct LookupLog: Sendable {
     let environment: Environment
     let schema: StoreSchema
     let claimsKey: SecretBytes
+    let losses: ClaimLosses
 
     /// How many entries are committed.
     func size() throws -> UInt64 { try read { try schema.size($0) } }
@@ -21,12 +22,19 @@ struct LookupLog: Sendable {
 
     /// What the look-up index must hold of entries.
     ///
+    /// - Parameter damaged: told of entries whose claims are missing or damaged. They are indexed without the digests of
+    ///   their documents: what they say besides is whole, and one row must not keep all others from being found.
     /// - Throws: `StoreDamage` where one of them is not what its leaf hash was made of.
-    func records(_ indexes: Range<UInt64>) throws -> [LookupRecord] {
-        var claims = try SealedClaims(claimsKey: claimsKey)
+    func records(
+        _ indexes: Range<UInt64>,
+        damaged: (UInt64) -> Void = { _ in }
+    ) throws -> [LookupRecord] {
+        var claims = try SealedClaims(claimsKey: claimsKey, losses: losses)
         var hasher = SHA256Hasher()
         return try read { transaction in
-            try indexes.map { try schema.lookupRecord(transaction, $0, &claims, &hasher) }
+            try indexes.map { index in
+                try schema.lookupRecord(transaction, index, &claims, &hasher) { damaged(index) }
+            }
         }
     }
 
@@ -55,30 +63,46 @@ extension StoreSchema {
         StoredEntry(index: index, bytes: try entry(transaction, index), leaf: try leaf(transaction, index))
     }
 
-    /// What the look-up index must hold of an entry; document digests of erased claims are gone from it too.
+    /// What the look-up index must hold of an entry. Document digests of erased claims are gone from it too.
     ///
+    /// - Parameter damaged: told where the claims are missing or damaged.
     /// - Throws: `StoreDamage` where the entry is not what its leaf hash was made of.
-    func lookupRecord(
+    fileprivate func lookupRecord(
         _ transaction: borrowing some Readable & ~Copyable,
         _ index: UInt64,
         _ claims: inout SealedClaims,
-        _ hasher: inout SHA256Hasher
+        _ hasher: inout SHA256Hasher,
+        damaged: () -> Void
     ) throws -> LookupRecord {
         let (entry, leaf) = try intactEntry(transaction, index, &hasher)
-        var documents = DocumentDigests()
-        if entry.claims.contains(where: { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } }) {
-            let erased = try claims.open(entry, transaction, self) { _, name, _, value in
-                documents.note(name.utf8.span, value)
-            }
-            if !erased.isEmpty { documents = DocumentDigests() }
-        }
         return LookupRecord(
             index: index,
             leaf: leaf,
             type: entry.type,
             submitter: entry.submitter,
             request: RequestReference(entry, claims.hasher),
-            documents: documents
+            documents: try documents(of: entry, transaction, &claims, damaged: damaged)
         )
+    }
+
+    /// The document digests among the claims of an entry; none where not all of them can be read.
+    private func documents(
+        of entry: Entry,
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ claims: inout SealedClaims,
+        damaged: () -> Void
+    ) throws -> DocumentDigests {
+        var documents = DocumentDigests()
+        guard entry.claims.contains(where: { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } })
+        else { return documents }
+        do {
+            let erased = try claims.open(entry, transaction, self) { _, name, _, value in
+                documents.note(name.utf8.span, value)
+            }
+            return erased.isEmpty ? documents : DocumentDigests()
+        } catch is StoreDamage {
+            damaged()
+            return .unread
+        }
     }
 }

@@ -18,6 +18,14 @@ struct LookupRecord: Sendable {
 struct DocumentDigests: Sendable, Hashable {
     private(set) var sha256: Digest?
     private(set) var sm3: Digest?
+    /// Whether the claims are missing or damaged, so that it isn't known which there are.
+    private(set) var isUnread = false
+
+    static let unread = {
+        var digests = DocumentDigests()
+        digests.isUnread = true
+        return digests
+    }()
 
     /// Notes a claim if it is a document's digest.
     ///

@@ -20,6 +20,8 @@ struct LookupState: Equatable {
     var indexed: UInt64 = 0
     /// Those of them whose pair of submitter and request is that of an earlier one.
     var repeated: UInt64 = 0
+    /// Those of them whose documents are not known, since their claims were missing or damaged.
+    var unread: UInt64 = 0
     var typeRows: UInt64 = 0
     var submitterRows: UInt64 = 0
     /// Leaf hash of the last of them, zero where there is none. Through `prev` it stands for all before it, so an index of
@@ -30,21 +32,22 @@ struct LookupState: Equatable {
 
     /// Reads the content of the row.
     init?(content: UnsafeRawBufferPointer) {
-        guard content.count == 64, let last = Digest(content, at: 32) else { return nil }
+        guard content.count == 72, let last = Digest(content, at: 40) else { return nil }
         func number(_ offset: Int) -> UInt64 {
             UInt64(bigEndian: content.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         }
         indexed = number(0)
         repeated = number(8)
-        typeRows = number(16)
-        submitterRows = number(24)
+        unread = number(16)
+        typeRows = number(24)
+        submitterRows = number(32)
         self.last = last
     }
 
     var encoded: [UInt8] {
         var content: [UInt8] = []
-        content.reserveCapacity(64)
-        for value in [indexed, repeated, typeRows, submitterRows] { content += StoreKey.number(value) }
+        content.reserveCapacity(72)
+        for value in [indexed, repeated, unread, typeRows, submitterRows] { content += StoreKey.number(value) }
         last.append(to: &content)
         return content
     }
@@ -69,6 +72,19 @@ extension LookupIndex {
     func set(_ state: LookupState, _ transaction: borrowing WriteTransaction) throws {
         let key = LookupIndex.stateKey
         try transaction.set(meta, key, LookupSeal().sealed("meta", key, state.encoded))
+    }
+
+    /// How many entries the environment holds, the tail apart.
+    func indexed() throws -> UInt64 { try read { try state($0).indexed } }
+
+    /// How many entries, the tail's too, repeat submitter and request of an earlier one, which counts.
+    func repeated() throws -> UInt64 {
+        try read { try state($0).repeated } + UInt64(tail.repeated)
+    }
+
+    /// Of how many entries, the tail's too, the documents are not known.
+    func unread() throws -> UInt64 {
+        try read { try state($0).unread } + UInt64(tail.indexes { $0.documents.isUnread }.count)
     }
 
     // MARK: Room

@@ -8,6 +8,7 @@ import OpenSSL
 /// data key, which is stored wrapped under the keyring's claims key (`ledger-format.md` section 10).
 struct SealedClaims {
     private let claimsKey: CipherKey
+    private let losses: ClaimLosses
     private let random: RandomSupply
     /// For the claims, and for the data keys, which are all under one key.
     private let cipher: AuthenticatedCipher
@@ -23,8 +24,10 @@ struct SealedClaims {
     private var fresh: [StreamID: (key: CipherKey, wrapped: [UInt8])] = [:]
     private static let cachedScopes = 4_096
 
-    init(claimsKey: SecretBytes) throws {
+    /// - Parameter losses: which claims may be gone without an erasure.
+    init(claimsKey: SecretBytes, losses: ClaimLosses) throws {
         self.claimsKey = try CipherKey(claimsKey)
+        self.losses = losses
         random = RandomSupply()
         cipher = try AuthenticatedCipher()
         wrapping = try AuthenticatedCipher()
@@ -127,7 +130,8 @@ struct SealedClaims {
     ///
     /// - Parameter each: takes for each claim the position of its scope in the entry, its name, salt and canonical value,
     ///   in the entry's order.
-    /// - Returns: the positions of the scopes whose claims are erased.
+    /// - Returns: the positions of the scopes whose claims are erased, or were lost with their keyring.
+    /// - Throws: `StoreDamage` where claims are missing, or are not those the entry commits to.
     mutating func open(
         _ entry: Entry,
         _ transaction: borrowing some Readable & ~Copyable,
@@ -139,23 +143,27 @@ struct SealedClaims {
         defer { self.plaintext = plaintext }
         for (ordinal, scope) in entry.claims.enumerated() {
             let row = StoreKey.sealed(index: entry.index, ordinal: ordinal)
-            guard case .known(let key) = try key(of: scope.scope, transaction, schema),
-                let opened = try transaction.withValue(
-                    schema.sealed,
-                    row,
-                    { sealed in
-                        Result {
-                            try open(sealed, scope, key, index: entry.index, &plaintext) { name, salt, value in
-                                try each(ordinal, name, salt, value)
-                            }
-                        }
-                    }
-                )
-            else {
+            let found: Result<Void, any Error>?
+            switch try key(of: scope.scope, transaction, schema) {
+            case .erased:
                 erased.append(ordinal)
                 continue
+            case .none: found = nil
+            case .known(let key):
+                found = try transaction.withValue(schema.sealed, row) { sealed in
+                    Result {
+                        try open(sealed, scope, key, index: entry.index, &plaintext) { name, salt, value in
+                            try each(ordinal, name, salt, value)
+                        }
+                    }
+                }
             }
-            try opened.get()
+            if let found {
+                try found.get()
+            } else {
+                try losses.requireLost(entry.index, scope.scope)
+                erased.append(ordinal)
+            }
         }
         return erased
     }
@@ -240,7 +248,7 @@ struct SealedClaims {
         }
         guard let found else { return .none }
         guard let key = found else {
-            throw StoreDamage(nil, "the data key of \(scope) does not open under the keyring's claims key")
+            throw StoreDamage(nil, "the data key does not open under the keyring's claims key", of: scope)
         }
         if case .known(let opened) = key { remember(opened, for: scope) }
         return key

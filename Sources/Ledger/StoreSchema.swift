@@ -192,14 +192,23 @@ enum StoreKey {
 public struct StoreDamage: Error, Equatable, Sendable, CustomStringConvertible {
     /// The entry where it shows, if it is one entry's.
     public let index: UInt64?
-    public let what: String
+    /// The stream it is of, if it is one's.
+    private let stream: StreamID?
+    private let reason: String
 
-    init(_ index: UInt64?, _ what: String) {
+    init(_ index: UInt64?, _ reason: String, of stream: StreamID? = nil) {
         self.index = index
-        self.what = what
+        self.reason = reason
+        self.stream = stream
     }
 
+    /// What is wrong, and of which stream.
+    public var what: String { stream.map { "\($0): \(reason)" } ?? reason }
+
     public var description: String { index.map { "entry \($0): \(what)" } ?? what }
+
+    /// What it says in the log: streams, and so people, are not named.
+    public var forLog: String { index.map { "entry \($0): \(reason)" } ?? reason }
 
     /// The error by what it means for the store: damage its file shows is damage of the store.
     static func named(_ error: any Error) -> any Error {

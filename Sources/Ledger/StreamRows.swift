@@ -14,7 +14,7 @@ struct StreamRow: Equatable {
         guard let number = Int64(exactly: number),
             entry.streams.contains(Entry.Membership(stream: stream, number: number))
         else {
-            throw StoreDamage(index, "the entry is not number \(number) of \(stream), as the row of the stream says")
+            throw StoreDamage(index, "the entry is not number \(number), as the row of the stream says", of: stream)
         }
     }
 }
@@ -34,7 +34,7 @@ extension StoreSchema {
         }
         guard let newest else { return 0 }
         guard let number = newest.number, let index = newest.index, number < Int64.max else {
-            throw StoreDamage(nil, "a row of stream \(stream) is malformed")
+            throw StoreDamage(nil, "a row of the stream is malformed", of: stream)
         }
         _ = try entry(transaction, of: StreamRow(number: number, index: index), in: stream)
         return number + 1
@@ -80,7 +80,7 @@ extension StoreSchema {
     ) throws -> StreamRow {
         let key = StoreKey.stream(stream, number: number)
         guard let index = try streams.withContent(transaction, key, { StoreKey.readNumber($0) }).flatMap({ $0 }) else {
-            throw StoreDamage(nil, "stream \(stream) has no number \(number)")
+            throw StoreDamage(nil, "the stream has no number \(number)", of: stream)
         }
         return StreamRow(number: number, index: index)
     }

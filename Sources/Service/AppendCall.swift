@@ -76,7 +76,7 @@ extension LedgerService {
             let proofs = try ledger.proofs(of: outcome.receipts.map(\.index), in: outcome.checkpoint)
             return LedgerReplies.receipts(outcome, proofs: proofs)
         } catch {
-            log("Append was recorded, but its proofs failed: \(error)")
+            log("Append was recorded, but its proofs failed: \(Ledger.forLog(error))")
             throw LedgerErrors.failure(error)
         }
     }

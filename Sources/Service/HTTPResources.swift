@@ -24,7 +24,7 @@ extension LedgerService {
                 return HTTPResource(status: 200, contentType: "application/octet-stream", body: bytes)
             }
         } catch {
-            log("GET \(path) failed: \(error)")
+            log("GET \(path) failed: \(Ledger.forLog(error))")
             return LedgerService.text(500, "\(LedgerErrors.failure(error))\n")
         }
     }

@@ -117,7 +117,7 @@ public final class LedgerService: VarlinkService {
     }
 
     func fail(_ call: VarlinkCall, _ error: any Error) {
-        if !(error is LedgerError || error is VarlinkError) { log("\(call.method) failed: \(error)") }
+        if !(error is LedgerError || error is VarlinkError) { log("\(call.method) failed: \(Ledger.forLog(error))") }
         call.fail(LedgerErrors.failure(error))
     }
 

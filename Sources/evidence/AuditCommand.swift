@@ -89,6 +89,7 @@ struct AuditCommand: ParsableCommand {
         table.add(["checkpoints", String(report.checkpoints)])
         table.add(["claims opened", String(report.openedClaims)])
         table.add(["claims erased", String(report.erasedClaims)])
+        if report.lostClaims > 0 { table.add(["claims lost", String(report.lostClaims)]) }
         table.add(["indexed", String(report.indexed)])
         table.print()
         let ordered = ordered(report.findings)
@@ -127,7 +128,8 @@ struct AuditCommand: ParsableCommand {
             "clean": .bool(report.isClean), "origin": .string(report.origin), "incarnation": .int(report.incarnation),
             "size": .int(Int64(report.size)), "root": .string(report.root.base64),
             "checkpoints": .int(Int64(report.checkpoints)), "openedClaims": .int(Int64(report.openedClaims)),
-            "erasedClaims": .int(Int64(report.erasedClaims)), "indexed": .int(Int64(clamping: report.indexed)),
+            "erasedClaims": .int(Int64(report.erasedClaims)), "lostClaims": .int(Int64(report.lostClaims)),
+            "indexed": .int(Int64(clamping: report.indexed)),
             "findings": .array(findings),
             "unlockedRecoveries": .array(report.unlockedRecoveries.map { .int(Int64(clamping: $0)) }),
         ])

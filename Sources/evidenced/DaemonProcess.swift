@@ -39,7 +39,7 @@ struct DaemonProcess {
             try serve(until: &signals, limits, logger)
             return DaemonExit.stopped
         } catch {
-            logger.critical("\(error)")
+            logger.critical("\(Ledger.forLog(error))")
             return error is StartupRefusal || error is StoreDamage ? DaemonExit.refused : DaemonExit.system
         }
     }
@@ -60,7 +60,7 @@ struct DaemonProcess {
             version: Evidenced.version,
             notice: { logger.warning("\($0)") },
             fatal: { error in
-                logger.critical("stopping at once, nothing more is acknowledged: \(error)")
+                logger.critical("stopping at once, nothing more is acknowledged: \(Ledger.forLog(error))")
                 LogSink.standardError.flush(milliseconds: DaemonProcess.logMilliseconds)
                 _exit(error is StoreDamage ? DaemonExit.refused : DaemonExit.writeFailed)
             }

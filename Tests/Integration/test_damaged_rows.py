@@ -1,6 +1,8 @@
 """One damaged row or entry is the matter of the calls that need it: they are refused, and the daemon goes on."""
 
+import hashlib
 import json
+import shutil
 import time
 
 import pytest
@@ -85,6 +87,41 @@ def test_damage_ends_no_daemon(make_ledger, damage):
     assert "audit" in ledger.log_text() and subject not in ledger.log_text()
     ledger.append(events.registration())
     assert ledger.stop() == 0
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped"])
+def test_damaged_claims_keep_no_index_from_being_made(make_ledger, damage):
+    """An entry whose claims can't be read keeps no other from being indexed; neither is what is missing read as erased,
+    nor an event compared with it, nor a search by documents answered as if there were none in it."""
+    ledger = make_ledger().init().start()
+    event, other = events.deposit(b"damaged"), events.deposit(b"whole")
+    index = ledger.append(event)["receipts"][0]["index"]
+    ledger.append(other)
+    assert ledger.stop() == 0
+    row = number(index) + b"\0"
+    if damage == "missing":
+        with database(ledger.store, "sealed") as transaction:
+            assert transaction.delete(row)
+    else:
+        put(ledger, "sealed", row, flip(20))
+    for is_indexed in (True, False):
+        if not is_indexed:
+            shutil.rmtree(ledger.index)
+        ledger.start()
+        refuses(ledger, event)
+        with pytest.raises(CallError) as caught:
+            ledger.call("Open", {"index": index})
+        assert caught.value.name == "StoreDamaged"
+        assert ledger.append(other)["receipts"][0]["duplicate"]
+        assert f"the claims of entry {index} are damaged" in ledger.log_text()
+        # It may be the one that is asked for: none is said to be the only one.
+        for document in (b"damaged", b"whole", b"another"):
+            with pytest.raises(CallError) as caught:
+                ledger.call("FindByDigest", {"digest": hashlib.sha256(document).hexdigest()})
+            assert caught.value.name == "StoreDamaged", caught.value
+        assert event["streams"][0] not in ledger.log_text()
+        assert ledger.stop() == 0
+        assert [finding["index"] for finding in ledger.audit(status=1)["findings"]] == [index]
 
 
 def test_the_daemons_own_records_wait_for_a_store_that_takes_them(make_ledger):

@@ -154,6 +154,58 @@ import Testing
         #expect(try fixture.audit().findings.map(\.index) == [index])
     }
 
+    /// Erased is what the row of the scope's key says, and what a recovery says was lost with the keyring; claims that are
+    /// missing otherwise are damage, to who opens them and to who sends the event again.
+    @Test(arguments: ["sealed", "scopes"]) func missingClaimsAreDamageAndNotErased(_ database: String) throws {
+        let fixture = try LedgerFixture()
+        let object = StreamID(kind: .object, id: try Sample.id())
+        let submission = try Sample.deposit(object: object)
+        let index = try fixture.whileOpen { ledger in
+            try ledger.submit([submission, Sample.deposit()]).receipts[0].index
+        }
+        try fixture.tamper { transaction, schema in
+            if database == "sealed" {
+                try transaction.remove(schema.sealed, StoreKey.sealed(index: index, ordinal: 0))
+            } else {
+                try schema.scopes.put(transaction, StoreKey.stream(object), nil)
+            }
+        }
+        let other = try Sample.deposit(
+            digest: String(repeating: "5d", count: 32),
+            object: object,
+            request: submission.request
+        )
+        // A start that has to index the entry goes on: the entry is found by all but its documents.
+        for isIndexed in [true, false] {
+            if !isIndexed { removeTree(fixture.locations.index) }
+            try fixture.whileOpen { (ledger: Ledger) throws in
+                #expect { try ledger.open(index, names: nil) } throws: { error in
+                    (error as? StoreDamage)?.index == index && "\(error)".contains("missing")
+                }
+                for again in [submission, other] {
+                    #expect { try ledger.submit([again]) } throws: { error in
+                        if case .damaged(index, _)? = error as? LedgerError { true } else { false }
+                    }
+                }
+                #expect(try ledger.open(index + 1, names: nil).count == 2)
+            }
+            #expect(try fixture.audit().findings.map(\.index) == [index])
+        }
+        // Given up with the keyring, it is erased.
+        if database == "scopes" {
+            try fixture.tamper { try $0.remove($1.sealed, StoreKey.sealed(index: index, ordinal: 0)) }
+        }
+        let keyring = try Keyring()
+        _ = try LedgerCreation.beginIncarnation(at: fixture.locations, old: nil, keyring: keyring, reason: .keyLost)
+        let after = try fixture.open(keyring: keyring)
+        defer { after.stop() }
+        _ = try after.submit([Sample.deposit(object: object)])
+        for lost in [index, index + 1] {
+            #expect(throws: LedgerError.erasedClaims(index: lost)) { try after.open(lost, names: nil) }
+        }
+        #expect(try after.submit([submission]).receipts[0].duplicate)
+    }
+
     private func contains(_ bytes: [UInt8], _ needle: [UInt8]) -> Bool {
         guard let first = needle.first else { return false }
         var start = 0

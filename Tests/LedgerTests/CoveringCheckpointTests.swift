@@ -1,3 +1,4 @@
+import LMDB
 import LedgerFormat
 import Testing
 
@@ -40,5 +41,31 @@ import Testing
         let before = try ledger.checkpoint(covering: old.size)
         #expect(before.note == old.note && before.vkey == fixture.vkey)
         #expect(try ledger.checkpoint(covering: ledger.checkpoint.size).vkey == vkey)
+    }
+
+    /// Which keys there were is known from the start: neither the look-up index is asked, which may be a long time being
+    /// checked or made, nor the ledger's own stream, which grows for ever.
+    @Test func keysOfEarlierIncarnationsAreNotLookedFor() throws {
+        let fixture = try LedgerFixture()
+        let old = try fixture.whileOpen { try $0.submit([Sample.deposit()]).checkpoint }
+        let keyring = try fixture.keyring.withFreshCheckpointKey()
+        _ = try LedgerCreation.beginIncarnation(
+            at: fixture.locations,
+            old: fixture.keyring,
+            keyring: keyring,
+            reason: .moved
+        )
+        let ledger = try fixture.open(keyring: keyring)
+        defer { ledger.stop() }
+        _ = try ledger.submit([Sample.deposit()])
+        let (schema, row) = (ledger.schema, StoreKey.stream(ledger.identity.stream, number: 1))
+        let kept = try ledger.environment.write { transaction in
+            let kept = try #require(try transaction.get(schema.streams.database, row))
+            try transaction.remove(schema.streams.database, row)
+            return kept
+        }
+        ledger.lookups.condemn(LookupDamage("of a test"))
+        #expect(try ledger.checkpoint(covering: old.size).vkey == fixture.vkey)
+        try ledger.environment.write { try $0.set(schema.streams.database, row, kept) }
     }
 }

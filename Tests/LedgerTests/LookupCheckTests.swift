@@ -167,7 +167,12 @@ import Testing
             let identity = try environment.read { try LedgerOpening.identity($0, schema) }
             let follower = LookupFollower(
                 lookups,
-                LookupLog(environment: environment, schema: schema, claimsKey: fixture.keyring.claimsKey),
+                LookupLog(
+                    environment: environment,
+                    schema: schema,
+                    claimsKey: fixture.keyring.claimsKey,
+                    losses: .before(0)
+                ),
                 directory: fixture.locations.index,
                 settings: fixture.settings,
                 keyring: fixture.keyring,

@@ -76,7 +76,7 @@ import Testing
             }
         }
         func openings() throws -> [Opening] {
-            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F))
+            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F), losses: .before(0))
             return try fixture.read { try claims.openings(of: known.entry, $0, $1) }
         }
         try store(known.sealed, known.wrapped)
@@ -126,7 +126,7 @@ import Testing
                 try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
                 try schema.scopes.put(transaction, StoreKey.stream(known.scope), known.wrapped)
             }
-            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F))
+            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F), losses: .before(0))
             #expect(throws: StoreDamage.self, "\(Hex.encode(plaintext))") {
                 try fixture.read { try claims.openings(of: known.entry, $0, $1) }
             }
