@@ -240,17 +240,7 @@ public struct BundleVerifier {
     /// be a part of the sentence.
     private static func passedOver(_ names: [String]) -> (String, String) {
         guard !names.isEmpty else { return ("", "") }
-        let shown = names.prefix(5).map { name in
-            let bytes = name.utf8.prefix(100).map { byte in
-                switch byte {
-                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"),
-                    UInt8(ascii: "/"):
-                    byte
-                default: UInt8(ascii: "?")
-                }
-            }
-            return String(decoding: bytes, as: UTF8.self)
-        }
+        let shown = names.prefix(5).map { ZipName.shown($0.utf8) }
         let others = names.count - shown.count
         return (
             "; passed over: \(shown.joined(separator: ", "))\(others > 0 ? " and \(others) more" : "")",

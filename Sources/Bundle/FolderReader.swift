@@ -4,9 +4,6 @@ import Zip
 /// The files below a folder. Links are refused, wherever they lead; each file is opened below the folder that was opened,
 /// so that nothing put in its place meanwhile is followed.
 final class FolderReader {
-    /// More folders in one another than any bundle has.
-    private static let maximumDepth = 16
-
     private let descriptor: Int32
     /// Paths below the folder, as bytes.
     private(set) var files: [(name: [UInt8], size: UInt64)] = []
@@ -20,14 +17,13 @@ final class FolderReader {
             guard errno == ENOTDIR else { throw ZipError(.system, detail: "\(path): \(FolderReader.systemWords)") }
             return nil
         }
-        try list(descriptor, below: [], depth: 0)
+        try list(descriptor, below: [])
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    private func list(_ folder: Int32, below path: [UInt8], depth: Int) throws {
+    private func list(_ folder: Int32, below path: [UInt8]) throws {
         let shown = String(decoding: path, as: UTF8.self)
-        guard depth <= FolderReader.maximumDepth else { throw ZipError(.name, member: shown) }
         let copy = openat(folder, ".", O_RDONLY | O_CLOEXEC | O_DIRECTORY)
         guard copy >= 0 else { throw ZipError(.system, member: shown, detail: FolderReader.systemWords) }
         guard let stream = fdopendir(copy) else {
@@ -46,6 +42,7 @@ final class FolderReader {
             guard !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) else { continue }
             let below = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
             let member = String(decoding: below, as: UTF8.self)
+            guard ZipName.isPath(below) else { throw ZipError(.name, member: ZipName.shown(below)) }
             var status = stat()
             let isThere = (name + [0]).withUnsafeBufferPointer { bytes in
                 bytes.withMemoryRebound(to: CChar.self) {
@@ -58,7 +55,7 @@ final class FolderReader {
                 let inner = FolderReader.file(below: folder, name, O_DIRECTORY)
                 guard inner >= 0 else { throw ZipError(.system, member: member, detail: FolderReader.systemWords) }
                 defer { close(inner) }
-                try list(inner, below: below, depth: depth + 1)
+                try list(inner, below: below)
             case S_IFREG:
                 guard files.count < 65_534 else { throw ZipError(.tooLarge) }
                 files.append((below, UInt64(clamping: status.st_size)))

@@ -7,7 +7,6 @@
 struct OrdinaryLayout {
     /// The most bytes all members may claim to hold: as many as an archive of the plain layout can.
     static let maximumContent: UInt64 = ZipLayout.maximumBytes
-    private static let maximumName = 1_024
     /// As far before the end as a reader looks for the end record: its comment may have 65,535 bytes.
     private static let maximumTail: UInt64 = 65_557
     private static let endSignature: UInt32 = 0x0605_4B50
@@ -49,14 +48,6 @@ struct OrdinaryLayout {
             guard !header.isDirectory, let stored = stored[header.offset] else { return nil }
             let place = ZipMember.Place(stored: stored, isDeflated: header.isDeflated, crc: header.crc)
             return ZipMember(bytes: header.name, size: header.size, place: place)
-        }
-    }
-
-    /// Whether a name may be a path below a folder: no part empty, `.` or `..`, no control character.
-    fileprivate static func isPath(_ name: some Collection<UInt8>) -> Bool {
-        guard 1...maximumName ~= name.count, name.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return false }
-        return name.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy { part in
-            !part.isEmpty && !part.elementsEqual(".".utf8) && !part.elementsEqual("..".utf8)
         }
     }
 
@@ -151,12 +142,12 @@ private struct OrdinaryHeader {
         _ = record.take(Int(commentBytes))
         isDirectory = whole.last == UInt8(ascii: "/")
         name = isDirectory ? whole.dropLast() : whole
-        let shown = OrdinaryLayout.isPath(name) ? String(decoding: name, as: UTF8.self) : "#\(ordinal)"
+        let shown = ZipName.isPath(name) ? String(decoding: name, as: UTF8.self) : "#\(ordinal)"
         func require(_ condition: Bool, _ rule: ZipError.Rule) throws {
             guard condition else { throw ZipError(rule, member: shown) }
         }
         try require(!whole.contains(UInt8(ascii: "\\")), .backslash)
-        try require(OrdinaryLayout.isPath(name), .name)
+        try require(ZipName.isPath(name), .name)
         try require(flags & 1 == 0, .encrypted)
         try require(flags & ~OrdinaryHeader.harmless == 0, .flags)
         try require(method == 0 || method == OrdinaryHeader.deflated, .method)

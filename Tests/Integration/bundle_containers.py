@@ -86,6 +86,9 @@ def archives(members: dict[str, bytes], directory: Path) -> Iterator[Container]:
     yield Container("a member outside of the folder", zipped(below("a", members) | {"b.txt": b"x"}), REFUSED)
     for name in ("../evil", "a/../b", "/evil", "a//b", "./a", "a\\b", "a\nb"):
         yield Container(f"the name {name!r}", zipped(members | {name: b"x"}), REFUSED)
+    for name, intact in odd_names():
+        yield Container(f"passed over: {name[:40]!r}", zipped(members | {name: b"x"}), intact)
+    yield Container("a folder's name with a control character", zipped({"a\1/": b""} | members), REFUSED)
     yield Container("a link", zipped(members, change=lambda info: setattr(
         info, "external_attr", 0o120777 << 16 if info.filename == "checkpoint" else 0o100644 << 16)), REFUSED)
     yield Container("another compression", zipped(members, zipfile.ZIP_BZIP2), REFUSED)
@@ -110,6 +113,11 @@ def folders(members: dict[str, bytes], directory: Path) -> Iterator[tuple[str, P
     yield "a folder", write(members, directory / "plain"), INTACT
     yield "a folder in a folder", write(below("case", members), directory / "nested"), INTACT
     yield "leavings", write(members | LEFT, directory / "left"), INTACT
+    for number, (name, intact) in enumerate(odd_names()):
+        yield f"passed over: {name[:40]!r}", write(members | {name: b"x"}, directory / f"odd{number}"), intact
+    for number, name in enumerate(["a\1", "a\nb", "a\\b", "/".join("a" * 17)]):
+        (write(members, directory / f"folder{number}") / name).mkdir(parents=True)
+        yield f"the empty folder {name!r}", directory / f"folder{number}", REFUSED
     yield "a file left out", write({n: d for n, d in members.items() if n != "checkpoint"}, directory / "less"), REFUSED
     yield "a file more", write(members | {"entries/0000000000000099.json": b"{}"}, directory / "more"), REFUSED
     yield "a file that is no member", write(members | {"notes.txt": b"x"}, directory / "notes"), REFUSED
@@ -128,6 +136,19 @@ def folders(members: dict[str, bytes], directory: Path) -> Iterator[tuple[str, P
     yield "a pipe", directory / "pipe", REFUSED
     (directory / "empty").mkdir()
     yield "nothing", directory / "empty", REFUSED
+
+
+def odd_names() -> Iterator[tuple[str, bool]]:
+    """Names of files that are passed over, but for some of them: every reader draws the line at the same place."""
+    for bad in ("\n", "\r", "\t", "\1", "\x1f", "\x7f", "\\"):
+        yield from ((f"._a{bad}b", REFUSED), (f"a{bad}b/._x", REFUSED))
+    for good in (" ", "\u0080", "\u00e9", "\u202e", "\u8bc1", "?", "'", '"', "$(x)", "-"):
+        yield from ((f"._a{good}b", INTACT), (f"{good}a/._x", INTACT))
+    parts = "/".join("d" * 250 for _ in range(4))
+    for length, intact in ((1024, INTACT), (1025, REFUSED)):
+        yield parts + "/._" + "x" * (length - len(parts) - 3), intact
+    yield "/".join("e" * 15) + "/._x", INTACT
+    yield "/".join("e" * 16) + "/._x", REFUSED
 
 
 def twice(members: dict[str, bytes], name: str) -> bytes:

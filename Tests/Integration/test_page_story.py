@@ -235,6 +235,8 @@ def test_a_folder_with_what_file_managers_leave(browser, good, members, tmp_path
     assert status == "passed" and "Unpacked; passed over:" in said and "Thumbs.db" in said
     assert browser.text("#container").startswith("Unpacked; contents intact; passed over:")
     assert browser.result_count == 1 and browser.checks["archive"] == "passed"
+    names = dict(bundle_containers.odd_names())
+    assert dict(zip(names, browser.run("return given[0].map(isLeaving)", list(names)))) == names
 
 
 def test_a_copy_elsewhere_does_not_stand_in(browser, good, members, tmp_path):

@@ -333,9 +333,8 @@ def read_ordinary(raw):
         flags, method, crc, packed, size, *_, disk, attributes, _ = fields
         shown = name.decode("utf-8", "surrogateescape")
         where = f"member {shown!a}"
-        parts, is_folder = shown.removesuffix("/").split("/"), name.endswith(b"/")
-        good = not re.search("[\0-\x1f\x7f\\\\]", shown) and not {"", ".", ".."} & set(parts)
-        need(good, where, "its name is not allowed: unpacked, the folder may do (§14)")
+        is_folder = name.endswith(b"/")
+        need(is_path(shown.removesuffix("/")), where, "its name is not allowed: unpacked, the folder may do (§14)")
         need(at == position and at + 30 <= following, where, "it is not right behind the one before (§14)")
         need(raw[at:at + 4] == b"PK\3\4" and not disk, where, "it has no local header (§14)")
         local, method_too, *same, length, more = struct.unpack_from("<2H4x3I2H", raw, at + 6)
@@ -372,9 +371,14 @@ def read_folder(path):
             where = str(each.relative_to(path))
             good = not each.is_symlink() and (each.is_dir() or each.is_file())
             need(good, repr(where), "a link, or no file (§14)")
+            need(is_path(where), repr(where), "a name that is not allowed (§14)")
             if name in names:
                 files.append((where, each.stat().st_size, each.read_bytes))
     return files
+def is_path(name):
+    parts = name.split("/")
+    good = len(parts) <= 16 and not {"", ".", ".."} & set(parts) and not re.search("[\0-\x1f\x7f\\\\]", name)
+    return good and len(os.fsencode(name)) <= 1024
 def is_leaving(name):       # what file managers leave
     last = name.split("/")[-1]
     return (last.lower() in (".ds_store", "thumbs.db", "desktop.ini") or last.startswith("._")
