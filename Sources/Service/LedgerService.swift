@@ -13,6 +13,8 @@ public final class LedgerService: VarlinkService {
         public var batchEvents = 4_096
         /// Directory below which Backup may write; nil refuses every backup.
         public var backupRoot: String?
+        /// What of the configuration is unwise, for Status; a sentence each.
+        public var warnings: [String] = []
 
         public init(access: AccessPolicy) { self.access = access }
     }

@@ -27,7 +27,7 @@ extension LedgerService {
             "root": .string(signed.root.base64), "size": .int(Int64(signed.size)),
             "storeBytes": .int(Int64(gauges.storeBytes)), "throttled": .int(Int64(counters.throttled)),
             "time": .string(signed.time.description), "version": .string(version),
-            "warnings": .array(ledger.warnings.map { .string($0) }),
+            "warnings": .array((ledger.warnings + settings.warnings).map { .string($0) }),
         ]).canonicalBytes
     }
 

@@ -47,10 +47,9 @@ struct DaemonProcess {
     private func serve(until signals: inout sigset_t, _ limits: VarlinkLimits, _ logger: Logger) throws {
         let notifier = SystemdNotifier(environment: environment)
         let inherited = try SystemdActivation.listeningDescriptor()
-        let credentials = environment["CREDENTIALS_DIRECTORY"].map { FilePath($0) }
         let keyring = try Keyring.load(
             path: configuration.keyring,
-            isCredential: credentials.map { FilePath(configuration.keyring).isBelow($0) } ?? false
+            isCredential: configuration.isKeyringCredential(environment: environment)
         )
         notifier.status("opening the ledger")
         let ledger = try Ledger(
@@ -68,6 +67,7 @@ struct DaemonProcess {
         var settings = LedgerService.Settings(access: configuration.access)
         settings.batchEvents = configuration.batchEvents
         settings.backupRoot = configuration.backupRoot
+        settings.warnings = configuration.exposures(environment: environment)
         let service = LedgerService(ledger: ledger, settings: settings, version: Evidenced.version) { line in
             logger.notice("\(line)")
         }
@@ -88,7 +88,7 @@ struct DaemonProcess {
                 "root": "\(checkpoint.root.base64)", "version": "\(Evidenced.version)",
             ]
         )
-        for warning in ledger.warnings { logger.warning("\(warning)") }
+        for warning in ledger.warnings + settings.warnings { logger.warning("\(warning)") }
         if configuration.access.principals.isEmpty {
             logger.warning("no principal is configured, so every call is refused")
         }

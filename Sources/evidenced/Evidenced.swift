@@ -88,7 +88,8 @@ struct Evidenced: ParsableCommand {
         }
         if checkConfig {
             print("\(config): correct, \(configuration.access.principals.count) principals")
-            for warning in configuration.locations.warnings { Process.complain("warning: \(warning)") }
+            let exposures = configuration.exposures(file: config, environment: environment)
+            for warning in configuration.locations.warnings + exposures { Process.complain("warning: \(warning)") }
             guard Process.isOutputWritten() else { throw ExitCode(DaemonExit.writeFailed) }
             return
         }

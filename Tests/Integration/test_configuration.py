@@ -23,6 +23,35 @@ def test_a_correct_configuration_is_told_and_nothing_is_touched(make_ledger):
     assert not ledger.store.exists() and not ledger.socket.exists()
 
 
+@pytest.mark.parametrize("what, mode, said", [
+    ("store", 0o755, "store: {} may be read by others"), ("store", 0o702, "store: {} may be written to by others"),
+    ("data", 0o602, "store: {} may be written to by others"), ("lock", 0o602, "checkpoint-lock: {} may be written to by others"),
+    ("lock directory", 0o705, "checkpoint-lock: {} may be read by others"), ("index", 0o707, "index: {} may be written to"),
+    ("keyring", 0o604, "keyring: {} may be read by others"), ("configuration", 0o646, "configuration: {} may be written to"),
+    ("root", 0o757, "store: {} may be written to by others"),
+])
+def test_what_others_may_get_at_is_a_warning(make_ledger, what, mode, said):
+    ledger = make_ledger().init().start()
+    assert not [warning for warning in ledger.call("Status")["warnings"] if "others" in warning]
+    assert ledger.stop() == 0
+    path = {"store": ledger.store, "data": ledger.store / "data.mdb", "lock": ledger.lock, "lock directory": ledger.lock.parent,
+            "index": ledger.index, "keyring": ledger.keyring, "configuration": ledger.config, "root": ledger.root}[what]
+    path.chmod(mode)
+    done = daemon(ledger, "--config", ledger.config, "--check-config")
+    said = said.format(path)
+    assert done.returncode == 0 and said in done.stderr and f"(mode {mode:o})" in done.stderr, done.stderr
+    assert done.stderr.count(f"{path} may be ") == 1
+    # A start refuses the keyring, knows nothing of the configuration's file, and makes a new lock.
+    if what not in ("keyring", "configuration", "lock"):
+        ledger.start()
+        assert [warning for warning in ledger.call("Status")["warnings"] if warning.startswith(said)]
+        assert said in ledger.log_text()
+    # In a directory with the sticky bit nobody takes away what is another's.
+    if path.is_dir():
+        path.chmod(0o1702)
+        assert "written to" not in daemon(ledger, "--config", ledger.config, "--check-config").stderr
+
+
 def test_the_reference_is_a_configuration_that_changes_nothing(make_ledger, tmp_path):
     ledger = make_ledger()
     reference = daemon(ledger, "--help-config").stdout
