@@ -65,14 +65,24 @@ final class CheckpointLock {
         let draft = try LockDraft(beside: path, store: store, lock: lock?.file)
         let places = LockRecord.Places(lock: draft.file.place, store: store.file.place)
         try draft.write(CheckpointLock.bytes([record(places)]))
-        if FileSystem.size(of: path) == 2 * LockRecord.slotBytes {
-            try FileSystem.copyAside(path, suffix: suffix, limit: 2 * LockRecord.slotBytes)
+        if let bytes = try whole(path) {
+            try FileSystem.copyAside(bytes, path, suffix: suffix)
         } else {
             try FileSystem.moveAside(path, suffix: suffix)
         }
         guard rename(draft.file.path, path) == 0 else { throw SystemError("renaming \(draft.file.path)") }
         close(draft.placed(as: path).descriptor)
         try FileSystem.syncDirectory(FileSystem.parent(of: path))
+    }
+
+    /// The bytes of a file as long as a lock is; nil where there is none, or the disk can't read it.
+    private static func whole(_ path: String) throws -> [UInt8]? {
+        guard FileSystem.size(of: path) == 2 * LockRecord.slotBytes else { return nil }
+        do {
+            return try FileSystem.read(path, limit: 2 * LockRecord.slotBytes)
+        } catch let error as SystemError where unreadable.contains(error.errno) {
+            return nil
+        }
     }
 
     /// The bytes of a file with these records, one or two that follow one another.
@@ -114,6 +124,20 @@ final class CheckpointLock {
     }
 
     deinit { close(file.descriptor) }
+
+    /// What a disk or file system says that can't read what it holds, or finds it damaged.
+    private static let unreadable: Set<Int32> = [EIO, EUCLEAN, EBADMSG, ENODATA, EREMOTEIO]
+
+    /// What a recovery has where opening the lock failed: none, where it is missing, holds no record, or can't be read.
+    ///
+    /// - Throws: any other error, such as that somebody holds the lock.
+    static func none(_ error: any Error) throws -> CheckpointLock? {
+        switch error {
+        case let refusal as StartupRefusal where refusal.code != .inUse: nil
+        case let error as SystemError where unreadable.contains(error.errno): nil
+        default: throw error
+        }
+    }
 
     /// Opens and locks what is at the path, and still is once it is locked.
     private static func open(_ path: String) throws -> OpenFile {

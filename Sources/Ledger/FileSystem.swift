@@ -265,12 +265,11 @@ extension FileSystem {
         try syncDirectory(parent(of: path))
     }
 
-    /// Copies a small file durably to its path with a suffix, and a number more where that is taken by anything but such
-    /// a copy.
-    static func copyAside(_ path: String, suffix: String, limit: Int) throws {
-        let bytes = try read(path, limit: limit)
+    /// Copies a small file, which has these bytes, durably to its path with a suffix, and a number more where that is taken
+    /// by anything but such a copy.
+    static func copyAside(_ bytes: [UInt8], _ path: String, suffix: String) throws {
         try underFreeName(path + suffix) { name in
-            if isTaken(name), try read(name, limit: limit + 1) == bytes {
+            if isTaken(name), try read(name, limit: bytes.count + 1) == bytes {
                 try syncDirectory(parent(of: name))
             } else {
                 try create(name, bytes, mode: 0o600)

@@ -14,11 +14,13 @@ public enum HeldCheckpoints: Sendable {
     case given([SignedNote])
 
     /// Refuses to go on without a lock where nothing is said.
-    func requireStated() throws(StartupRefusal) {
+    func requireStated(since fault: any Error) throws(StartupRefusal) {
         guard case .unstated = self else { return }
+        let what = (fault as? StartupRefusal)?.reason ?? "\(fault)"
         throw StartupRefusal(
             .checkpointMissing,
-            "the old checkpoint lock can't be read, so nothing here shows how much was signed, and that this store is it",
+            "the old checkpoint lock can't be read (\(what)), so nothing here shows how much was signed, and that this store "
+                + "is it",
             advice: """
                 Give a checkpoint or receipt of this ledger that is kept elsewhere, the newest there is, with --checkpoint; \
                 only where nobody has one, say so with --without-checkpoint

@@ -40,8 +40,11 @@ extension LedgerCreation {
     ) throws -> (ended: Int64, incarnation: Int64, vkey: String) {
         // Holding the store, and the old lock where there is an intact one, keeps a running daemon safe from this.
         let hold = try StoreHold(directory: locations.store)
-        let lock = try openLock(locations.lock, hold)
-        if lock == nil { try held.requireStated() }
+        let lock: CheckpointLock?
+        do { lock = try CheckpointLock(path: locations.lock, store: hold) } catch {
+            lock = try CheckpointLock.none(error)
+            try held.requireStated(since: error)
+        }
         // Where the path is a symbolic link, it stays one: the new lock lies on the volume that was chosen for it.
         let lockPath = try FileSystem.target(of: locations.lock)
         guard FileSystem.exists(FileSystem.parent(of: lockPath)) else {
@@ -182,14 +185,6 @@ extension LedgerCreation {
         return signer
     }
 
-    private static func openLock(_ path: String, _ hold: StoreHold) throws -> CheckpointLock? {
-        do {
-            return try CheckpointLock(path: path, store: hold)
-        } catch let refusal as StartupRefusal where refusal.code != .inUse {
-            return nil
-        }
-    }
-
     /// The number of the incarnation that follows that of the store, and that of the lock: greater, and drawn at random,
     /// since nobody can know which numbers were given before a backup of store and keyring was restored.
     private static func nextIncarnation(after stored: Int64, lock: Int64?) throws -> Int64 {
@@ -267,15 +262,15 @@ struct TakenOver {
             try TakenOver.verify(note, checkpoint, of: lock, walk.identities, before)
             // It is to be stated in an entry.
             try checkpoint.requireLedgerSize()
-        } catch {
+        } catch let fault {
             // As unreadable as one without an intact record, if that is what the operator says it is.
             guard reason != .lockDamaged else {
-                try held.requireStated()
+                try held.requireStated(since: fault)
                 return
             }
             throw StartupRefusal(
                 .lockDamaged,
-                "the checkpoint in the old lock does not hold: \(error)",
+                "the checkpoint in the old lock does not hold: \(fault)",
                 advice: """
                     Put this ledger's lock back. If there is none, it was damaged, or somebody made one up: find out, and \
                     give the reason lock-damaged

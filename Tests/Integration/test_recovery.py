@@ -331,3 +331,29 @@ def test_without_a_lock_a_checkpoint_kept_elsewhere_shows_what_is_missing(ledger
     ledger.start()
     verifier.verify_ledger(ledger)
     assert ledger.stop() == 0 and ledger.audit()["clean"]
+
+
+@pytest.mark.parametrize("call", ["pread64", "openat"])
+def test_a_lock_the_disk_cannot_read_is_as_one_that_holds_no_record(make_ledger, tmp_path, call):
+    ledger = make_ledger().init().start()
+    ledger.append(events.closure())
+    (tmp_path / "held").write_text(ledger.call("GetCheckpoint")["checkpoint"])
+    assert ledger.stop() == 0
+    inode = ledger.lock.stat().st_ino
+    options = ["-f", "-o", tmp_path / "trace", "-P", ledger.lock, "-e", f"trace={call}", "-e", f"inject={call}:error=EIO"]
+
+    def recover(*more):
+        command = [require("strace"), *options, ledger.bin / "evidence", "recover", "--config", ledger.config, *more]
+        return subprocess.run([*map(str, command)], env=ledger.environment, text=True, capture_output=True, timeout=60)
+
+    refused = recover("--reason", "lock-damaged")
+    assert refused.returncode == 65 and "--without-checkpoint" in refused.stderr, refused
+    assert "can't be read" in refused.stderr and "Input/output error" in refused.stderr
+    done = recover("--reason", "lock-damaged", "--checkpoint", tmp_path / "held", "--json")
+    assert done.returncode == 0, done
+    # No copy can be made of it, so it is itself what stays.
+    assert ledger.lock.with_name(ledger.lock.name + ".incarnation-1").stat().st_ino == inode
+    ledger.start()
+    body = json.loads(ledger.entry(ledger.size - 3)["entry"])["body"]
+    assert body["reason"] == "lock-damaged" and "lock_size" not in body
+    assert ledger.stop() == 0 and ledger.audit()["clean"]
