@@ -60,7 +60,10 @@ public struct BundlePeople: Sendable {
     }
 
     private static func party(_ position: Int) -> Words {
-        let labels = [("A", "甲方"), ("B", "乙方"), ("C", "丙方"), ("D", "丁方")]
+        let labels = [
+            ("A", "甲方"), ("B", "乙方"), ("C", "丙方"), ("D", "丁方"), ("E", "戊方"), ("F", "己方"), ("G", "庚方"), ("H", "辛方"),
+            ("I", "壬方"), ("J", "癸方"),
+        ]
         guard position < labels.count else { return Words("Party \(position + 1)", "当事人\(position + 1)") }
         return Words("Party \(labels[position].0)", labels[position].1)
     }

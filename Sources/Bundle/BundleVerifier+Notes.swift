@@ -18,7 +18,7 @@ extension BundleVerifier {
                 if let fault = citation.fault(in: read.entry, citing: other) {
                     marked += 1
                     guard marked <= BundleReport.maximumFailures else { continue }
-                    let (whose, what) = (whose(read.entry), words(citation, fault, other))
+                    let (whose, what) = (whose(read.entry), words(citation, of: read.entry, fault, other))
                     let rest = Words(restingOn: rests[read.entry.index] ?? [])
                     note(
                         .citations,
@@ -30,7 +30,7 @@ extension BundleVerifier {
                         )
                     )
                 } else if citation.isOfEntry, other == nil {
-                    let kind = Words(citedAs: citation.field)
+                    let kind = Words(citedAs: citation.field, in: read.entry)
                     if let position = absent.firstIndex(where: { $0.kind == kind }) {
                         absent[position].indexes.insert(citation.cited)
                     } else {
@@ -88,8 +88,8 @@ extension BundleVerifier {
         return rests
     }
 
-    private func words(_ citation: Citation, _ fault: CitationFault, _ other: Entry?) -> Words {
-        let (field, cited) = (Words(citedAs: citation.field), citation.cited)
+    private func words(_ citation: Citation, of entry: Entry, _ fault: CitationFault, _ other: Entry?) -> Words {
+        let (field, cited) = (Words(citedAs: citation.field, in: entry), citation.cited)
         let what: Words
         switch fault {
         case .notThere where !citation.isOfEntry:
@@ -195,11 +195,12 @@ extension BundleVerifier {
 
 extension Words {
     /// What a citation is made for, by its field: the words of the page.
-    fileprivate init(citedAs field: String) {
+    fileprivate init(citedAs field: String, in entry: Entry) {
         switch field {
         case "identity": self.init("identity check", "实名认证")
         case "certificate": self.init("certificate", "证书")
         case "signatures": self.init("signature", "签署合同")
+        case "requested" where entry.type == "cert.issued": self.init("application for a certificate", "证书申请")
         case "requested": self.init("application", "申请")
         default:
             let name = PlainStory.fields[Array(field.utf8)] ?? field

@@ -199,7 +199,7 @@ def test_a_good_bundle_passes_all_checks(browser, good, lease):
     states = browser.checks
     assert states.pop("archive") == "open"
     assert set(states.values()) == {"passed"}, states
-    story = browser.text("#story")
+    story = browser.text("#story") + browser.text("#records")
     for expected in ("A document was deposited", "房屋租赁合同.txt", "2026-03-14 10:33:01", "2026-03-14 02:33:01 UTC",
                      "Beijing (UTC+8)", "contract-service", "record 13", "originals/1.txt", "13 of 13 disclosed"):
         assert expected in story, expected
@@ -319,7 +319,7 @@ def test_ten_thousand_entries(browser, tmp_path):
     print(f"{len(members)} members verified in {seconds:.1f} s")
     assert seconds < 30
     assert len(browser.driver.find_elements(By.CSS_SELECTOR, ".timeline > li")) == 100
-    next(b for b in browser.driver.find_elements(By.CSS_SELECTOR, "#story .pager button") if b.text == "Last").click()
+    next(b for b in browser.driver.find_elements(By.CSS_SELECTOR, "#records .pager button") if b.text == "Last").click()
     assert "record 9999" in browser.text(".timeline > li:last-child").lower()
     (tmp_path / "case.zip").write_bytes(archive(members))
     assert browser.choose(tmp_path / "case.zip")[0] == "passed"

@@ -41,12 +41,12 @@ def test_parties_are_told_apart_by_label_name_and_the_end_of_their_ids(browser, 
 
 def test_more_parties_than_letters_are_numbered(browser, tmp_path):
     ledger, contract = Ledger(), new_stream("contract")
-    parties = sorted(new_stream("subject") for _ in range(6))
+    parties = sorted(new_stream("subject") for _ in range(11))
     ledger.append("contract.created", [contract], {"parties": parties, "media_type": "text/plain"}, {contract: {"sha256": "00" * 32}})
     ledger.append("account.closed", [new_stream("subject")], {"channel": "web"})
     browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path) / "index.html")
     labels = browser.script("return [...document.querySelectorAll('.people b')].map(b => b.textContent)")
-    assert labels == ["Party A甲方", "Party B乙方", "Party C丙方", "Party D丁方", "Party 5当事人5", "Party 6当事人6", "Person 1其他主体1"]
+    assert labels == [f"Party {letter}{stem}方" for letter, stem in zip("ABCDEFGHIJ", "甲乙丙丁戊己庚辛壬癸")] + ["Party 11当事人11", "Person 1其他主体1"]
 
 
 def test_ids_with_one_end_are_shown_longer(browser, tmp_path):
@@ -89,7 +89,7 @@ def test_times_begin_with_the_zone_of_the_language(browser, good):
 def test_originals_are_links(browser, good):
     browser.open(good / "index.html")
     links = browser.script("return [...document.querySelectorAll('a[href^=originals]')].map(a => a.href)")
-    assert links == [(good / "originals/1.txt").as_uri()] * 2
+    assert links == [(good / "originals/1.txt").as_uri()] * 4      # two signatures, the document, its record
 
 
 # Hostile texts
@@ -193,6 +193,70 @@ def test_a_signature_whose_identity_check_is_not_here_is_marked(browser, good):
     assert "no record in this bundle has the name" in story and "name not disclosed" not in story
     assert "has 20 records; this bundle holds 8 of them, and 12 are not in it (4 of those are cited here)" in story
     assert re.search(r"Complete\s+Contract .*: all 6 record\(s\) up to the newest here", story) and "Not complete\n" in story
+
+
+def test_signatures_stand_in_a_table_with_what_they_rest_on(browser, partners, good):
+    """Who, when, which document, by which identity check and certificate; a cell whose record is another's or not here says so."""
+    rows = "return [...document.querySelectorAll('.signatures tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
+    heads = "return [...document.querySelectorAll('.signatures thead th')].map(cell => cell.innerText)"
+    browser.open(partners / "index.html")
+    first, faulty, last = browser.script(rows)
+    assert browser.script(heads) == ["Party", "When", "Document", "Identity check", "Certificate", "Confirmed by", "IP address"]
+    assert re.match(r"Party [ABC] 王芳 …", first[0]) and "2026-03-14 12:49:11 UTC" in first[1] and "record 96" in first[1]
+    assert "originals/1.txt" in first[2] and "record 3\npassed (face)" in first[3] and "⚠" not in "".join(first + last)
+    assert "record 5" in first[4] and "valid 2026-03-14 to 2027-03-14" in first[4] and first[5:] == ["SMS code", "not recorded"]
+    assert "陈强" in faulty[0] and re.search(r"record 3\n⚠ of Party [ABC] 王芳: does not hold", faulty[3]) and "passed" not in faulty[3]
+    browser.find("button[data-language='zh-CN']").click()
+    assert re.search(r"第 3 项记录\n⚠ 系[甲乙丙]方王芳的记录，引用不成立", browser.script(rows)[1][3])
+    browser.open(good / "index.html")
+    for row, (identity, certificate) in zip(browser.script(rows), ((2, 12), (4, 16)), strict=True):
+        assert row[3:5] == [f"⚠ record {number} (not in this bundle)" for number in (identity, certificate)] and row[6] == "203.0.113.7"
+    # Nor does what rests on such signatures look better than they do.
+    assert "Of signatures it names the identity check or certificate is not in this bundle: records 13, 17." in browser.text("#record-18")
+
+
+def test_without_signatures_no_table(browser, tmp_path):
+    ledger, contract, person = Ledger(), new_stream("contract"), new_stream("subject")
+    ledger.append("contract.created", [contract], {"parties": [person], "media_type": "text/plain"}, {contract: {"sha256": "00" * 32}})
+    ledger.append("contract.declined", sorted([contract, person]), {}, {}, "contract-service", person)
+    browser.open(unpack(ledger.bundle(PAGE, indexes=[1]), tmp_path / "none") / "index.html")
+    assert "No record here is of a signature." in browser.text("#story") and not browser.script("return document.querySelector('.signatures')")
+    browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path / "declined") / "index.html")
+    assert "declined to sign" in browser.text(".signatures tbody tr")
+
+
+def test_the_order_is_that_of_a_reader(browser, partners):
+    """Verdict, what to know, who, who signed, which documents, when; then what it proves, and only then how it was checked."""
+    browser.open(partners / "index.html")
+    heads = browser.script("return [...document.querySelectorAll('h2, #story h3')].filter(e => e.offsetHeight).map(e => e.innerText)")
+    assert [head.split(",")[0].split(":")[0] for head in heads] == [
+        "1. What was recorded", "What a reader has to know", "Who", "Signatures of contracts", "Documents", "In short", "What the bundle covers",
+        "2. What this proves", "3. Verdict", "4. All records", "5. Technical detail"]
+    head = browser.text("#identity")
+    assert head.startswith("Contract\n合伙协议 …") and "does not say who had it made, nor when" in head
+    assert "Its newest record, 299, is of 2026-03-15 12:30:37 UTC" in head
+    assert "whether more followed later is unknown" in browser.text("#story")
+
+
+def test_a_chain_of_failing_citations_is_followed_so_far(browser, tmp_path):
+    """Each rests on all before it: told, and kept, of each are the first."""
+    ledger = Ledger()
+    for number in range(60):
+        ledger.append("policy.published", [new_stream("policy")], {
+            "kind": "terms", "version": "1.0.0", "language": "zh", "effective": "2026-01-01T00:00:00.000000Z", "text_sha256": "00" * 32,
+        } | ({"previous": number} if number else {}))
+    browser.open(unpack(ledger.bundle(PAGE, indexes=range(1, 61)), tmp_path) / "index.html")
+    assert browser.script("return [...known.doubted].map(([index, roots]) => [index, roots.size])") == [
+        [index, min(index - 2, 20)] for index in range(3, 61)]
+    assert "and 39 more records with such citations" in browser.text("#notes")
+
+
+def test_an_organisation_named_by_a_number_is_not_taken_for_named(browser, partners):
+    browser.open(partners / "index.html")
+    browser.script("timeline.show(0)")
+    said = browser.text("#record-5")
+    assert re.search(r"Certificate authority\s+name not disclosed …", said) and "Reported by the system contract-service" in said
+    assert "not a person" not in said
 
 
 def test_what_was_not_checked_has_not_passed(browser, partners):
