@@ -123,7 +123,7 @@ def test_the_independent_verifier_tells_what_stands_beside_the_verdict(tmp_path)
     for name, case in TOLD.items():
         command = [sys.executable, INDEPENDENT, "bundle", packed(case, tmp_path), "--key", case.key]
         said = subprocess.run(command, capture_output=True).stdout.decode()
-        found = [sorted({int(n) for n in re.findall(rf"^note: {kind}: entry (\d+):", said, re.MULTILINE)}) for kind in ("citation", "clock")]
+        found = [sorted({int(n) for n in re.findall(rf"^note: {kind}: record (\d+):", said, re.MULTILINE)}) for kind in ("citation", "clock")]
         absent = re.search(r"^note: cited, and not in the bundle: (.*)$", said, re.MULTILINE)
         assert (found[0], [int(n) for n in absent[1].split(", ")] if absent else [], found[1]) == case.told, (name, said)
 

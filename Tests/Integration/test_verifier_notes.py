@@ -84,7 +84,7 @@ def test_the_instructions_tell_of_the_clock(clock):
 
 def test_the_independent_verifier_tells_of_the_clock(clock):
     status, said = independent(*clock)
-    assert status == 0 and "of 2 entries nothing here says" in said and "confirmed by operator" in said
+    assert status == 0 and "of 2 records nothing here says" in said and "confirmed by operator" in said
     assert "confirmed by second-look" in said and "confirmed by synchronization" in said
 
 

@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 Key, Note = namedtuple("Key", "name id public text"), namedtuple("Note", "signed origin size root signatures")
 Given = namedtuple("Given", "key matches")   # the key, if it has a name; whether it is this one
+ABOUT_THE_KEY = "This is about who keeps the ledger, not about who signed a contract."
 def need(holds, where, rule):       # `where` is a member or an entry
     if not holds:
         raise SystemExit(f"REFUSED: {where}: {rule}")
@@ -220,7 +221,9 @@ class Story:
         return [key for _, key, since, _ in self.identities if since <= max(size, 1)][-1]
     def signer(self, given):            # section 6, "Following origin and key"
         at = [number for number, (_, key, *_) in enumerate(self.identities) if given and given.matches(key)]
-        need(given is None or at, "--key", "is none of the ledger's keys (§6)")
+        if given and not at:        # §14: nothing was changed, for all that shows
+            raise SystemExit("NOT THIS KEY: all agrees in itself, but the key given is none of the ledger's. "
+                             f"It is the wrong key, or this is another's ledger (§6). {ABOUT_THE_KEY}")
         later = [signed for *_, signed in self.identities[at[-1] + 1:]] if at else []
         return "not-shown" if given is None or not all(later) else "succeeded" if later else "given"
 
@@ -334,7 +337,8 @@ def read_ordinary(raw):
         shown = name.decode("utf-8", "surrogateescape")
         where = f"member {shown!a}"
         is_folder = name.endswith(b"/")
-        need(is_path(shown.removesuffix("/")), where, "its name is not allowed: unpacked, the folder may do (§14)")
+        allowed = is_path(shown.removesuffix("/"))
+        need(allowed, where, "its name is not allowed: unpacked, the folder may do (§14)")
         need(at == position and at + 30 <= following, where, "it is not right behind the one before (§14)")
         need(raw[at:at + 4] == b"PK\3\4" and not disk, where, "it has no local header (§14)")
         local, method_too, *same, length, more = struct.unpack_from("<2H4x3I2H", raw, at + 6)
@@ -587,15 +591,15 @@ def told(entries):
                     own, others = streams_of(entry, shared), streams_of(entries[cited], shared)
                     fault = "is of another " + shared if own and others and not own & others else ""
                 if fault:
-                    lines.append(f"note: citation: entry {index}: `{field}`: what it cites, {cited}, {fault}")
+                    lines.append(f"note: citation: record {index}: `{field}`: record {cited} {fault}")
         if entry["type"] == "system.clock_status" and not entry["body"]["synchronized"]:
             vouched = entry["body"].get("confirmed", "nothing")
-            lines.append(f"note: clock: entry {index}: not synchronised from here on, confirmed by {vouched}")
+            lines.append(f"note: clock: record {index}: not synchronised from here, confirmed by {vouched}")
         if entry["type"] == "system.clock_jumped":
             jump, vouched = entry["body"]["microseconds"], entry["body"].get("confirmed", "nothing")
-            lines.append(f"note: clock: entry {index}: it jumped by {jump} us, confirmed by {vouched}")
+            lines.append(f"note: clock: record {index}: it jumped by {jump} us, confirmed by {vouched}")
     if untold:
-        lines.append(f"note: clock: of {untold} entries nothing here says whether it was synchronised")
+        lines.append(f"note: clock: of {untold} records nothing here says whether it was synchronised")
     listed = ", ".join(map(str, sorted(absent)))
     return lines + [f"note: cited, and not in the bundle: {listed}"][:len(absent)]
 if __name__ == "__main__":
@@ -626,8 +630,9 @@ if __name__ == "__main__":
         need(False, getattr(error, "filename", "manifest.json or archive"), f"cannot be read: {error!a}")
     unchecked = ["types, with their fields and values (§6)", *unchecked]
     shown = signer != "not-shown"
-    print("OK" if shown else "NOT SHOWN whose ledger it is: ask its operator for the current key (§6)")
+    print("VERIFIED" if shown else "NOT CONFIRMED whose ledger this is: all else holds. Ask the ledger "
+          "operator for its current verification key, by a way of its own (§6).", ABOUT_THE_KEY, sep="\n")
     print(f"signer: {signer}\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}")
-    print(f"size: {note.size}\nroot: {base64(note.root)}\nentries checked: {len(story.requests)}")
+    print(f"size: {note.size}\nroot: {base64(note.root)}\nrecords checked: {len(story.requests)}")
     print(*story.notes, *(f"not checked: {what}" for what in unchecked), sep="\n")
     raise SystemExit(0 if shown else 2)
