@@ -144,7 +144,8 @@ struct Failure: Error {
         case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .moved, .damaged,
             .badKeyring, .otherIndex, .samePlace, .checkpointMissing, .checkpointInvalid, .olderThanCheckpoint:
             .dataMismatch
-        case .noRoom, .alreadyExists, .unfinished, .noLedger, .inUse, .badOrigin, .badClock: .refused
+        case .noRoom: .system
+        case .alreadyExists, .unfinished, .noLedger, .inUse, .badOrigin, .badClock: .refused
         }
     }
 

@@ -60,7 +60,7 @@ final class PassingName {
             },
             nil
         )
-        guard code == 0 else { throw Failure(.refused, "no thread can be made: \(String(cString: strerror(code)))") }
+        guard code == 0 else { throw Failure(.system, "no thread can be made: \(String(cString: strerror(code)))") }
         pthread_detach(thread)
     }
 
