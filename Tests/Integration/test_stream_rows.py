@@ -156,3 +156,32 @@ def test_a_new_scope_is_not_linked_to_one_that_turned(make_ledger):
     refused(ledger, events.registration("f" * 31 + "1"))
     assert ledger.append(events.closure())["receipts"]
     assert ledger.stop() == 0 and ledger.audit(status=1)["findings"]
+
+
+def test_after_damage_at_the_end_a_backup_goes_on(make_ledger):
+    """Ids ascend with time, so that all new streams stand behind the last row. With its key damaged no number can be given in
+    one of them, and nothing makes the row anew: a backup becomes the ledger."""
+    ledger = make_ledger().init().start()
+    ledger.append(events.access(staff="8" + events.new_id()[1:]))
+    backup = ledger.backups / "whole"
+    ledger.call("Backup", {"directory": str(backup)})
+    known, before, last = (f"{first}{events.new_id()[1:]}" for first in "8ef")
+    ledger.append(*[events.access(staff=staff) for staff in (known, before, last)])
+    assert ledger.stop() == 0
+    with database(ledger.store, "streams") as transaction:
+        assert [key for key, _ in transaction.cursor()][-1] == stream_key(f"staff/{last}") + number(0)
+    flip(ledger, "streams", stream_key(f"staff/{last}") + number(0), 3)
+    ledger.start()
+    for staff in before, last, "ff" + events.new_id()[2:]:
+        refused(ledger, events.access(staff=staff))
+    ledger.append(events.access(staff=known))
+    assert ledger.stop() == 0
+    assert ledger.admin("recover", "--reason", "moved", status=65).stderr
+    kept = ledger.store.rename(ledger.root / "damaged")
+    ledger.store.mkdir(mode=0o700)
+    (ledger.store / "data.mdb").write_bytes((backup / "data.mdb").read_bytes())
+    ledger.audit("--copy", status=None)
+    ledger.admin("recover", "--reason", "backup-restored")
+    ledger.start()
+    ledger.append(events.access(staff=last), events.access(staff="ff" + events.new_id()[2:]))
+    assert ledger.stop() == 0 and ledger.audit()["clean"] and (kept / "data.mdb").exists()
