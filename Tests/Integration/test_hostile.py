@@ -372,20 +372,34 @@ def test_line_ends_behind_a_request_begin_none(make_ledger):
             drained(connection)
 
 
-@pytest.mark.parametrize("version", ["HTTP/1.1\r\nConnection: close", "HTTP/1.0"])
-def test_the_last_answer_is_not_kept_for_ever(make_ledger, version):
-    """A client that says it asks no more, and does not read."""
-    ledger = make_ledger(idle_timeout=1).init().start()
+TILE = b"GET /tile/entries/000 HTTP/1.1\r\nHost: l\r\n"
+
+
+@pytest.mark.parametrize("asked, ends, settings", [
+    (TILE + b"Connection: close\r\n\r\n", False, {"idle_timeout": 1}),
+    (TILE + b"Connection: close\r\n\r\n", False, {"message_timeout": 1}),
+    (b"GET /tile/entries/000 HTTP/1.0\r\n\r\n", False, {"message_timeout": 1}),
+    (TILE + b"\r\n", True, {"message_timeout": 1}),
+    (message("ListEntries", {"limit": 500}), True, {"message_timeout": 1}),
+], ids=["close, idle", "close", "HTTP 1.0", "half-closed", "native, half-closed"])
+def test_the_last_answer_is_not_kept_for_ever(make_ledger, asked, ends, settings):
+    """A client that says it asks no more, and does not read: whatever the configuration says of silent connections."""
+    ledger = make_ledger(**settings).init().start()
     streams = [f"request/{events.new_id()}", f"subject/{events.new_id()}"]
     with ledger.wire() as wire:
         body = {"ground": "D1", "scopes": [f"subject/{events.new_id()}" for _ in range(64)]}
         for _ in range(2):
             wire.call("Append", {"events": [events.event("erasure.requested", streams, body) for _ in range(300)]})
     with connect(ledger, timeout=5) as connection:
-        connection.sendall(f"GET /tile/entries/000 {version}\r\nHost: l\r\n\r\n".encode())
-        time.sleep(3)
-        with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            connection.send(b"\r\n")
+        connection.sendall(asked)
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        assert ledger.call("Status")["connections"] >= 2
+        deadline = time.monotonic() + 5
+        while ledger.call("Status")["connections"] > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 def test_byte_by_byte(guarded):

@@ -12,7 +12,7 @@ final class SkinSelector: ChannelInboundHandler, RemovableChannelHandler {
     private let host: ServerHost
     private let terms: ConnectionTerms
     private let mailbox: Mailbox
-    private var deadline: Scheduled<Void>?
+    private var deadline = ConnectionDeadline()
     private var lineEnds = 0
 
     init(host: ServerHost, terms: ConnectionTerms, mailbox: Mailbox) {
@@ -22,21 +22,21 @@ final class SkinSelector: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        closeAfter(terms.idleSeconds, context)
+        deadline.set(terms.idleSeconds, context)
         context.read()
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
+    func handlerRemoved(context: ChannelHandlerContext) { deadline.cancel() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         let ends = bytes.readableBytesView.prefix { $0 == 0x0D || $0 == 0x0A }.count
         bytes.moveReaderIndex(forwardBy: ends)
-        if lineEnds == 0, ends > 0 { closeAfter(terms.messageSeconds, context) }
+        if lineEnds == 0, ends > 0 { deadline.set(terms.messageSeconds, context) }
         lineEnds += ends
         guard lineEnds <= SkinSelector.maximumLineEnds else { return context.close(promise: nil) }
         guard let first = bytes.readableBytesView.first else { return context.read() }
-        deadline?.cancel()
+        deadline.cancel()
         do {
             let pipeline = context.pipeline.syncOperations
             switch first {
@@ -68,14 +68,6 @@ final class SkinSelector: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-    private func closeAfter(_ seconds: Int64, _ context: ChannelHandlerContext) {
-        deadline?.cancel()
-        deadline = nil
-        guard seconds > 0 else { return }
-        let channel = context.channel
-        deadline = context.eventLoop.scheduleTask(in: .seconds(seconds)) { channel.close(promise: nil) }
-    }
 
     private func pipelineDone(_ context: ChannelHandlerContext) {
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)

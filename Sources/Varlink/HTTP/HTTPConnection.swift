@@ -32,7 +32,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private var callID: UInt64 = 0
     private var pump: StreamPump?
     private var isStreaming = false
-    private var deadline: Scheduled<Void>?
+    private var deadline = ConnectionDeadline()
     /// Whether `deadline` is that of a request that has begun, which more bytes of it do not put off.
     private var isTimingMessage = true
     private var lastWrite: EventLoopFuture<Void>?
@@ -58,11 +58,11 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         let post = mailbox.sender(to: self, call: 0)
         lease = InputLease(host.budget, terms.share) { post(.evicted, .atOnce) }
         // The first head has begun.
-        closeAfter(terms.messageSeconds, context)
+        deadline.set(terms.messageSeconds, context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        deadline?.cancel()
+        deadline.cancel()
         pump = nil
         lease = nil
         queue.close()
@@ -79,7 +79,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
                 if isSent { context.close(promise: nil) }
                 return
             }
-            deadline?.cancel()
+            deadline.cancel()
             isTimingMessage = false
             isComplete = true
             routeIfWritable(context)
@@ -104,24 +104,18 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         peerIsDone = true
         guard head == nil || !hasEnd || pump?.isWaiting == true else { return }
-        if let lastWrite { close(context.channel, after: lastWrite) } else { context.close(promise: nil) }
+        guard let lastWrite else { return context.close(promise: nil) }
+        deadline.set(terms.partingSeconds, context)
+        close(context.channel, after: lastWrite)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-    private func closeAfter(_ seconds: Int64, _ context: ChannelHandlerContext) {
-        deadline?.cancel()
-        deadline = nil
-        guard seconds > 0 else { return }
-        let channel = context.channel
-        deadline = context.eventLoop.scheduleTask(in: .seconds(seconds)) { channel.close(promise: nil) }
-    }
 
     /// Has a request that has begun end in time.
     private func timeMessage(_ context: ChannelHandlerContext) {
         if isTimingMessage { return }
         isTimingMessage = true
-        closeAfter(terms.messageSeconds, context)
+        deadline.set(terms.messageSeconds, context)
     }
 
     private func close(_ channel: any Channel, after write: EventLoopFuture<Void>) {
@@ -329,10 +323,10 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         if keepAlive, edge.isWithin {
             timeMessage(context)
         } else if keepAlive {
-            closeAfter(terms.idleSeconds, context)
+            deadline.set(terms.idleSeconds, context)
         } else if hasEnd {
             // Nor may it leave the last answer where it is for ever. A request that goes on has its own time.
-            closeAfter(terms.idleSeconds, context)
+            deadline.set(terms.partingSeconds, context)
         }
         isClosing = !keepAlive
         let end = context.eventLoop.makePromise(of: Void.self)
@@ -341,7 +335,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             end.futureResult.assumeIsolated().whenComplete { [self] _ in
                 isSent = true
                 if hasEnd || peerIsDone { return channel.close(promise: nil) }
-                closeAfter(HTTPConnection.endingSeconds, context)
+                deadline.set(HTTPConnection.endingSeconds, context)
                 // A client that still sends would see a broken pipe in place of the answer.
                 channel.close(mode: .output, promise: nil)
             }

@@ -37,7 +37,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     /// A `more` call that waits for the calls before it, or runs; nothing after it is read until it ends.
     private var waiting: Sized?
     private var streaming: (id: UInt64, pump: StreamPump?)?
-    private var deadline: Scheduled<Void>?
+    private var deadline = ConnectionDeadline()
     /// Whether `deadline` is that of the message in `framer`, which more bytes of it do not put off.
     private var isTimingMessage = false
     /// Whether others of the loop have their turn before what is there already is taken.
@@ -69,7 +69,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        deadline?.cancel()
+        deadline.cancel()
         streaming = nil
         lease = nil
         queue.close()
@@ -210,15 +210,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         isTimingMessage = hasBegun
         let isIdle =
             framer.count == 0 && answers.isEmpty && streaming == nil && waiting == nil && handedOff == nil
-        closeAfter(hasBegun ? terms.messageSeconds : isIdle ? terms.idleSeconds : 0, context)
-    }
-
-    private func closeAfter(_ seconds: Int64, _ context: ChannelHandlerContext) {
-        deadline?.cancel()
-        deadline = nil
-        guard seconds > 0 else { return }
-        let channel = context.channel
-        deadline = context.eventLoop.scheduleTask(in: .seconds(seconds)) { channel.close(promise: nil) }
+        deadline.set(hasBegun ? terms.messageSeconds : isIdle ? terms.idleSeconds : 0, context)
     }
 
     private func dispatch(_ sized: Sized) {
@@ -335,8 +327,9 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         if isSent { return context.close(promise: nil) }
         // What was read while the client did not read answers is still to be handled.
         let isHolding = waiting != nil || handedOff != nil || isYielding
-        let isIdle = answers.isEmpty && !isHolding && context.channel.isWritable
-        guard isIdle || streaming?.pump?.isWaiting == true else { return }
+        let isAnswered = answers.isEmpty && !isHolding
+        if isAnswered { deadline.set(terms.partingSeconds, context) }
+        guard isAnswered && context.channel.isWritable || streaming?.pump?.isWaiting == true else { return }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { [channel = context.channel] _ in
             channel.close(promise: nil)
         }
@@ -363,7 +356,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         waiting = nil
         _ = lease?.hold(0)
         answers.fill(answers.open(isOneway: false, bytes: 0), error.encoded + [0])
-        closeAfter(terms.messageSeconds, context)
+        deadline.set(terms.messageSeconds, context)
         writeAnswers(context)
         endIfAnswered(context)
     }
@@ -389,7 +382,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { [self] _ in
             isSent = true
             if peerIsDone { return context.close(promise: nil) }
-            closeAfter(VarlinkConnection.endingSeconds, context)
+            deadline.set(VarlinkConnection.endingSeconds, context)
             // The client sees the end behind the answer, and may take its time to send the rest.
             context.close(mode: .output, promise: nil)
         }

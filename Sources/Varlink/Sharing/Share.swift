@@ -21,6 +21,8 @@ struct ConnectionTerms: Sendable {
     let messageSeconds: Int64
     /// Seconds a connection may be silent; 0 for ever.
     let idleSeconds: Int64
+    /// Seconds a client may take to read the last answer of a connection.
+    var partingSeconds: Int64 { idleSeconds > 0 ? idleSeconds : messageSeconds }
     /// Seconds a connection may last whatever it does; 0 for ever.
     let lifeSeconds: Int64
     /// How much of what was refused is still read, so that the client gets to see why, in bytes.
