@@ -5,6 +5,7 @@ import pytest
 import events
 from faults import Record, append
 from ledger import Ledger, binaries, processes_below
+from page_bundles import PAGE, Lease
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +85,15 @@ def shared(tmp_path_factory, bin):
         ledger.append(events.deposit(b"first"), events.registration(), events.consent())
         ledger.append(events.closure())
         yield ledger
+
+
+@pytest.fixture(scope="module")
+def lease():
+    """A ledger in memory, with a lease that was signed, and the bundles it makes."""
+    return Lease()
+
+
+@pytest.fixture(scope="module")
+def members(lease):
+    """The members of its bundle, by name."""
+    return lease.bundle(PAGE)

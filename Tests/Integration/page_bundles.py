@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import random
 import re
 import zipfile
@@ -19,6 +20,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import instructions
 
+HERE = Path(__file__).resolve().parent
+#: The page of a bundle, or another one to be tested in its place.
+PAGE = next(
+    path for path in (
+        Path(os.environ.get("BUNDLE_PAGE", "/nonexistent")), HERE / "index.html",
+        HERE.parents[1] / "Sources/Bundle/Page/index.html",
+    ) if path.exists()
+)
+#: The second verifier, written from the format document alone.
+INDEPENDENT = HERE.parent / "Verifier/evidenced_verify.py"
 ORIGIN = "example.com/ledger"
 # The generator's seed, and so every id, salt and key, is the same in each run.
 _random = random.Random("evidence bundles")

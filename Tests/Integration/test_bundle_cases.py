@@ -15,11 +15,9 @@ import pytest
 import bundle_cases
 import instructions
 from bundle_cases import FAILED, NOT_SHOWN, VERIFIED, Case
-from page_bundles import archive, sums
-from test_page import PAGE, Browser, unpack
+from page_bundles import INDEPENDENT, PAGE, archive, sums
+from test_page import Browser, unpack
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-INDEPENDENT = CHECKOUT / "Tests/Verifier/evidenced_verify.py"
 LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
 CASES = {case.name: case for case in bundle_cases.cases(PAGE)}
 BY_STATUS = {0: VERIFIED, 1: FAILED, 2: NOT_SHOWN}

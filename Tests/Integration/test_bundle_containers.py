@@ -5,27 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import archive_forgeries
 import bundle_containers
 import instructions
 import pytest
 from bundle_containers import INTACT, write
-from page_bundles import Lease, archive
-from test_page import PAGE
+from page_bundles import INDEPENDENT, archive
 
-INDEPENDENT = Path(__file__).resolve().parents[1] / "Verifier/evidenced_verify.py"
-
-
-@pytest.fixture(scope="module")
-def lease():
-    return Lease()
-
-
-@pytest.fixture(scope="module")
-def members(lease):
-    return lease.bundle(PAGE)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import bundle_containers
 import pytest
-from page_bundles import Partnership, archive
-from test_page import PAGE, browser, chromium, drop, unpack  # noqa: F401
+from page_bundles import PAGE, Partnership, archive
+from test_page import browser, chromium, drop, unpack  # noqa: F401
 
 HERE = Path(__file__).resolve().parent
 INSTRUCTIONS = (HERE.parents[1] / "Sources/Bundle/VERIFY.txt").read_text()

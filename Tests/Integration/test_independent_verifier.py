@@ -19,10 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import events
 from bundle_cases import Story
 from ledger import Ledger
-from page_bundles import Tree
+from page_bundles import INDEPENDENT, Tree
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-VERIFIER = CHECKOUT / "Tests" / "Verifier" / "evidenced_verify.py"
 LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
 VERIFY_SECONDS = 60
 SMALLEST, LARGEST = 3, 600  # a ledger that runs has three entries: its creation and two of its start
@@ -36,7 +35,7 @@ def verify(*args, status: int | None = 0) -> str:
     if status == 0 and "--key" not in args:
         status = 2
     done = subprocess.run(
-        [sys.executable, str(VERIFIER), *map(str, args)], capture_output=True, text=True, timeout=VERIFY_SECONDS,
+        [sys.executable, str(INDEPENDENT), *map(str, args)], capture_output=True, text=True, timeout=VERIFY_SECONDS,
         stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
     )
     said = done.stdout + done.stderr
@@ -107,7 +106,7 @@ def b64(data: bytes) -> str:
 
 
 def test_it_stays_short_enough_to_be_read():
-    lines = VERIFIER.read_text().splitlines()
+    lines = INDEPENDENT.read_text().splitlines()
     assert len(lines) < 640
     assert max(map(len, lines)) <= 110
 

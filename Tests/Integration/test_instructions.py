@@ -13,11 +13,10 @@ import pytest
 
 import instructions
 from instructions import FAILED, NO_KEY, NOT_CHECKED, NOT_CONFIRMED, SHELLS, VERIFIED, failures, run, unpack
-from page_bundles import Key, Ledger, Lease, new_stream, sums
+from page_bundles import PAGE, Key, Ledger, Lease, new_stream, sums
 
 LONG = os.environ.get("EVIDENCED_LONG", "") not in ("", "0")
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "Sources/Bundle/Page/index.html"
 
 
 class Small:

@@ -13,11 +13,9 @@ import pytest
 import instructions
 from bundle_cases import OBJECT, Story
 from bundle_containers import write
-from page_bundles import new_stream
-from test_page import PAGE
+from page_bundles import INDEPENDENT, PAGE, new_stream
 
 LACKING = 71
-INDEPENDENT = Path(__file__).resolve().parents[1] / "Verifier/evidenced_verify.py"
 
 
 @pytest.fixture(scope="session")

@@ -24,15 +24,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from page_bundles import CONTRACT_TEXT, Key, Lease, Ledger, Partnership, archive, finished, new_stream, sums, with_data
+from page_bundles import CONTRACT_TEXT, PAGE, Key, Lease, Ledger, Partnership, archive, finished, new_stream, sums, with_data
 
 HERE = Path(__file__).resolve().parent
-PAGE = next(
-    path for path in (
-        Path(os.environ.get("BUNDLE_PAGE", "/nonexistent")), HERE / "index.html",
-        HERE.parents[1] / "Sources/Bundle/Page/index.html",
-    ) if path.exists()
-)
 NOT_EMBEDDED = ("SHA256SUMS", "VERIFY.txt", "index.html")
 
 
@@ -134,16 +128,6 @@ def browser(chromium):
     chromium.complaints()
     yield chromium
     assert chromium.complaints() == []
-
-
-@pytest.fixture(scope="module")
-def lease():
-    return Lease()
-
-
-@pytest.fixture(scope="module")
-def members(lease):
-    return lease.bundle(PAGE)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import events
 import pytest
 from bundle_cases import cases
 from ledger import Ledger as RunningLedger
-from page_bundles import Lease, Ledger, Partnership, archive, finished, new_stream
+from page_bundles import PAGE, Lease, Ledger, Partnership, archive, finished, new_stream
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
-from test_page import PAGE, browser, chromium, drop, good, lease, members, originals_of, partners, texts_of, unpack  # noqa: F401
+from test_page import browser, chromium, drop, good, originals_of, partners, texts_of, unpack  # noqa: F401
 
 
 # Who did what

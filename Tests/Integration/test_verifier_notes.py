@@ -8,20 +8,9 @@ from pathlib import Path
 import instructions
 import pytest
 from bundle_containers import write, zipped
-from page_bundles import Key, Ledger, Lease, archive, new_stream, sums
-from test_page import PAGE, browser, chromium, drop, unpack  # noqa: F401
+from page_bundles import INDEPENDENT, PAGE, Key, Ledger, archive, new_stream, sums
+from test_page import browser, chromium, drop, unpack  # noqa: F401
 
-INDEPENDENT = Path(__file__).resolve().parents[1] / "Verifier/evidenced_verify.py"
-
-
-@pytest.fixture(scope="module")
-def lease():
-    return Lease()
-
-
-@pytest.fixture(scope="module")
-def members(lease):
-    return lease.bundle(PAGE)
 
 
 def deposit(ledger: Ledger) -> int:

@@ -14,21 +14,9 @@ import pytest
 from bundle_containers import write, zipped
 from faults import sample
 from ledger import require
-from page_bundles import Ledger, Lease, archive, new_stream
-from test_page import PAGE
+from page_bundles import INDEPENDENT, PAGE, Ledger, archive, new_stream
 
 NOT_CHECKED = 71
-INDEPENDENT = Path(__file__).resolve().parents[1] / "Verifier/evidenced_verify.py"
-
-
-@pytest.fixture(scope="module")
-def lease():
-    return Lease()
-
-
-@pytest.fixture(scope="module")
-def members(lease):
-    return lease.bundle(PAGE)
 
 
 @pytest.fixture(scope="module")
