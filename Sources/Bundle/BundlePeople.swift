@@ -100,7 +100,7 @@ public struct BundlePeople: Sendable {
         case "contract.created":
             return [
                 (Set(listed(entry)), Words("party to the contract", "合同当事人")),
-                (actor, Words("made the contract", "合同发起方")),
+                (actor, Words("initiated the contract", "合同发起方")),
             ]
         case "contract.signed": return [(own, Words("electronic signatory", "电子签名人"))]
         case "contract.declined": return [(own, Words("declined to sign", "拒绝签署"))]

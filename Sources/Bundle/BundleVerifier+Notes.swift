@@ -47,7 +47,7 @@ extension BundleVerifier {
             .noted,
             nil,
             Words(
-                "not in the bundle: "
+                "not in this bundle: "
                     + listed.map { "\($0.english): \(Words(list: $1).english)" }.joined(separator: "; "),
                 "不在本证据包中：" + listed.map { "\($0.chinese)：\(Words(list: $1).chinese)" }.joined(separator: "；")
             )

@@ -26,7 +26,8 @@ enum PlainStory {
         var html = "\n<ul>\n"
         for person in people.people {
             let roles = person.roles.map { "\($0.english) \($0.chinese)" }.joined(separator: "; ")
-            let names = person.names.map(text).joined(separator: " / ")
+            let known = person.names.map(text).joined(separator: " / ")
+            let names = known.isEmpty ? "name not disclosed 姓名或名称未披露" : known
             html += "<li><b>\(person.label.english) \(person.label.chinese)</b> <bdi>\(names)</bdi>"
             html += " …\(people.tail(person.stream)) <small>\(roles)</small></li>\n"
         }
@@ -61,7 +62,12 @@ enum PlainStory {
             case .system: Words("the system, not a person", "系统（非个人）")
             case .party(let stream): people.words(stream)
             }
-        html += "By 行为人: <bdi>\(text(both(actor)))</bdi>; submitted by the system 提交系统: \(text(entry.submitter))<br>\n"
+        if doneTo.contains(entry.type) {
+            html += "Reported by the system 报告的系统: \(text(entry.submitter))<br>\n"
+        } else {
+            html += "By 行为人: <bdi>\(text(both(actor)))</bdi>; "
+            html += "submitted by the system 提交系统: \(text(entry.submitter))<br>\n"
+        }
         let about = entry.streams.map(\.stream).filter { $0.kind != .ledger }.map { both(people.words($0)) }
         if !about.isEmpty { html += "About 涉及对象: <bdi>\(about.map(text).joined(separator: "; "))</bdi><br>\n" }
         let values =
@@ -75,6 +81,13 @@ enum PlainStory {
         }
         return html + "</li>\n"
     }
+
+    /// What is done to somebody, by somebody outside: not told as his doing, nor as the system's. The page has the same
+    /// list.
+    private static let doneTo: Set<String> = [
+        "identity.verified", "identity.failed", "identity.org_verified", "cert.issued", "cert.revoked",
+        "cert.suspended", "cert.expired",
+    ]
 
     private static func both(_ words: Words) -> String {
         words.english.utf8.elementsEqual(words.chinese.utf8) ? words.english : "\(words.english) / \(words.chinese)"

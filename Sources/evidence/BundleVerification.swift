@@ -44,10 +44,10 @@ enum BundleVerification {
             let roles = (
                 person.roles.map(\.english).joined(separator: ", "), person.roles.map(\.chinese).joined(separator: "、")
             )
-            let end = " (…\(people.tail(person.stream)))"
+            let end = "…\(people.tail(person.stream))"
             return Words(
-                "\(person.label.english): \(names.isEmpty ? "name not disclosed" : names)\(end)  \(roles.0)",
-                "\(person.label.chinese)：\(names.isEmpty ? "姓名或名称未披露" : names)\(end)　\(roles.1)"
+                "\(person.label.english): \(names.isEmpty ? "name not disclosed" : names) (\(end))  \(roles.0)",
+                "\(person.label.chinese)：\(names.isEmpty ? "姓名或名称未披露" : names)（\(end)）　\(roles.1)"
             )
         }
     }
@@ -55,41 +55,63 @@ enum BundleVerification {
     /// What a reader has to know though the verdict does not rest on it.
     private static func besides(_ report: BundleReport) -> [Words] {
         guard report.hasPassed else { return [] }
-        let notes: [(BundleCheckKind, Words)] = [
-            (
-                .cited,
-                Words(
-                    "NOTE: records that are cited are not in this bundle, see above; whoever filed it can be asked for them.",
-                    "提示：部分被引用的记录不在本证据包中（见上），可要求提交方补充提交。"
-                )
-            ),
-            (.clock, Words("NOTE: the ledger's clock was in doubt, see above.", "提示：账本时钟曾存疑（见上）。")),
-        ]
-        let told = Set(report.checks.filter { $0.outcome == .noted }.map(\.kind))
         let unchecked = Words(
             "NOTE: page and instructions in this bundle are another program's and were NOT checked: don't rely on what they show.",
             "提示：本证据包中的网页和核验说明出自其他软件，未经核验：不应采信其所显示的内容。"
         )
-        return citations(report) + notes.filter { told.contains($0.0) }.map(\.1)
-            + (report.isPageChecked ? [] : [unchecked])
+        return citations(report) + cited(report) + clock(report) + (report.isPageChecked ? [] : [unchecked])
     }
 
     /// Citations that don't hold, with whose record each is and what rests on it.
     private static func citations(_ report: BundleReport) -> [Words] {
-        let faults = report.checks.filter { $0.kind == .citations && $0.outcome == .noted }.compactMap(\.remark)
-        guard !faults.isEmpty else { return [] }
-        let more = faults.count - mostFaults
-        return [
-            Words(
+        list(
+            remarks(report, .citations),
+            under: Words(
                 "NOTE: citations that don't hold; what rests on them is not shown:",
                 "提示：部分引用不成立，以其为依据的事项未获证明："
             )
-        ] + faults.prefix(mostFaults).map { Words("NOTE:   \($0.english)", "提示：　\($0.chinese)") }
+        )
+    }
+
+    /// Records that are cited and not there, by what they are.
+    private static func cited(_ report: BundleReport) -> [Words] {
+        remarks(report, .cited).map {
+            Words(
+                "NOTE: records that are cited are \($0.english). Whoever filed it can be asked for them.",
+                "提示：部分被引用的记录\($0.chinese)。可要求提交方补充提交。"
+            )
+        }
+    }
+
+    /// From which record on the clock was in doubt, or that nothing tells.
+    private static func clock(_ report: BundleReport) -> [Words] {
+        let doubts = Words("NOTE: the ledger's clock was in doubt:", "提示：账本时钟曾存疑：")
+        let untold = remarks(report, .clock, .unchecked).map {
+            Words(
+                "NOTE: whether the ledger's clock was synchronised is not told: \($0.english).",
+                "提示：账本时钟是否同步：\($0.chinese)。"
+            )
+        }
+        return list(remarks(report, .clock), under: doubts) + untold
+    }
+
+    private static func remarks(
+        _ report: BundleReport,
+        _ kind: BundleCheckKind,
+        _ outcome: BundleCheck.Outcome = .noted
+    ) -> [Words] {
+        report.checks.filter { $0.kind == kind && $0.outcome == outcome }.compactMap(\.remark)
+    }
+
+    private static func list(_ items: [Words], under head: Words) -> [Words] {
+        guard !items.isEmpty else { return [] }
+        let more = items.count - mostTold
+        return [head] + items.prefix(mostTold).map { Words("NOTE:   \($0.english)", "提示：　\($0.chinese)") }
             + (more > 0 ? [Words("NOTE:   and \(more) more, see above", "提示：　另有 \(more) 处，见上")] : [])
     }
 
-    /// As many are told once more beside the verdict.
-    private static let mostFaults = 20
+    /// As many of a kind are told once more beside the verdict.
+    private static let mostTold = 20
 
     private static func conclusion(_ report: BundleReport) -> [Words] {
         guard report.hasPassed, let manifest = report.manifest else {

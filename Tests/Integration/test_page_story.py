@@ -166,7 +166,7 @@ def test_a_citation_that_fails_says_whose_it_is_and_what_rests_on_it(browser, pa
     other = re.search(r"that is (Party [ABC]) 王芳’s identity check", said)[1]
     assert person != other and f"{person} 陈强’s own is record 6, which it does not name" in said and "What rests on it: record 297" in said
     # Box, person, timeline and documents have the mark, too.
-    assert f"3 warnings below, under “What a reader has to know”; among them of {person} 陈强’s signature (record 196)" in browser.text("#headline")
+    assert f"3 warnings below, under “What a reader has to know”; among them one about {person} 陈强’s signature (record 196)" in browser.text("#headline")
     assert [row for row in browser.script("return [...document.querySelectorAll('.people')].map(row => row.innerText)") if "⚠" in row][0].startswith(person)
     lines = browser.script("return [...document.querySelectorAll('.overview > li')].map(li => li.innerText)")
     for index, words in ((196, "its citation of record 3 does not hold"), (297, "rests on record 196")):
@@ -375,7 +375,10 @@ def test_without_script_the_story_is_there_and_is_not_called_checked(chromium, b
     name = "\u202e<b>合同</b>.pdf"
     with RunningLedger(tmp_path / "l", bin).init().start() as ledger:
         index = ledger.append(events.deposit(b"text", name=name))["receipts"][0]["index"]
-        ledger.evidence("bundle", "--index", index, "--open", "all", "-o", "case.zip")
+        person = f"subject/{events.new_id()}"
+        verified = ledger.append(events.event("identity.verified", [person], {"method": "face", "expires": "2036-01-01T00:00:00.000000Z"},
+                                              {person: {"name": "n", "id_number": "i"}}, person))["receipts"][0]["index"]
+        ledger.evidence("bundle", "--index", index, "--index", verified, "--open", "file_name", "-o", "case.zip")
         with zipfile.ZipFile(ledger.root / "case.zip") as file:
             file.extractall(tmp_path / "case")
         entry = json.loads(ledger.entry(index)["entry"])
@@ -391,6 +394,10 @@ def test_without_script_the_story_is_there_and_is_not_called_checked(chromium, b
     for expected in ("Not checked.", "未经核验。", f"Record {index} 第 {index} 项记录", entry["time"][:19].replace("T", " "),
                      "a document was deposited.", "存证。", "\\u{202e}<b>合同</b>.pdf", "entries/0000000000000000.json", "北京时间"):
         assert expected in text, expected
+    # Nor is what was done to somebody told as his doing.
+    told = text[text.index(f"Record {verified} "):].split("SHA-256")[0]
+    assert "Reported by the system 报告的系统: tests" in told and "By 行为人" not in told and "Person 1" in told
+    assert "name not disclosed 姓名或名称未披露" in text
     digest = re.search(rf"([0-9a-f]{{64}})  entries/{index:016}\.json", text)
     assert digest[1] == hashlib.sha256((tmp_path / f"case/entries/{index:016}.json").read_bytes()).hexdigest()
     assert "Verified" not in text and "✓" not in text and "\u202e" not in text

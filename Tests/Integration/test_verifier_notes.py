@@ -8,7 +8,7 @@ from pathlib import Path
 import instructions
 import pytest
 from bundle_containers import write, zipped
-from page_bundles import INDEPENDENT, PAGE, Key, Ledger, archive, new_stream, sums
+from page_bundles import INDEPENDENT, PAGE, Key, Ledger, Partnership, archive, new_stream, sums
 from test_page import browser, chromium, drop, unpack  # noqa: F401
 
 
@@ -55,7 +55,7 @@ def test_the_program_tells_of_the_clock(bin, clock):
     assert status == 0
     for told in ("not synchronised from here on; the operator confirmed it", "90 seconds; it went evenly when looked at again",
                  "90 seconds; it was synchronised later", "says so of 2 records, the last of them record 2"):
-        assert said.count(told) == 1, (told, said)
+        assert said.count(told) == 2, (told, said)      # in its place, and beside the verdict
     status, said = program(bin, clock[0], "--chinese", key=clock[1])
     assert status == 0 and "有 2 项记录（最后为第 2 项记录），所含记录未载明" in said
 
@@ -106,6 +106,34 @@ def test_another_key_is_not_called_a_change(bin, lease, members, tmp_path):
     for key in (other, lease.vkey, None):
         status, said = program(bin, folder, key=key)
         assert status == 1 and "FAILED: do not rely on this bundle" in said and "NOT THIS KEY" not in said
+
+
+def test_notes_name_records_and_parties_beside_the_verdict(bin, lease, members, tmp_path):
+    story = Partnership(40)
+    rows = {kind: [row for row in story.ledger.entries if row["type"] == kind] for kind in (
+        "contract.created", "contract.signed", "contract.completed", "system.clock_status")}
+    parties, signed = rows["contract.created"][0]["body"]["parties"], rows["contract.signed"][1]
+    owner, other = story.people[1], story.people[0]
+    first, again = (row["index"] for row in rows["system.clock_status"])
+    folder = write(story.bundle(PAGE), tmp_path / "case")
+    for option, label, line, clock in (
+            ((), "Party ABC", "NOTE:   record {0} (a party signed a contract, {1} 陈强 …{2}): identity check: record {3} is of another person, "
+             "{4} 王芳 …{5}; what rests on it: record {6}\n", "NOTE: the ledger's clock was in doubt:\nNOTE:   record {0}: not synchronised from "
+             "here on; synchronised again from record {1} on\n"),
+            (("--chinese",), "方 甲乙丙", "提示：　第 {0} 项记录（签署合同，{1} 陈强 …{2}）：实名认证：第 {3} 项记录属于另一主体（{4} 王芳 …{5}）；"
+             "以其为依据的有：第 {6} 项记录\n", "提示：账本时钟曾存疑：\n提示：　第 {0} 项记录：自此记录起未经时钟同步；自第 {1} 项记录起已重新同步\n")):
+        word, letters = label.split(" ")
+        names = {party: f"{word} {letter}" if not option else f"{letter}{word}" for party, letter in zip(parties, letters, strict=True)}
+        status, said = program(bin, folder, *option, key=story.vkey)
+        end = said.split("\n\n")[-1]
+        assert status == 0 and line.format(signed["index"], names[owner], owner[-8:], signed["body"]["identity"], names[other], other[-8:],
+                                           rows["contract.completed"][0]["index"]) in end, end
+        assert clock.format(first, again) in end, end
+    folder = write(members, tmp_path / "lease")
+    end = program(bin, folder, key=lease.vkey)[1].split("\n\n")[-1]
+    assert ("NOTE: records that are cited are not in this bundle: identity check: records 2, 4; certificate: records 12, 16. "
+            "Whoever filed it can be asked for them.\n") in end
+    assert "NOTE: whether the ledger's clock was synchronised is not told: no record here says so.\n" in end
 
 
 def test_the_page_says_so_too(browser, lease, members, tmp_path):
