@@ -215,6 +215,51 @@ def test_signatures_stand_in_a_table_with_what_they_rest_on(browser, partners, g
     assert "Of signatures it names the identity check or certificate is not in this bundle: records 13, 17." in browser.text("#record-18")
 
 
+def test_a_certificate_or_identity_check_that_did_not_hold_is_marked(browser, tmp_path):
+    """Signed at 2026-03-14: what records here say of that time. A revocation may be recorded later, and be from before."""
+    ledger, contract, authority = Ledger(), new_stream("contract"), "ab" * 16
+    def signed(expires="2036", begins="2026-01-01", ends="2027-01-01", before=(), after=(), identity_ends=False):
+        person, cert = new_stream("subject"), new_stream("cert")
+        day = "T00:00:00.000000Z"
+        identity = ledger.append("identity.verified", [person], {"method": "face", "expires": f"{expires}-01-01{day}"},
+                                 {person: {"name": "n", "id_number": "1"}}, "identity-service", person)
+        both = sorted([person, cert])
+        requested = ledger.append("cert.requested", both, {"identity": identity, "algorithm": "sm2", "authority": authority}, {}, "c", person)
+        issued = ledger.append("cert.issued", both, {"requested": requested, "authority": authority, "not_before": f"{begins}{day}",
+                                                    "not_after": f"{ends}{day}"}, {person: {
+            "issuer": "CN=A", "serial": "1", "spki_sha256": "22" * 32, "certificate_sha256": "33" * 32}}, "c")
+        def take(type):
+            name, *since = type.split(" ")
+            reason = {"reason": "key-compromise"} if name != "cert.expired" else {}
+            return ledger.append(name, both, {"issued": issued} | reason | {"since": f"{date}{day}" for date in since}, {}, "c")
+        told = [take(type) for type in before]
+        if identity_ends:
+            told.append(ledger.append("identity.expired", [person], {"verification": identity}, {}, "c"))
+        at = ledger.append("contract.signed", sorted([contract, person]), {
+            "identity": identity, "certificate": issued, "intent": "sms-code", "algorithm": "sm2-sm3"},
+            {contract: {"sha256": "00" * 32, "signature_sha256": "11" * 32}}, "c", person)
+        return at, told + [take(type) for type in after]
+    good, _ = signed()
+    cases = [(signed(expires="2025"), "its identity check had run out"), (signed(begins="2026-12-01"), "not within the certificate’s dates"),
+             (signed(ends="2026-02-01"), "not within the certificate’s dates"),
+             (signed(before=["cert.revoked 2026-03-01"]), "its certificate was revoked (record {0})"),
+             (signed(after=["cert.revoked 2026-03-01"]), "its certificate was revoked (record {0})"),
+             (signed(before=["cert.suspended"]), "its certificate was suspended before (record {0})"),
+             (signed(before=["cert.expired"]), "its certificate had expired (record {0})"),
+             (signed(identity_ends=True), "its identity check had ended (record {0})")]
+    later, _ = signed(after=["cert.suspended", "cert.expired", "cert.revoked 2026-12-01"])
+    browser.open(unpack(ledger.bundle(PAGE, indexes=range(1, len(ledger.entries))), tmp_path) / "index.html")
+    found = dict(browser.script("return entriesInOrder().filter(e => e.type === 'contract.signed').map(e => [e.index, unfitOf(e).map(([text]) => text)])"))
+    assert found == {good: [], later: []} | {at: [found[at][0]] for (at, _), _ in cases}
+    notes = browser.text("#notes")
+    for (at, told), words in cases:
+        assert words.format(*told) in found[at][0], (at, found)
+        assert f"record {at}: " in notes and words.format(*told)[4:] in notes
+        assert f"⚠ {found[at][0]}" in browser.script(
+            f"return [...document.querySelectorAll('.signatures tr')].find(row => row.innerText.includes('record {at}\\n')).innerText")
+    assert f"the identity check or certificate of {len(cases)} signature(s) did not hold at the time" in browser.text("#headline")
+
+
 def test_without_signatures_no_table(browser, tmp_path):
     ledger, contract, person = Ledger(), new_stream("contract"), new_stream("subject")
     ledger.append("contract.created", [contract], {"parties": [person], "media_type": "text/plain"}, {contract: {"sha256": "00" * 32}})
