@@ -212,6 +212,7 @@ def test_signatures_stand_in_a_table_with_what_they_rest_on(browser, partners, g
     for row, (identity, certificate) in zip(browser.script(rows), ((2, 12), (4, 16)), strict=True):
         assert row[3:5] == [f"⚠ record {number} (not in this bundle)" for number in (identity, certificate)] and row[6] == "203.0.113.7"
     # Nor does what rests on such signatures look better than they do.
+    assert not browser.script("return document.querySelector('#unsigned')")
     assert "Of signatures it names the identity check or certificate is not in this bundle: records 13, 17." in browser.text("#record-18")
 
 
@@ -261,13 +262,18 @@ def test_a_certificate_or_identity_check_that_did_not_hold_is_marked(browser, tm
 
 
 def test_without_signatures_no_table(browser, tmp_path):
-    ledger, contract, person = Ledger(), new_stream("contract"), new_stream("subject")
-    ledger.append("contract.created", [contract], {"parties": [person], "media_type": "text/plain"}, {contract: {"sha256": "00" * 32}})
+    """Nor is a party taken to have signed that is not in it."""
+    ledger, contract, (person, other) = Ledger(), new_stream("contract"), sorted(new_stream("subject") for _ in range(2))
+    ledger.append("contract.created", [contract], {"parties": [person, other], "media_type": "text/plain"}, {contract: {"sha256": "00" * 32}})
     ledger.append("contract.declined", sorted([contract, person]), {}, {}, "contract-service", person)
     browser.open(unpack(ledger.bundle(PAGE, indexes=[1]), tmp_path / "none") / "index.html")
     assert "No record here is of a signature." in browser.text("#story") and not browser.script("return document.querySelector('.signatures')")
+    assert browser.text("#unsigned") == f"⚠ No record here of a signature by Party A …{person[-8:]}, Party B …{other[-8:]}."
     browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path / "declined") / "index.html")
     assert "declined to sign" in browser.text(".signatures tbody tr")
+    assert browser.text("#unsigned") == f"⚠ No record here of a signature by Party B …{other[-8:]}."
+    browser.find("button[data-language='zh-CN']").click()
+    assert browser.text("#unsigned") == f"⚠ 所含记录中没有下列当事人的签署：乙方 …{other[-8:]}。"
 
 
 def test_the_order_is_that_of_a_reader(browser, partners):
