@@ -53,8 +53,15 @@ let package = Package(
         .target(
             name: "Ledger",
             dependencies: [
-                "CLinux", "LMDB", "OpenSSL", "LedgerFormat", "Merkle", "JSON",
+                "CLinux", "LMDB", "OpenSSL", "Keys", "LedgerFormat", "Merkle", "JSON",
                 .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Keys",
+            dependencies: [
+                "LMDB", "OpenSSL", "Merkle", .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict
         ),
@@ -79,7 +86,7 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: ["Ledger", "LedgerFormat", "Varlink", "JSON", "Merkle"],
-            resources: [.embedInCode("org.evidenced.Ledger.varlink")],
+            resources: [.embedInCode("org.evidenced.Ledger.varlink"), .embedInCode("org.evidenced.Privacy.varlink")],
             swiftSettings: strict
         ),
         .target(
@@ -127,8 +134,15 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "KeysTests",
+            dependencies: ["Keys", "LMDB", "Merkle", "OpenSSL", "SeededRandom"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "LedgerTests",
-            dependencies: ["CLinux", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "SeededRandom"],
+            dependencies: [
+                "CLinux", "Keys", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "SeededRandom",
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON", "SeededRandom"], swiftSettings: strict),

@@ -185,6 +185,9 @@ public final class AuthenticatedCipher {
 public struct CipherKey: Sendable, Equatable {
     private let bytes: SecretBytes
 
+    /// The 32 bytes.
+    public var secret: SecretBytes { bytes }
+
     /// - Throws: `OpenSSLError` where there are not exactly 32 bytes.
     public init(_ bytes: SecretBytes) throws {
         guard bytes.count == AuthenticatedCipher.keyBytes else { throw OpenSSLError("reading an AES-256 key") }
@@ -203,7 +206,7 @@ private final class NonceHash {
     /// The key the context has.
     private var key: CipherKey?
 
-    init() { context = Algorithm.keyedSHA256() }
+    init() { context = Algorithm.keyedHash("SHA256") }
 
     deinit { EVP_MAC_CTX_free(context) }
 

@@ -18,10 +18,13 @@ enum Algorithm {
         "fetching AES-256-GCM"
     )
 
-    /// A context for HMAC-SHA-256, not keyed yet.
-    static func keyedSHA256() -> OpaquePointer {
+    nonisolated(unsafe) static let sm4CTR = required(EVP_CIPHER_fetch(nil, "SM4-CTR", nil), "fetching SM4-CTR")
+    nonisolated(unsafe) static let hkdf = required(EVP_KDF_fetch(nil, "HKDF", nil), "fetching HKDF")
+
+    /// A context for HMAC with a digest, not keyed yet.
+    static func keyedHash(_ digest: StaticString) -> OpaquePointer {
         let context = required(EVP_MAC_CTX_new(hmac), "allocating a MAC context")
-        var name = Array("SHA256".utf8CString)
+        var name = Array(digest.description.utf8CString)
         // A parameter points to its own name and to its value: both must live until the context has read them.
         let isSet = OSSL_MAC_PARAM_DIGEST.withCString { parameter in
             name.withUnsafeMutableBufferPointer { name in
@@ -129,7 +132,7 @@ public final class KeyedHash: Sendable {
 
     /// - Parameter key: of any length; here always 32 bytes.
     public init(key: SecretBytes) {
-        let context = Algorithm.keyedSHA256()
+        let context = Algorithm.keyedHash("SHA256")
         let started = key.withUnsafeBytes { key in
             EVP_MAC_init(context, key.assumingMemoryBound(to: UInt8.self).baseAddress, key.count, nil)
         }

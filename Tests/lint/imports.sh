@@ -55,6 +55,7 @@ only 'CLinux' LMDB Ledger Varlink Daemon evidence
 nothing_but JSON 'Swift|Synchronization'
 nothing_but Merkle 'Swift|Synchronization'
 nothing_but LedgerFormat 'Swift|Synchronization|Glibc|JSON|Merkle'
+nothing_but Keys 'Swift|Synchronization|Glibc|LMDB|OpenSSL|Merkle|DequeModule'
 nothing_but Paths 'Swift|Glibc'
 nothing_but Zip 'Swift|Synchronization|Glibc|CZip|CZlib|Paths'
 nothing_but Bundle 'Swift|Synchronization|Glibc|CBundleTexts|JSON|Merkle|OpenSSL|LedgerFormat|Paths|Zip'

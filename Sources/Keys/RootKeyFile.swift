@@ -1,0 +1,107 @@
+import Glibc
+
+/// `root.key`: two slots of 4,096 bytes, written in place and never elsewhere, so that overwriting one destroys what it
+/// held. At rest one slot has the root key and the other is zeros.
+final class RootKeyFile: Sendable {
+    private let path: String
+    private let descriptor: Int32
+
+    enum Access {
+        /// Makes the file where it is missing, and holds it.
+        case creating
+        /// Holds it, so that no other process does.
+        case writing
+        /// Beside a process that holds it.
+        case reading
+    }
+
+    /// - Throws: `KeyRefusal` where it is missing or held by another process; `KeyFileError`.
+    init(directory: String, access: Access) throws {
+        path = directory + "/root.key"
+        let flags =
+            O_CLOEXEC | O_NOFOLLOW | (access == .reading ? O_RDONLY : O_RDWR) | (access == .creating ? O_CREAT : 0)
+        descriptor = open(path, flags, 0o600)
+        guard descriptor >= 0 else {
+            guard errno == ENOENT else { throw KeyFileError("opening \(path)") }
+            throw KeyRefusal(.missing, "\(path) is missing", advice: "Restore the key backup, root.key with it")
+        }
+        guard access != .reading else { return }
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno != EINTR else { continue }
+            let isHeld = errno == EWOULDBLOCK
+            let error = KeyFileError("locking \(path)")
+            close(descriptor)
+            guard isHeld else { throw error }
+            throw KeyRefusal(.inUse, "\(path) is held by another process", advice: "Stop it first")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// The bytes of both slots.
+    func bytes() throws -> [UInt8] { try (0..<2).flatMap { try read($0) } }
+
+    /// What a slot holds.
+    enum Slot: Equatable {
+        case zeros
+        case record(RootRecord)
+        /// Neither: a write of it was cut off, or it was damaged.
+        case other
+    }
+
+    func slots() throws -> [Slot] {
+        try (0..<2).map { number in
+            let bytes = try read(number)
+            if bytes.allSatisfy({ $0 == 0 }) { return .zeros }
+            return RootRecord(slot: bytes).map(Slot.record) ?? .other
+        }
+    }
+
+    private func read(_ number: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: RootRecord.slotBytes)
+        var done = 0
+        while done < bytes.count {
+            let offset = off_t(number * RootRecord.slotBytes + done)
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                pread(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, offset)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw KeyFileError("reading \(path)") }
+            if count == 0 { break }
+            done += count
+        }
+        return bytes
+    }
+
+    /// Writes a slot in place and syncs it.
+    ///
+    /// - Parameter record: nil for zeros.
+    func write(_ record: RootRecord?, to number: Int) throws {
+        let bytes = record?.slot ?? [UInt8](repeating: 0, count: RootRecord.slotBytes)
+        var done = 0
+        while done < bytes.count {
+            let offset = off_t(number * RootRecord.slotBytes + done)
+            let count = bytes.withUnsafeBytes { buffer in
+                pwrite(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, offset)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw KeyFileError("writing \(path)") }
+            done += count
+        }
+        // Never repeated where it fails: the kernel may have forgotten what it could not write.
+        guard fdatasync(descriptor) == 0 else { throw KeyFileError("syncing \(path)") }
+    }
+}
+
+/// A call of the system's that failed on a file of keys.
+public struct KeyFileError: Error, Sendable, CustomStringConvertible {
+    public let operation: String
+    public let code: Int32
+
+    init(_ operation: String) {
+        code = errno
+        self.operation = operation
+    }
+
+    public var description: String { "\(operation): \(String(cString: strerror(code)))" }
+}
