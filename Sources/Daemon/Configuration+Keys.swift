@@ -24,6 +24,14 @@ extension Configuration {
                 + "rebuilt from the store."
         ),
         .path(
+            "keys",
+            \.keys,
+            unit: "directory",
+            example: "/srv/evidenced/keys",
+            "The tree of keys under which claims are sealed, and `root.key`, which opens it. An erasure destroys keys here: "
+                + "backups of it are made by a way of their own, and those from before an erasure are to be destroyed."
+        ),
+        .path(
             "checkpoint-lock",
             \.checkpointLock,
             unit: "file",

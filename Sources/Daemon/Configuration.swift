@@ -11,6 +11,7 @@ public import Varlink
 public struct Configuration: Sendable {
     public internal(set) var store = "/var/lib/evidenced/store"
     public internal(set) var index = "/var/lib/evidenced/index"
+    public internal(set) var keys = "/var/lib/evidenced/keys"
     public internal(set) var checkpointLock = "/var/lib/evidenced-lock/checkpoint.lock"
     public internal(set) var keyring = Configuration.defaultKeyring
     public internal(set) var socket = "/run/evidenced/evidenced.sock"
@@ -42,7 +43,9 @@ public struct Configuration: Sendable {
     }
 
     /// Where the ledger lies.
-    public var locations: LedgerLocations { LedgerLocations(store: store, index: index, lock: checkpointLock) }
+    public var locations: LedgerLocations {
+        LedgerLocations(store: store, index: index, keys: keys, lock: checkpointLock)
+    }
 
     /// Reads a configuration file.
     ///

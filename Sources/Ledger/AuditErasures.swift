@@ -1,6 +1,7 @@
-import JSON
+import Keys
 import LMDB
 import LedgerFormat
+import OpenSSL
 
 /// Which claims may be gone: what an event says was erased, and what was lost with a key (`ledger-format.md` section 10).
 struct AuditErasures {
@@ -10,19 +11,6 @@ struct AuditErasures {
     private var losses: [UInt64] = []
     /// First indexes of the chunks in which claims are gone.
     private var suspects: [UInt64] = []
-
-    /// The scopes an entry says were erased.
-    static func scopes(namedBy entry: Entry) -> [StreamID] {
-        func streams(_ name: String) -> [StreamID] {
-            entry.body[name]?.array?.compactMap { $0.string.flatMap { StreamID($0) } } ?? []
-        }
-        return switch entry.type {
-        case "erasure.executed": streams("scopes")
-        case "erasure.partial": streams("erased")
-        case "evidence.destroyed": entry.streams.map(\.stream).filter { $0.kind == .object }
-        default: []
-        }
-    }
 
     /// Takes what a chunk says.
     mutating func add(_ chunk: AuditChunk) {
@@ -34,11 +22,16 @@ struct AuditErasures {
     }
 
     /// The entries whose claims are gone with no event that says so.
-    func findings(_ environment: Environment, _ schema: StoreSchema, size: UInt64) throws -> [AuditFinding] {
+    func findings(
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        _ keys: ClaimKeys?,
+        size: UInt64
+    ) throws -> [AuditFinding] {
         let lostBefore = try environment.read { try schema.lostBefore(losses, $0) }
         let chunks = suspects.filter { $0 + AuditChunk.entries > lostBefore }
         let found = Parallel.map(chunks.count) { _, position in
-            Result { try examine(from: max(chunks[position], lostBefore), size: size, environment, schema) }
+            Result { try examine(from: max(chunks[position], lostBefore), size: size, environment, schema, keys) }
         }
         return try found.flatMap { try $0.get() }
     }
@@ -48,7 +41,8 @@ struct AuditErasures {
         from first: UInt64,
         size: UInt64,
         _ environment: Environment,
-        _ schema: StoreSchema
+        _ schema: StoreSchema,
+        _ keys: ClaimKeys?
     ) throws -> [AuditFinding] {
         let end = min((first / AuditChunk.entries + 1) * AuditChunk.entries, size)
         guard first < end else { return [] }
@@ -58,7 +52,7 @@ struct AuditErasures {
                 guard let stored, let entry = try? Entry([UInt8](stored)) else { return }
                 for (ordinal, scope) in entry.claims.enumerated() {
                     guard findings.count < LedgerAudit.maximumFindings else { return }
-                    if let what = try unexplained(scope.scope, index, ordinal, transaction, schema) {
+                    if let what = try unexplained(scope.scope, index, ordinal, transaction, schema, keys) {
                         findings.append(AuditFinding(index: index, what: what))
                     }
                 }
@@ -74,9 +68,10 @@ struct AuditErasures {
         _ index: UInt64,
         _ ordinal: Int,
         _ transaction: borrowing ReadTransaction,
-        _ schema: StoreSchema
+        _ schema: StoreSchema,
+        _ keys: ClaimKeys?
     ) throws -> String? {
-        switch try schema.claimsState(of: scope, index, ordinal, transaction) {
+        switch try schema.claimsState(of: scope, index, ordinal, transaction, keys) {
         case .erased where !named.contains(scope):
             "its claims under \(scope) are gone, and no event says that they were erased"
         // An erasure empties the row of the scope's key and takes none away: no event explains this.
@@ -90,21 +85,28 @@ struct AuditErasures {
 enum ClaimsState {
     /// The key of their scope, and what was sealed.
     case sealed
-    /// An empty row of the scope: its key was destroyed.
+    /// A row of the scope that says so, or a slot whose key was destroyed.
     case erased
     /// No row of the scope, or none of what was sealed.
     case missing
 }
 
 extension StoreSchema {
+    /// - Parameter keys: without them, that a slot's key was destroyed isn't seen.
     func claimsState(
         of scope: StreamID,
         _ index: UInt64,
         _ ordinal: Int,
-        _ transaction: borrowing ReadTransaction
+        _ transaction: borrowing ReadTransaction,
+        _ keys: ClaimKeys?
     ) throws -> ClaimsState {
-        guard let key = try scopes.stored(transaction, StoreKey.stream(scope)) else { return .missing }
-        guard !key.isEmpty else { return .erased }
+        guard let row = try scopes.stored(transaction, StoreKey.stream(scope)) else { return .missing }
+        guard row.count == ScopeSlot.bytes else { return .erased }
+        if let keys, case .slot(let slot)? = row.withUnsafeBytes({ ScopeRow($0, of: scope, SHA256Hasher()) }),
+            try keys.tree.shape.isErased(slot) == true
+        {
+            return .erased
+        }
         let isSealed = try transaction.withValue(sealed, StoreKey.sealed(index: index, ordinal: ordinal)) { _ in true }
         return isSealed == nil ? .missing : .sealed
     }

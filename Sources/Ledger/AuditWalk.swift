@@ -1,3 +1,4 @@
+import Keys
 import LMDB
 import LedgerFormat
 import Merkle
@@ -138,8 +139,11 @@ struct AuditWalk {
     }
 
     /// Looks for claims that are gone with no event that says so.
-    mutating func examineErasures(_ environment: Environment, _ schema: StoreSchema) throws {
-        for finding in try erasures.findings(environment, schema, size: size) where !isFull { findings.append(finding) }
+    mutating func examineErasures(_ audited: Audited) throws {
+        let (environment, schema) = (audited.environment, audited.schema)
+        for finding in try erasures.findings(environment, schema, audited.claimKeys, size: size) where !isFull {
+            findings.append(finding)
+        }
     }
 
     /// Compares the look-up index with itself, and its request keys with the entries'.
@@ -156,15 +160,43 @@ struct AuditWalk {
 
     /// Every scope with a data key must be a stream of the ledger, and each row names the one behind it. One without a key
     /// is erased, and no finding.
-    mutating func examineScopes(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {
+    ///
+    /// - Parameter shape: what the key tree says of its slots, where it can be read.
+    mutating func examineScopes(
+        _ transaction: borrowing ReadTransaction,
+        _ schema: StoreSchema,
+        _ shape: KeyTreeShape?
+    ) throws {
         var first: [UInt8] = []
-        let areLinked = try schema.scopes.forEach(transaction) { scope, _ in
+        var slots: Set<UInt64> = []
+        let next = try schema.nextSlot(transaction)
+        let hasher = SHA256Hasher()
+        let areLinked = try schema.scopes.forEach(transaction) { scope, content in
             // Number 0 of the stream: its key is the scope's and eight zero bytes.
             first.removeAll(keepingCapacity: true)
             first.append(contentsOf: scope)
             first.append(contentsOf: repeatElement(0, count: 8))
             let isKnown = scope.count == 17 && (try? schema.streams.stored(transaction, first)) ?? nil != nil
             if !isKnown, !isFull { found(nil, "a data key is stored for a scope that no entry names") }
+            guard !isFull else { return }
+            switch StoreKey.readStream(Array(scope)).flatMap({ ScopeRow(content, of: $0, hasher) }) {
+            case .slot(let slot)? where slot < next:
+                if !slots.insert(slot).inserted { found(nil, "two scopes have the data key of slot \(slot)") }
+            case .erased(by: nil, _)?: break
+            case .erased(let entry?, let slot)?:
+                if let slot, !slots.insert(slot).inserted || slot >= next {
+                    found(nil, "two scopes have the data key of slot \(slot), or it was never given to one")
+                }
+                if let slot, (try? shape?.isErased(slot)) == false {
+                    found(entry, "the key of a scope it erases is not destroyed")
+                }
+                let erasing = (try? schema.entry(transaction, entry)).flatMap { try? Entry($0) }
+                let named = erasing.map { Erasing.scopes(namedBy: $0).map { StoreKey.stream($0) } } ?? []
+                if !named.contains(where: { $0.elementsEqual(scope) }) {
+                    found(entry, "a scope is said to be erased by it, and it does not name that scope")
+                }
+            case .slot, nil: found(nil, "the slot of a scope's data key is not as it was written")
+            }
         }
         if !areLinked { found(nil, schema.scopes.damage.what) }
     }

@@ -10,6 +10,7 @@ final class AuditWorker: @unchecked Sendable {
     private let schema: StoreSchema
     private let lookups: LookupAudit?
     private let leavesOutClaims: Bool
+    private let keys: ClaimKeys?
     private var claims: SealedClaims?
     private var hasher = SHA256Hasher()
     private var key: [UInt8] = []
@@ -20,6 +21,7 @@ final class AuditWorker: @unchecked Sendable {
         claims = try audited.sealedClaims()
         lookups = audited.lookups
         leavesOutClaims = audited.leavesOutClaims
+        keys = audited.claimKeys
     }
 
     /// Examines the entries from `first` on, at most a chunk.
@@ -47,7 +49,7 @@ final class AuditWorker: @unchecked Sendable {
                     let documents = examineClaims(entry, index, &chunk, transaction)
                     if documents == nil { hasAllClaims = false }
                     chunk.requests.append(AuditRequests.hash(entry))
-                    chunk.erasures += AuditErasures.scopes(namedBy: entry)
+                    chunk.erasures += Erasing.scopes(namedBy: entry)
                     if isIndexed {
                         let request = RequestReference(entry, hasher)
                         chunk.requestSum &+= AuditSum.request(request, index: index)
@@ -218,7 +220,7 @@ final class AuditWorker: @unchecked Sendable {
             let isThere = try? transaction.withValue(schema.sealed, key) { !$0.isEmpty }
             if isThere == true { chunk.sealedRows += 1 }
             let claims = entry.claims[ordinal]
-            switch try? schema.claimsState(of: claims.scope, index, ordinal, transaction) {
+            switch try? schema.claimsState(of: claims.scope, index, ordinal, transaction, keys) {
             case .sealed?: continue
             case .erased?: chunk.erasedClaims += claims.claims.count
             case .missing?: chunk.lostClaims += claims.claims.count

@@ -10,6 +10,8 @@ final class BackupDirectory: Sendable {
     private static let prefix = Array(".evidenced-backup-".utf8)
     private static let suffix = Array(".partial".utf8)
     private static let file = "data.mdb"
+    /// What may have been written there.
+    private static let files = [file, "root.key"]
     /// The directory to be, as it was asked for.
     private let path: String
     private let name: [UInt8]
@@ -98,7 +100,7 @@ final class BackupDirectory: Sendable {
         fate.withLock { fate in
             guard fate == .open else { return }
             fate = .removed
-            if directory.isOpen { unlinkat(directory.number, BackupDirectory.file, 0) }
+            if directory.isOpen { for file in BackupDirectory.files { unlinkat(directory.number, file, 0) } }
             _ = BackupDirectory.named(partialName) { unlinkat(parent.number, $0, AT_REMOVEDIR) }
         }
     }
@@ -186,7 +188,7 @@ final class BackupDirectory: Sendable {
             let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
             let left = Descriptor(named(name) { openat(parent.number, $0, flags) })
             guard left.isOpen, flock(left.number, LOCK_EX | LOCK_NB) == 0 else { continue }
-            unlinkat(left.number, file, 0)
+            for file in files { unlinkat(left.number, file, 0) }
             _ = named(name) { unlinkat(parent.number, $0, AT_REMOVEDIR) }
         }
     }

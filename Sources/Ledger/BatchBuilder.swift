@@ -38,6 +38,8 @@ struct BatchBuilder {
     private let recorded: RecordedEvents
     /// Whether damage turned out to be in the way of this batch: then every call's rows are looked for before it is taken.
     private let isSuspicious: Bool
+    /// Entries that destroy keys.
+    private(set) var erasing: [UInt64] = []
     /// Where the events of the call at hand begin.
     private var first = 0
 
@@ -73,9 +75,12 @@ struct BatchBuilder {
         } catch let damage as StoreDamage {
             // What was signed is not hurt by it, nor are the other calls; this one can't be answered rightly.
             result = .failure(.damaged(index: damage.index, what: damage.what))
+        } catch let refusal as LedgerError {
+            result = .failure(refusal)
         }
         switch result {
         case .success:
+            try noteErasing(call, &memory)
             try write(call, transaction, &memory)
             memory.lengths.keep()
         case .failure:
@@ -123,6 +128,7 @@ struct BatchBuilder {
             if let refusal = try stage(call, position, reference, &draft, transaction, &memory) {
                 return .failure(refusal)
             }
+            if let refusal = try refusedErasure(call, position, transaction, &memory) { return .failure(refusal) }
             guard let event = memory.staging.events.last, event.entry.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
@@ -249,6 +255,36 @@ struct BatchBuilder {
         }
     }
 
+    // MARK: Erasures
+
+    /// Why an event that destroys keys can't be recorded: it must not say that there are more or fewer than there are.
+    private func refusedErasure(
+        _ call: PendingAppend,
+        _ position: Int,
+        _ transaction: borrowing WriteTransaction,
+        _ memory: inout BatchMemory
+    ) throws -> LedgerError? {
+        guard call.submissions.events[position].type.isErasing, let entry = try memory.staging.lastEntry(),
+            let stated = entry.body["keys_destroyed"]?.int
+        else { return nil }
+        var keyed: Set<StreamID> = []
+        for scope in Erasing.scopes(namedBy: entry) where !keyed.contains(scope) {
+            if try memory.claims.isKeyed(scope, transaction, schema) { keyed.insert(scope) }
+        }
+        guard stated != keyed.count else { return nil }
+        let rule = "must be how many of the scopes have a key that is not destroyed yet: \(keyed.count)"
+        return .invalidEvent(event: position, field: "body.keys_destroyed", rule: rule)
+    }
+
+    /// Has nothing be sealed any more under the scopes that the events of a call erase.
+    private mutating func noteErasing(_ call: PendingAppend, _ memory: inout BatchMemory) throws {
+        for event in memory.staging.events where call.submissions.events[event.position].type.isErasing {
+            let entry = try memory.staging.entry(event)
+            memory.claims.condemn(Erasing.scopes(namedBy: entry), by: event.index)
+            erasing.append(event.index)
+        }
+    }
+
     // MARK: Writing
 
     private mutating func write(
@@ -301,6 +337,9 @@ struct BatchBuilder {
                 StoreKey.number(membership.index, in: &content)
             }
             try memory.claims.writeFreshKeys(transaction, schema)
+            if !erasing.isEmpty {
+                try schema.setPendingErasures(schema.pendingErasures(transaction) + erasing, transaction)
+            }
         } catch let damage as StoreDamage where !isSuspicious {
             throw SuspectBatch(damage: damage)
         }

@@ -1,4 +1,5 @@
 import Glibc
+import Keys
 import LMDB
 
 /// What creating a ledger has made so far, so that a creation that fails or is interrupted leaves nothing behind, and one
@@ -11,6 +12,7 @@ struct CreationTrace {
     private static let partialName = "init.partial"
     private static let storeFiles = ["data.mdb", "lock.mdb"]
     private let store: String
+    private let keys: String
     /// The file of the lock, which a symbolic link may lead to.
     let lock: String
     private var directories: [String] = []
@@ -22,6 +24,7 @@ struct CreationTrace {
     /// - Throws: `SystemError` where the lock's symbolic link can't be followed.
     init(_ locations: LedgerLocations) throws {
         store = locations.store
+        keys = locations.keys
         lock = try FileSystem.target(of: locations.lock)
     }
 
@@ -39,7 +42,7 @@ struct CreationTrace {
     /// - Throws: `StartupRefusal` `.inUse` where it takes longer; `SystemError`.
     mutating func begin(_ other: String?, waiting seconds: Int, isInterrupted: () -> Bool) throws {
         let deadline = LedgerClock.steadySeconds + Int64(seconds)
-        let own = [store, FileSystem.parent(of: lock)]
+        let own = [store, keys, FileSystem.parent(of: lock)]
         for path in own where FileSystem.isTaken(path) && !FileSystem.exists(path) {
             throw SystemError("following \(path)", errno: ENOENT)
         }
@@ -56,6 +59,13 @@ struct CreationTrace {
         let keyring = try Keyring.create(path: path)
         files.append(try FileSystem.target(of: path))
         return keyring
+    }
+
+    /// Makes the key tree, and gives its id. One without keys that an earlier creation left, which was cut off, is taken.
+    mutating func keyTree(_ keyring: Keyring) throws -> String {
+        let new = KeyTree.files.map { keys + "/" + $0 }.filter { !FileSystem.isTaken($0) }
+        files += new
+        return try ClaimKeys.named { try KeyTree.create(in: keys, master: keyring.masterKey(), suite: .aes) }
     }
 
     /// A creation that was cut off behind the point from which nothing is taken back.

@@ -1,19 +1,20 @@
 import Glibc
+import Keys
 import Merkle
 public import OpenSSL
 
-/// The daemon's secrets: the key that signs checkpoints, the key that wraps the scopes' data keys, and the key under
-/// which the look-up index hashes document digests.
+/// The daemon's secrets: the key that signs checkpoints, the master key the key tree stands under, and the key under which
+/// the look-up index hashes document digests.
 ///
 /// The file is text, mode 0600: a first line `evidenced keyring v1`, then `NAME BASE64` for each key of 32 bytes.
 public struct Keyring: Sendable {
     public let checkpointSeed: SecretBytes
-    public let claimsKey: SecretBytes
+    public let masterSecret: SecretBytes
     public let indexKey: SecretBytes
 
     private static let header = "evidenced keyring v1"
     private static let maximumBytes = 4_096
-    private static let names = ["checkpoint-ed25519", "claims-aes256", "index-hmac"]
+    private static let names = ["checkpoint-ed25519", "keys-master", "index-hmac"]
     private static let keyBytes = 32
     /// A key as text.
     private static let textBytes = 44
@@ -21,20 +22,36 @@ public struct Keyring: Sendable {
     /// Fresh random keys.
     public init() throws {
         checkpointSeed = try SecretBytes.random(Keyring.keyBytes)
-        claimsKey = try SecretBytes.random(Keyring.keyBytes)
+        masterSecret = try SecretBytes.random(Keyring.keyBytes)
         indexKey = try SecretBytes.random(Keyring.keyBytes)
     }
 
-    private init(checkpointSeed: SecretBytes, claimsKey: SecretBytes, indexKey: SecretBytes) {
+    private init(checkpointSeed: SecretBytes, masterSecret: SecretBytes, indexKey: SecretBytes) {
         self.checkpointSeed = checkpointSeed
-        self.claimsKey = claimsKey
+        self.masterSecret = masterSecret
         self.indexKey = indexKey
     }
 
     /// The same keyring with a fresh checkpoint key, for a new incarnation.
     public func withFreshCheckpointKey() throws -> Keyring {
-        Keyring(checkpointSeed: try SecretBytes.random(Keyring.keyBytes), claimsKey: claimsKey, indexKey: indexKey)
+        Keyring(
+            checkpointSeed: try SecretBytes.random(Keyring.keyBytes),
+            masterSecret: masterSecret,
+            indexKey: indexKey
+        )
     }
+
+    /// The same keyring with a fresh master key, for a key tree that is wrapped anew.
+    func withFreshMaster() throws -> Keyring {
+        Keyring(
+            checkpointSeed: checkpointSeed,
+            masterSecret: try SecretBytes.random(Keyring.keyBytes),
+            indexKey: indexKey
+        )
+    }
+
+    /// The key the key tree stands under.
+    func masterKey() throws -> MasterKey { try MasterKey(masterSecret) }
 
     /// Reads a keyring file; one that others may read is refused.
     ///
@@ -78,8 +95,8 @@ public struct Keyring: Sendable {
             else { return nil }
             keys[name] = key
         }
-        guard let seed = keys[0], let claims = keys[1], let index = keys[2] else { return nil }
-        self.init(checkpointSeed: seed, claimsKey: claims, indexKey: index)
+        guard let seed = keys[0], let master = keys[1], let index = keys[2] else { return nil }
+        self.init(checkpointSeed: seed, masterSecret: master, indexKey: index)
     }
 
     /// The key a text is the base64 of.
@@ -92,7 +109,7 @@ public struct Keyring: Sendable {
 
     /// The bytes of the file.
     var encoded: SecretBytes {
-        let keys = zip(Keyring.names, [checkpointSeed, claimsKey, indexKey])
+        let keys = zip(Keyring.names, [checkpointSeed, masterSecret, indexKey])
         let count = keys.reduce(Keyring.header.utf8.count + 1) { $0 + $1.0.utf8.count + Keyring.textBytes + 2 }
         return SecretBytes(count: count) { text in
             var end = 0

@@ -15,7 +15,7 @@ public final class Ledger: Sendable {
     let identity: LedgerIdentity
     let history: LedgerHistory
     let settings: LedgerSettings
-    private let claimsKey: SecretBytes
+    let claimKeys: ClaimKeys
     private let queue: AppendQueue
     private let commitments = CommitmentHashers()
     private let clock: LedgerClock
@@ -24,6 +24,7 @@ public final class Ledger: Sendable {
     let nodes = NodeCache()
     private let writer: LedgerWriter
     private let follower: LookupFollower
+    private let keyMaker: KeyMaker?
     private let published: Mutex<SignedCheckpoint>
     private let watchers = Mutex<[UInt64: @Sendable (UInt64) -> Void]>([:])
     private let answerHook: AnswerHook
@@ -76,7 +77,7 @@ public final class Ledger: Sendable {
         identity = opening.identity
         history = opening.history
         self.settings = settings
-        claimsKey = keyring.claimsKey
+        claimKeys = opening.claimKeys
         queue = AppendQueue(maximumEvents: settings.queueEvents, maximumBytes: settings.queueBytes)
         counters = LedgerCounters()
         let answerHook = AnswerHook()
@@ -88,7 +89,7 @@ public final class Ledger: Sendable {
             LookupLog(
                 environment: environment,
                 schema: schema,
-                claimsKey: keyring.claimsKey,
+                claimKeys: opening.claimKeys,
                 losses: history.losses
             ),
             directory: locations.index,
@@ -104,6 +105,13 @@ public final class Ledger: Sendable {
         let relay = CheckpointRelay()
         var own = OwnRecords()
         own.addStart(version: version, clean: opening.wasStoppedCleanly)
+        let erasures = Erasures(
+            environment: environment,
+            schema: schema,
+            tree: opening.claimKeys.tree,
+            settings: settings
+        )
+        keyMaker = opening.claimKeys.supply.map { KeyMaker($0, fatal: fatal) }
         writer = LedgerWriter(
             environment: environment,
             schema: schema,
@@ -114,7 +122,8 @@ public final class Ledger: Sendable {
             signer: opening.signer,
             identity: identity,
             state: opening.state,
-            claims: try SealedClaims(claimsKey: keyring.claimsKey, losses: history.losses),
+            claims: try SealedClaims(opening.claimKeys, losses: history.losses),
+            erasures: erasures,
             clock: clock,
             clockStanding: clockStanding,
             own: own,
@@ -125,6 +134,8 @@ public final class Ledger: Sendable {
             fatal: { fatal(StoreDamage.named($0)) }
         )
         let renewal = try writer.signCommitted()
+        // Before anybody can ask for what is to be gone.
+        if try erasures.arePending() { _ = try writer.executeErasures() }
         warnings = locations.warnings + [renewal].compactMap { $0 }
         guard let first = relay.newest else { throw StoreDamage(nil, "no checkpoint was signed") }
         published = Mutex(first)
@@ -133,6 +144,7 @@ public final class Ledger: Sendable {
         start(writer.run)
         start(follower.run)
         if !lookups.isChecked { start(follower.check) }
+        if let keyMaker { start(keyMaker.run) }
     }
 
     /// Waits until everything accepted is answered and whole blocks of it are indexed, where the index is checked; appends
@@ -146,6 +158,7 @@ public final class Ledger: Sendable {
         }
         if let writerThread = handles.first { pthread_join(pthread_t(writerThread), nil) }
         follower.stop()
+        keyMaker?.stop()
         for handle in handles.dropFirst() { pthread_join(pthread_t(handle), nil) }
     }
 
@@ -248,7 +261,7 @@ public final class Ledger: Sendable {
         )
     }
 
-    func sealedClaims() throws -> SealedClaims { try SealedClaims(claimsKey: claimsKey, losses: history.losses) }
+    func sealedClaims() throws -> SealedClaims { try SealedClaims(claimKeys, losses: history.losses) }
 
     private func publish(_ checkpoint: SignedCheckpoint) {
         published.withLock { $0 = checkpoint }

@@ -1,4 +1,5 @@
 import Glibc
+import Keys
 import LMDB
 import LedgerFormat
 public import Merkle
@@ -90,21 +91,34 @@ public enum LedgerAudit {
                 unreadable = error
             }
         }
+        var claimKeys: ClaimKeys?
+        var unlocked: (any Error)?
+        if let keyring {
+            do {
+                let id = try environment.read { try schema.keyTree($0) }
+                claimKeys = try ClaimKeys(reading: locations.keys, keyring, id: id)
+            } catch let refusal as StartupRefusal where refusal.code == .keysMissing && isCopy {
+                // They stay with the original: claims are counted only.
+            } catch  where !Shortage.isMeant(by: error) {
+                unlocked = error
+            }
+        }
         // The look-up index before what it follows: beside the daemon it would else hold entries the audit knows not of.
         let audited = Audited(
             environment: environment,
             schema: schema,
             totals: try environment.read { try AuditTotals($0, schema) },
             identity: identity,
-            claimsKey: keyring?.claimsKey,
+            claimKeys: claimKeys,
             lookups: lookups
         )
         var walk = AuditWalk(size: audited.totals.size)
+        if let unlocked { walk.found(nil, "the key tree cannot be read: \(unlocked)") }
         if let unreadable { walk.found(nil, "the look-up index cannot be read: \(unreadable)") }
         try examine(audited, &walk, progress)
         if !walk.isFull {
-            try environment.read { try walk.examineScopes($0, schema) }
-            try walk.examineErasures(environment, schema)
+            try environment.read { try walk.examineScopes($0, schema, audited.claimKeys?.tree.shape) }
+            try walk.examineErasures(audited)
             if !isCopy {
                 walk.compare(lock: lock, path: locations.lock) { size in
                     try environment.read { try schema.root($0, size: size) }
@@ -129,7 +143,7 @@ public enum LedgerAudit {
                 schema: schema,
                 totals: try AuditTotals(transaction, schema),
                 identity: try? LedgerOpening.identity(transaction, schema),
-                claimsKey: nil,
+                claimKeys: nil,
                 lookups: nil,
                 leavesOutClaims: true
             )
@@ -234,13 +248,13 @@ struct Audited {
     /// The stored identity; nil where there is none to be read.
     let identity: LedgerIdentity?
     /// Opens sealed claims; without it they are only counted.
-    let claimsKey: SecretBytes?
+    let claimKeys: ClaimKeys?
     let lookups: LookupAudit?
     /// Whether the rows of sealed claims are not compared.
     var leavesOutClaims = false
 
     func sealedClaims() throws -> SealedClaims? {
-        try claimsKey.map { try SealedClaims(claimsKey: $0, losses: .audited) }
+        try claimKeys.map { try SealedClaims($0, losses: .audited) }
     }
 }
 

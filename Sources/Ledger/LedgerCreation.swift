@@ -70,12 +70,13 @@ public enum LedgerCreation {
             try trace.begin(directory, waiting: patienceSeconds, isInterrupted: isInterrupted)
             let unfinished = try trace.unfinished()
             if unfinished == nil { try trace.requireFree() }
-            let signer = try CheckpointSigner(seed: keyring(&trace).checkpointSeed, origin: origin)
+            let ring = try keyring(&trace)
+            let signer = try CheckpointSigner(seed: ring.checkpointSeed, origin: origin)
             if let unfinished {
                 try requireSame(unfinished, signer)
                 trace.noteSigned()
             } else {
-                try make(signer, &trace, isInterrupted: isInterrupted)
+                try make(signer, keyTree: trace.keyTree(ring), &trace, isInterrupted: isInterrupted)
             }
             try trace.end()
             return signer.vkey
@@ -125,6 +126,7 @@ public enum LedgerCreation {
     /// Makes the store, under no name yet, and signs it with the lock.
     private static func make(
         _ signer: CheckpointSigner,
+        keyTree: String,
         _ trace: inout CreationTrace,
         isInterrupted: () -> Bool
     ) throws {
@@ -150,6 +152,10 @@ public enum LedgerCreation {
         let (entry, root) = try environment.write { transaction in
             try transaction.insert(schema.meta, StoreSchema.formatKey, StoreSchema.format)
             try transaction.insert(schema.meta, StoreSchema.newestCheckpointKey, StoreKey.number(0))
+            try schema.setKeyTree(keyTree, transaction)
+            try schema.setNextSlot(0, transaction)
+            try schema.setPendingErasures([], transaction)
+            try schema.setKeyEpoch(1, transaction)
             try schema.streams.begin(transaction)
             try schema.scopes.begin(transaction)
             return try append(submission, transaction, schema, ChainState(), now: clock.now) { try .genesis($0) }

@@ -18,7 +18,9 @@ public enum LedgerError: Error, Equatable, Sendable {
     /// The daemon is stopping.
     case stopping
     /// The claims' key is gone; they can't be opened any more.
-    case erasedClaims(index: UInt64)
+    ///
+    /// `erasure` is the entry by which they were, where the store knows which.
+    case erasedClaims(index: UInt64, erasure: UInt64?)
     /// What the store says of itself, which the entry would have to rely on, is contradicted by its entries.
     case damaged(index: UInt64?, what: String)
 
@@ -34,6 +36,10 @@ public struct StartupRefusal: Error, Equatable, Sendable, CustomStringConvertibl
     public enum Code: String, Sendable {
         case alreadyExists, noLedger, inUse, lockMissing, lockDamaged, olderThanLock, otherRoot, keyMismatch, moved
         case damaged, badKeyring, keyringMissing, badOrigin, badClock
+        /// The key tree is not there, not what was written, or not the one the store names.
+        case keysMissing, keysDamaged, keysOther
+        /// The key tree is from before an erasure that the store knows of.
+        case keysOlder
         /// The key in force, which must sign a recovery, is not in the keyring.
         case notInForce
         /// The directory of the look-up index holds something else.

@@ -5,12 +5,15 @@ public struct LedgerLocations: Sendable {
     public let store: String
     /// Directory of the LMDB environment with look-ups that can be rebuilt.
     public let index: String
+    /// Directory of the key tree, with `root.key`.
+    public let keys: String
     /// File of the checkpoint lock.
     public let lock: String
 
-    public init(store: String, index: String, lock: String) {
+    public init(store: String, index: String, keys: String, lock: String) {
         self.store = store
         self.index = index
+        self.keys = keys
         self.lock = lock
     }
 

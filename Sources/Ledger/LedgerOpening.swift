@@ -1,3 +1,4 @@
+import Keys
 import LMDB
 import LedgerFormat
 import Merkle
@@ -10,6 +11,7 @@ struct LedgerOpening {
     let schema: StoreSchema
     let identity: LedgerIdentity
     let history: LedgerHistory
+    let claimKeys: ClaimKeys
     let lock: CheckpointLock
     let signer: CheckpointSigner
     let state: ChainState
@@ -30,7 +32,8 @@ struct LedgerOpening {
         let schema = schema
         let lock = lock
         let environment = environment
-        (identity, history, state, wasStoppedCleanly) = try StoreSchema.sayingDamage {
+        let keys: (tree: String, next: UInt64, epoch: UInt64)
+        (identity, history, state, wasStoppedCleanly, keys) = try StoreSchema.sayingDamage {
             try environment.read { transaction in
                 try LedgerOpening.requireFormat(transaction, schema)
                 let identity = try LedgerOpening.identity(transaction, schema)
@@ -42,7 +45,11 @@ struct LedgerOpening {
                 let last = try Entry(schema.entry(transaction, state.size - 1))
                 let history = try LedgerHistory(transaction, schema, identity: identity)
                 let ends = ["system.stopped", "ledger.created", "system.recovered"]
-                return (identity, history, state, ends.contains(last.type))
+                let keys = (
+                    try schema.keyTree(transaction), try schema.nextSlot(transaction),
+                    try schema.keyEpoch(transaction)
+                )
+                return (identity, history, state, ends.contains(last.type), keys)
             }
         }
         signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: identity.origin)
@@ -51,6 +58,18 @@ struct LedgerOpening {
                 .keyMismatch,
                 "the keyring's checkpoint key is not the key \(identity.vkey) this ledger signs with",
                 advice: "Use the keyring that belongs to this ledger; if it is lost, run 'evidence recover'"
+            )
+        }
+        try SucceedingKeys.settle(locations.keys, id: keys.tree)
+        claimKeys = try ClaimKeys(writing: locations.keys, keyring, id: keys.tree, unassigned: keys.next)
+        guard claimKeys.tree.epoch >= keys.epoch else {
+            throw StartupRefusal(
+                .keysOlder,
+                """
+                the key tree is of epoch \(claimKeys.tree.epoch), and the store knows of \(keys.epoch): what was erased \
+                since could be read again
+                """,
+                advice: "Put the newer keys back, and destroy this copy of them"
             )
         }
     }

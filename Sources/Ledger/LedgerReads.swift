@@ -129,10 +129,23 @@ extension Ledger {
     public func find(document digest: Digest, from: UInt64 = 0, limit: Int = .max) throws -> EntryPage {
         let size = checkpoint.size
         let indexes = try lookups.ask { try $0.indexes(ofDocument: digest) }.filter { $0 >= from && $0 < size }
-        return EntryPage(
-            entries: try indexes.prefix(limit).map { try entry(at: $0) },
-            next: indexes.count > limit ? indexes[limit] : nil
-        )
+        var claims = try sealedClaims()
+        var hasher = SHA256Hasher()
+        var page: [StoredEntry] = []
+        for index in indexes {
+            let stored = try entry(at: index)
+            let entry = try stored.intact(&hasher)
+            var documents = DocumentDigests()
+            // What was erased meanwhile, the index may still have; nobody is told of it.
+            _ = try environment.read { transaction in
+                try claims.open(entry, transaction, schema) { _, name, _, value in documents.note(name.utf8.span, value)
+                }
+            }
+            guard documents.contains(digest) else { continue }
+            guard page.count < limit else { return EntryPage(entries: page, next: index) }
+            page.append(stored)
+        }
+        return EntryPage(entries: page, next: nil)
     }
 
     /// The index of the entry with this leaf hash.

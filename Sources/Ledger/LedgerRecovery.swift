@@ -87,14 +87,7 @@ extension LedgerCreation {
             return (ended, old.incarnation, cut.signer.vkey)
         }
         let predecessor = try reason.isSigned ? predecessor(old, oldKeyring) : nil
-        let opensClaims = try environment.read { try schema.opensClaims($0, claimsKey: keyring.claimsKey) }
-        guard opensClaims || !reason.isSigned else {
-            throw StartupRefusal(
-                .badKeyring,
-                "the keyring is not the one this ledger's claims were sealed under",
-                advice: "Put the ledger's own keyring back; if it is lost, give the reason key-lost"
-            )
-        }
+        let keys = try SucceedingKeys(locations.keys, keyring, environment, schema, reason: reason)
         let taken = try TakenOver(environment, schema, lock: lock?.record, held, reason: reason, progress: progress)
         if !isClockConfirmed { try requireBelievableClock(newest: taken.state.time) }
         var body: [JSONMember] = [
@@ -135,12 +128,13 @@ extension LedgerCreation {
         // A restored backup has no free page, and its map no room for another.
         let (entry, root) = try environment.write(growingTo: .max) { transaction in
             if let signature = taken.unkept { try schema.keep(signature.signature, size: signature.size, transaction) }
-            if !opensClaims { try schema.forgetClaims(transaction) }
+            try keys.takeOver(transaction, schema)
             return try append(submission, transaction, schema, taken.state, now: clock.now) { entry in
                 guard let next = old.after(entry) else { throw StoreDamage(nil, "the recovery names no identity") }
                 return next
             }
         }
+        try keys.settle()
         let checkpoint = Checkpoint(origin: origin, size: entry.index + 1, root: root)
         try place(signer, checkpoint, incarnation: incarnation, after: old.incarnation, lockPath, hold, lock)
         return (old.incarnation, incarnation, signer.vkey)
@@ -316,47 +310,5 @@ struct TakenOver {
             throw NoteError(.malformedCheckpoint, "is of \(checkpoint.origin), which is none of this ledger's origins")
         }
         try note.verify([CheckpointVerifier(vkey: vkey)])
-    }
-}
-
-extension StoreSchema {
-    /// Whether the claims key is the one data keys were wrapped under: it opens one of the first, of which some may be
-    /// damaged. True where there are none.
-    fileprivate func opensClaims(_ transaction: borrowing ReadTransaction, claimsKey: SecretBytes) throws -> Bool {
-        var claims = try SealedClaims(claimsKey: claimsKey, losses: .audited)
-        return try transaction.cursor(scopes.database) { cursor in
-            var tried = 0
-            var row = try cursor.first()
-            while let current = row, tried < 1_000 {
-                // An erased scope, as the first row, has a link alone.
-                let wrapped = current.value.dropLast(LinkedRows.linkBytes)
-                if !wrapped.isEmpty {
-                    tried += 1
-                    if let scope = StoreKey.readStream(current.key), claims.opens(Array(wrapped), scope: scope) {
-                        return true
-                    }
-                }
-                row = try cursor.next()
-            }
-            return tried == 0
-        }
-    }
-
-    /// Removes all sealed claims and the data keys nobody can open any more. Of scopes that were erased before, the empty
-    /// rows stay, so that they get no key again.
-    ///
-    /// - Throws: `StoreDamage` where it isn't known which were erased.
-    fileprivate func forgetClaims(_ transaction: borrowing WriteTransaction) throws {
-        var erased: [[UInt8]] = []
-        let areLinked = try scopes.forEach(transaction) { scope, wrapped in
-            if wrapped.isEmpty { erased.append(Array(scope)) }
-        }
-        guard areLinked else { throw scopes.damage }
-        for database in [scopes.database, sealed] { try transaction.clear(database) }
-        try scopes.begin(transaction)
-        try scopes.insert(transaction, ascending: erased.count) { position, scope, wrapped in
-            scope = erased[position]
-            wrapped = []
-        }
     }
 }

@@ -29,7 +29,11 @@ final class LedgerWriter: @unchecked Sendable {
     private let fatal: @Sendable (any Error) -> Never
     private let counters: LedgerCounters
     private var state: ChainState
-    private var memory: BatchMemory
+    var memory: BatchMemory
+    /// Destroys the keys of what is recorded as erased.
+    let erasures: Erasures
+    /// Whether keys wait for room to be destroyed.
+    var isErasingDue = false
     private let clock: LedgerClock
     private var clockPolicy: ClockPolicy
     private let clockStanding: ClockStanding
@@ -37,7 +41,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// Whether it was said that own records are refused.
     private var isOwnRefused = false
     /// Takes a line for the log; never anything personal.
-    private let notice: @Sendable (String) -> Void
+    let notice: @Sendable (String) -> Void
     private var hasher = SHA256Hasher()
     /// When the batch at hand was taken, in seconds of the boot clock; 0 between batches.
     private let taken = Atomic<Int64>(0)
@@ -57,6 +61,7 @@ final class LedgerWriter: @unchecked Sendable {
         identity: LedgerIdentity,
         state: ChainState,
         claims: SealedClaims,
+        erasures: Erasures,
         clock: LedgerClock,
         clockStanding: ClockStanding,
         own: OwnRecords,
@@ -77,6 +82,7 @@ final class LedgerWriter: @unchecked Sendable {
         self.identity = identity
         self.state = state
         memory = BatchMemory(claims: claims)
+        self.erasures = erasures
         self.clock = clock
         clockPolicy = ClockPolicy(limits: settings.clockLimits, newest: state.time)
         self.clockStanding = clockStanding
@@ -106,6 +112,7 @@ final class LedgerWriter: @unchecked Sendable {
                     try lock.requireInPlace()
                     continue
                 }
+                if isErasingDue, try executeErasures() == nil { notice("what was recorded as erased is erased") }
                 try waitForFollower()
                 let now = try confirmedTime()
                 let ownCalls = try own.calls(stream: identity.stream, now: now)
@@ -135,7 +142,7 @@ final class LedgerWriter: @unchecked Sendable {
     }
 
     /// Whether nothing is to be done before the next call.
-    private var isIdle: Bool { own.isEmpty && clockStanding.hold == nil }
+    private var isIdle: Bool { own.isEmpty && clockStanding.hold == nil && !isErasingDue }
 
     /// How long the writer has been at the batch at hand; 0 between batches.
     var secondsAtBatch: Int64 {
@@ -185,7 +192,7 @@ final class LedgerWriter: @unchecked Sendable {
         let bytes = calls.reduce(0) { $0 + $1.bytes }
         try room.prepare(for: bytes)
         let before = state
-        let (builder, results, draft) = try lookups.whileAppending { index in
+        var (builder, results, draft) = try lookups.whileAppending { index in
             let transacted = try transact(calls, bytes: bytes, index, now: now)
             index.tail.add(transacted.0.records)
             return transacted
@@ -199,7 +206,10 @@ final class LedgerWriter: @unchecked Sendable {
         counters.noteRoom(true)
         let root = try verifiedRoot(from: before, to: builder.state)
         state = builder.state
-        answer(calls, results, try moveLock(to: draft, over: root, time: state.time))
+        let checkpoint = try moveLock(to: draft, over: root, time: state.time)
+        // What is recorded as erased is gone before anybody is told that it is recorded.
+        if !builder.erasing.isEmpty { results = try afterErasures(results, of: builder.erasing) }
+        answer(calls, results, checkpoint)
         return results
     }
 

@@ -166,6 +166,15 @@ struct LinkedRows: Sendable {
         }
     }
 
+    /// Gives a row that there is another content.
+    ///
+    /// - Throws: `StoreDamage` where there is none, or it isn't known what is there; the transaction must be given up.
+    func replace(_ transaction: borrowing WriteTransaction, _ key: [UInt8], _ content: [UInt8]) throws {
+        let (row, next) = try neighbours(transaction, of: key)
+        guard row.key == key else { throw StoreDamage(nil, "'\(name)' has no row where one is expected") }
+        try transaction.set(database, key, value(content, of: key, before: next ?? end))
+    }
+
     /// Copies of the row before a key's place, or at it, and of the key behind it.
     private func neighbours(
         _ transaction: borrowing WriteTransaction,

@@ -7,7 +7,7 @@ import OpenSSL
 struct LookupLog: Sendable {
     let environment: Environment
     let schema: StoreSchema
-    let claimsKey: SecretBytes
+    let claimKeys: ClaimKeys
     let losses: ClaimLosses
 
     /// How many entries are committed.
@@ -29,7 +29,7 @@ struct LookupLog: Sendable {
         _ indexes: Range<UInt64>,
         damaged: (UInt64) -> Void = { _ in }
     ) throws -> [LookupRecord] {
-        var claims = try SealedClaims(claimsKey: claimsKey, losses: losses)
+        var claims = try SealedClaims(claimKeys, losses: losses)
         var hasher = SHA256Hasher()
         return try read { transaction in
             try indexes.map { index in

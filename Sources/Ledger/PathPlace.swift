@@ -78,17 +78,23 @@ extension LedgerLocations {
     /// would not. Places are compared, not spellings.
     public func conflict(keyring: String? = nil, backupRoot: String? = nil) -> Conflict? {
         let (store, index, lock) = (PathPlace(store), PathPlace(index), PathPlace(lock))
-        if store.isSame(as: index) {
-            return Conflict(keys: ["index", "store"], rule: "store and index must be different directories")
-        }
-        if index.lies(in: store) || store.lies(in: index) {
-            return Conflict(keys: ["index", "store"], rule: "neither of store and index may lie in the other")
+        let directories = [("store", store), ("index", index), ("keys", PathPlace(keys))]
+        for (position, (first, place)) in directories.enumerated() {
+            for (second, other) in directories[(position + 1)...] {
+                let names = [first, second].sorted()
+                if place.isSame(as: other) {
+                    return Conflict(keys: names, rule: "\(first) and \(second) must be different directories")
+                }
+                if other.lies(in: place) || place.lies(in: other) {
+                    return Conflict(keys: names, rule: "neither of \(first) and \(second) may lie in the other")
+                }
+            }
         }
         var others = [("checkpoint-lock", lock)]
         if let keyring { others.append(("keyring", PathPlace(keyring))) }
         if let backupRoot { others.append(("backup-root", PathPlace(backupRoot))) }
         for (key, place) in others {
-            for (directory, name) in [(store, "store"), (index, "index")] where place.lies(in: directory) {
+            for (name, directory) in directories where place.lies(in: directory) {
                 return Conflict(keys: [key, name], rule: "\(key) must lie outside of the \(name)")
             }
         }
@@ -99,7 +105,7 @@ extension LedgerLocations {
         for (owner, path) in made {
             for suffix in LedgerLocations.passingSuffixes {
                 let passing = PathPlace(((try? FileSystem.target(of: path)) ?? path) + suffix)
-                for (key, place) in others + [("store", store), ("index", index)] where place.lies(in: passing) {
+                for (key, place) in others + directories where place.lies(in: passing) {
                     let rule =
                         "\(key) must not lie at the path of \(owner) with \(suffix) added, where a new one is made"
                     return Conflict(keys: [key, owner], rule: rule)

@@ -1,36 +1,40 @@
 import JSON
+import Keys
 import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
 
 /// Claim values and salts at rest: each event's claims under one scope are one AES-256-GCM message under the scope's
-/// data key, which is stored wrapped under the keyring's claims key (`ledger-format.md` section 10).
+/// data key, which is a slot's of the key tree (`ledger-format.md` section 10).
 struct SealedClaims {
-    private let claimsKey: CipherKey
+    private let source: ClaimKeys
     private let losses: ClaimLosses
-    private let random: RandomSupply
-    /// For the claims, and for the data keys, which are all under one key.
     private let cipher: AuthenticatedCipher
-    private let wrapping: AuthenticatedCipher
     let hasher = SHA256Hasher()
     /// Room for what is sealed and for what is hashed, kept from event to event.
     private var plaintext: [UInt8] = []
     private var preimage: [UInt8] = []
     private var context: [UInt8] = []
-    /// Owned by the thread that uses this value; unwrapped data keys of recently used scopes.
+    /// Owned by the thread that uses this value; data keys of recently used scopes, as the tree was at an epoch.
     private var keys: [StreamID: CipherKey] = [:]
-    /// Keys made in the transaction at hand, which are not stored yet.
-    private var fresh: [StreamID: (key: CipherKey, wrapped: [UInt8])] = [:]
+    private var epoch: UInt64
+    /// Slots that scopes got in the transaction at hand, of which the store does not know yet.
+    private var fresh: [StreamID: KeySupply.Slot] = [:]
+    /// Scopes whose erasure is recorded, each by an entry, and whose keys are about to be destroyed.
+    private var condemned: [StreamID: UInt64] = [:]
+    /// Those of them whose erasures are committed.
+    private var doomed: [StreamID: UInt64] = [:]
     private static let cachedScopes = 4_096
 
-    /// - Parameter losses: which claims may be gone without an erasure.
-    init(claimsKey: SecretBytes, losses: ClaimLosses) throws {
-        self.claimsKey = try CipherKey(claimsKey)
+    /// - Parameters:
+    ///   - source: has the data keys.
+    ///   - losses: which claims may be gone without an erasure.
+    init(_ source: ClaimKeys, losses: ClaimLosses) throws {
+        self.source = source
         self.losses = losses
-        random = RandomSupply()
+        epoch = source.tree.epoch
         cipher = try AuthenticatedCipher()
-        wrapping = try AuthenticatedCipher()
     }
 
     /// Seals claims of one scope for the entry at `index` and appends the message.
@@ -63,28 +67,34 @@ struct SealedClaims {
         return true
     }
 
-    /// Makes the data key of a scope; `writeFreshKeys` stores it.
+    /// Gives a scope a slot of its own; `writeFreshKeys` stores which.
+    ///
+    /// - Throws: `LedgerError.storeFull` where there is none.
     private mutating func freshKey(of scope: StreamID) throws -> CipherKey {
-        let key = try CipherKey(random.secret(AuthenticatedCipher.keyBytes))
-        SealedClaims.keyContext(scope, in: &context)
-        var wrapped: [UInt8] = []
-        wrapped.reserveCapacity(AuthenticatedCipher.keyBytes + AuthenticatedCipher.overhead)
-        try wrapping.seal(key, key: claimsKey, context: context.span, to: &wrapped)
-        fresh[scope] = (key, wrapped)
-        return key
+        guard let supply = source.supply else { preconditionFailure("keys that are only read seal nothing") }
+        do {
+            let slot = try supply.take()
+            fresh[scope] = slot
+            return slot.key
+        } catch let refusal as KeyRefusal where [.noRoom, .full].contains(refusal.code) {
+            throw LedgerError.storeFull(reason: refusal.what)
+        }
     }
 
-    /// Stores the data keys made since the last time.
+    /// Stores the slots that scopes got since the last time.
     mutating func writeFreshKeys(_ transaction: borrowing WriteTransaction, _ schema: StoreSchema) throws {
-        let rows = fresh.map { (key: StoreKey.stream($0.key), wrapped: $0.value.wrapped) }
-            .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        guard let last = fresh.values.map(\.number).max() else { return }
+        let rows = fresh.map { scope, slot in
+            (key: StoreKey.stream(scope), content: ScopeSlot.content(slot.number, of: scope, hasher))
+        }
+        .sorted { $0.key.lexicographicallyPrecedes($1.key) }
         try schema.scopes.insert(transaction, ascending: rows.count) { position, key, content in
             key = rows[position].key
-            content = rows[position].wrapped
+            content = rows[position].content
         }
-        for (scope, made) in fresh { remember(made.key, for: scope) }
+        try schema.setNextSlot(max(last + 1, schema.nextSlot(transaction)), transaction)
+        for (scope, slot) in fresh { remember(slot.key, for: scope) }
         fresh.removeAll(keepingCapacity: true)
-        random.discard()
     }
 
     /// The claims of one scope of the entry at `index`, checked against its commitments.
@@ -130,23 +140,23 @@ struct SealedClaims {
     ///
     /// - Parameter each: takes for each claim the position of its scope in the entry, its name, salt and canonical value,
     ///   in the entry's order.
-    /// - Returns: the positions of the scopes whose claims are erased, or were lost with their keyring.
+    /// - Returns: the scopes whose claims are erased, or were lost with their keyring.
     /// - Throws: `StoreDamage` where claims are missing, or are not those the entry commits to.
     mutating func open(
         _ entry: Entry,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema,
         each: (Int, String, Span<UInt8>, Span<UInt8>) throws -> Void
-    ) throws -> [Int] {
-        var erased: [Int] = []
+    ) throws -> [ErasedScope] {
+        var erased: [ErasedScope] = []
         var plaintext = SealedClaims.take(&self.plaintext)
         defer { self.plaintext = plaintext }
         for (ordinal, scope) in entry.claims.enumerated() {
             let row = StoreKey.sealed(index: entry.index, ordinal: ordinal)
             let found: Result<Void, any Error>?
             switch try key(of: scope.scope, transaction, schema) {
-            case .erased:
-                erased.append(ordinal)
+            case .erased(let entry):
+                erased.append(ErasedScope(ordinal: ordinal, by: entry))
                 continue
             case .none: found = nil
             case .known(let key):
@@ -162,7 +172,7 @@ struct SealedClaims {
                 try found.get()
             } else {
                 try losses.requireLost(entry.index, scope.scope)
-                erased.append(ordinal)
+                erased.append(ErasedScope(ordinal: ordinal, by: nil))
             }
         }
         return erased
@@ -193,20 +203,11 @@ struct SealedClaims {
                 )
             )
         }
-        guard !erased.contains(where: { entry.claims[$0].claims.contains { isWanted($0.name) } }) else {
-            throw LedgerError.erasedClaims(index: entry.index)
+        let lost = erased.filter { entry.claims[$0.ordinal].claims.contains { isWanted($0.name) } }
+        guard lost.isEmpty else {
+            throw LedgerError.erasedClaims(index: entry.index, erasure: lost.compactMap(\.by).first)
         }
         return openings
-    }
-
-    /// Whether a wrapped data key of a scope opens under the claims key.
-    mutating func opens(_ wrapped: [UInt8], scope: StreamID) -> Bool {
-        (try? wrapped.withUnsafeBytes { try unwrap($0, scope) }) != nil
-    }
-
-    private mutating func unwrap(_ wrapped: UnsafeRawBufferPointer, _ scope: StreamID) throws -> CipherKey {
-        SealedClaims.keyContext(scope, in: &context)
-        return try wrapping.openKey(wrapped, key: claimsKey, context: context.span)
     }
 
     /// Empties a buffer and hands over its room.
@@ -217,24 +218,48 @@ struct SealedClaims {
         return taken
     }
 
-    /// Forgets the data keys a refused call gave its scopes: no entry names them.
+    /// Gives back the slots a refused call gave its scopes: no entry names them.
     mutating func takeBack(_ scopes: [StreamID]) {
-        for scope in scopes { fresh[scope] = nil }
+        source.supply?.giveBack(scopes.compactMap { fresh.removeValue(forKey: $0) })
     }
 
-    /// Forgets keys that an aborted transaction may have made.
+    /// Has the keys of scopes be taken for destroyed from now on, as an entry says that they are.
+    mutating func condemn(_ scopes: [StreamID], by entry: UInt64) {
+        for scope in scopes where condemned[scope] == nil { condemned[scope] = entry }
+    }
+
+    /// The keys of those that were condemned are destroyed.
+    mutating func noteExecuted() {
+        condemned.removeAll()
+        doomed.removeAll()
+    }
+
+    /// The keys of those that were condemned wait to be destroyed.
+    mutating func notePending() { doomed = condemned }
+
+    /// Whether a scope has a data key that can be destroyed.
+    mutating func isKeyed(
+        _ scope: StreamID,
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ schema: StoreSchema
+    ) throws -> Bool {
+        if case .known = try key(of: scope, transaction, schema) { true } else { false }
+    }
+
+    /// Gives back the slots that an aborted transaction gave its scopes.
     mutating func forgetKeys() {
+        condemned = doomed
         keys.removeAll(keepingCapacity: true)
+        source.supply?.giveBack(Array(fresh.values))
         fresh.removeAll(keepingCapacity: true)
-        random.discard()
     }
 
     /// What there is of the data key of a scope.
     private enum ScopeKey {
         case known(CipherKey)
         case none
-        /// It was destroyed, and its row is left empty.
-        case erased
+        /// It was destroyed, by an entry where the store knows which.
+        case erased(by: UInt64?)
     }
 
     private mutating func key(
@@ -242,19 +267,37 @@ struct SealedClaims {
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema
     ) throws -> ScopeKey {
+        if source.tree.epoch != epoch {
+            // Some were destroyed since.
+            epoch = source.tree.epoch
+            keys.removeAll(keepingCapacity: true)
+        }
+        if let entry = condemned[scope] { return .erased(by: entry) }
         if let known = keys[scope] ?? fresh[scope]?.key { return .known(known) }
-        let found = try schema.scopes.withContent(transaction, StoreKey.stream(scope)) { wrapped -> ScopeKey? in
-            wrapped.isEmpty ? .erased : (try? unwrap(wrapped, scope)).map(ScopeKey.known)
+        switch try schema.scopeRow(of: scope, transaction, hasher) {
+        case nil: return .none
+        case .erased(let entry, _)?: return .erased(by: entry)
+        case .slot(let slot)?:
+            switch try keyInTree(slot, of: scope) {
+            case .living(let key):
+                remember(key, for: scope)
+                return .known(key)
+            case .erased: return .erased(by: nil)
+            case .unknown: throw StoreDamage(nil, "the key tree has no slot \(slot) of the data key", of: scope)
+            }
         }
-        guard let found else { return .none }
-        guard let key = found else {
-            throw StoreDamage(nil, "the data key does not open under the keyring's claims key", of: scope)
-        }
-        if case .known(let opened) = key { remember(opened, for: scope) }
-        return key
     }
 
-    private mutating func remember(_ key: CipherKey, for scope: StreamID) {
+    private func keyInTree(_ slot: UInt64, of scope: StreamID) throws -> KeyTree.SlotKey {
+        do {
+            return try source.tree.key(of: slot)
+        } catch let refusal as KeyRefusal {
+            throw StoreDamage(nil, "the data key can't be had: \(refusal.what)", of: scope)
+        }
+    }
+
+    /// Keeps the data key of a scope at hand.
+    mutating func remember(_ key: CipherKey, for scope: StreamID) {
         if keys.count >= SealedClaims.cachedScopes { keys.removeAll(keepingCapacity: true) }
         keys[scope] = key
     }
@@ -272,4 +315,12 @@ struct SealedClaims {
         context.append(0x0A)
         JSONWriter.append(Int64(index), to: &context)
     }
+}
+
+/// A scope of an entry whose claims can't be had any more.
+struct ErasedScope {
+    /// Its position in the entry's claims.
+    let ordinal: Int
+    /// The entry that erased it, where the store knows which.
+    let by: UInt64?
 }

@@ -36,6 +36,12 @@ struct Staging {
         let bytes: Range<Int>
     }
 
+    /// An entry that was made.
+    func entry(_ event: Event) throws -> Entry { try Entry(Array(bytes[event.entry])) }
+
+    /// The entry made last; nil where there is none.
+    func lastEntry() throws -> Entry? { try events.last.map { try entry($0) } }
+
     var bytes: [UInt8] = []
     var events: [Event] = []
     var memberships: [Membership] = []

@@ -138,7 +138,7 @@ extension EventCatalogue {
             streams: [.request],
             body: [
                 .required("requested", .index), .required("scopes", .streamList), .optional("approvals", .indexes),
-                .required("keys_destroyed", .integer(0...1_000_000_000)), .optional("certificate", .digest),
+                .optional("keys_destroyed", .integer(0...1_000_000_000)), .optional("certificate", .digest),
             ]
         ),
         EventType(

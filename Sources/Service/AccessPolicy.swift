@@ -12,6 +12,8 @@ public enum Role: String, CaseIterable, Sendable {
     case discloser
     /// Asks for the state, the metrics and for backups.
     case `operator`
+    /// Has claims erased for good.
+    case eraser
 }
 
 /// A configured client: a name that stands in the ledger as the submitter, who may use it, and what it may do.

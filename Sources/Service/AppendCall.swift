@@ -5,14 +5,22 @@ import Varlink
 
 extension LedgerService {
     /// Reads the events, hands them to the writer, and answers once they are durable.
-    func append(_ call: VarlinkCall, _ principal: Principal) {
+    ///
+    /// - Parameter erasing: whether it is of the events that destroy keys; those and no others go that way.
+    func append(_ call: VarlinkCall, _ principal: Principal, erasing: Bool) {
         let parameters: AppendParameters
         do throws(VarlinkError) {
             parameters = try AppendParameters(call.parameters, limit: settings.batchEvents)
-            for event in parameters.events.events {
+            for (position, event) in parameters.events.events.enumerated() {
                 let type = event.type
-                guard !type.isReserved, principal.maySubmit(type.name) else {
+                guard !type.isReserved, erasing || principal.maySubmit(type.name) else {
                     throw LedgerErrors.permissionDenied("Append", type: type.name)
+                }
+                guard type.isErasing == erasing else {
+                    let rule =
+                        erasing
+                        ? "must be of a type that erases" : "is recorded by Erase alone, which destroys what it says"
+                    throw LedgerErrors.invalidEvent(position, "type", rule)
                 }
             }
         } catch {

@@ -39,7 +39,11 @@ enum LedgerErrors {
         case .storeFull(let reason): error("StoreFull", ["reason": .string(reason)])
         case .clockUnconfirmed(let reason): error("ClockUnconfirmed", ["reason": .string(reason)])
         case .stopping: error("Stopping", [:])
-        case .erasedClaims(let index): error("ErasedClaims", ["index": .int(Int64(index))])
+        case .erasedClaims(let index, let erasure):
+            error(
+                "ErasedClaims",
+                ["index": .int(Int64(index)), "erasure": erasure.map { .int(Int64($0)) } ?? .null]
+            )
         case .damaged(let index, let what): damaged(index, what)
         }
     }

@@ -54,7 +54,11 @@ public final class LedgerService: VarlinkService {
         VarlinkInterface(
             name: LedgerErrors.interface,
             description: String(decoding: PackageResources.org_evidenced_Ledger_varlink, as: UTF8.self)
-        )
+        ),
+        VarlinkInterface(
+            name: MethodAccess.privacyInterface,
+            description: String(decoding: PackageResources.org_evidenced_Privacy_varlink, as: UTF8.self)
+        ),
     ]
 
     public var hasCallsInFlight: Bool { inFlight.load(ordering: .acquiring) > 0 }
@@ -64,31 +68,26 @@ public final class LedgerService: VarlinkService {
     public func principal(of peer: PeerCredentials) -> String? { settings.access.principal(of: peer)?.name }
 
     public func refusal(of method: String, for peer: PeerCredentials) -> VarlinkError? {
-        let name = LedgerService.name(of: method)
-        guard MethodAccess.isKnown(name) else { return .methodNotFound(method) }
+        guard let name = MethodAccess.name(of: method) else { return .methodNotFound(method) }
         if let principal = settings.access.principal(of: peer), MethodAccess.allows(name, principal) { return nil }
         ledger.counters.countRefusal()
         return LedgerErrors.permissionDenied(name)
     }
 
-    /// A method's name without that of the interface.
-    private static func name(of method: String) -> String {
-        String(Substring(method.utf8.dropFirst(LedgerErrors.interface.utf8.count + 1)))
-    }
-
     public func handle(_ call: VarlinkCall) {
-        let method = LedgerService.name(of: call.method)
+        guard let method = MethodAccess.name(of: call.method) else { return call.fail(.methodNotFound(call.method)) }
         // Nothing is done for whom it was not asked.
         guard let principal = settings.access.principal(of: call.peer), MethodAccess.allows(method, principal) else {
             return call.fail(LedgerErrors.permissionDenied(method))
         }
         // Only events need room; what else is asked is short, and costs many times its length while it is read.
-        guard method == "Append" || call.parameters.count <= LedgerService.maximumQueryBytes else {
+        guard method == "Append" || method == "Erase" || call.parameters.count <= LedgerService.maximumQueryBytes else {
             ledger.counters.countRefusal()
             return call.fail(LedgerErrors.tooLarge("parameters", limit: LedgerService.maximumQueryBytes))
         }
         switch method {
-        case "Append": append(call, principal)
+        case "Append": append(call, principal, erasing: false)
+        case "Erase": append(call, principal, erasing: true)
         case "Watch": watch(call)
         case "ListEntries" where call.more: listAll(call)
         case "Backup": backup(call)

@@ -45,6 +45,9 @@ struct AuditCommand: ParsableCommand {
         }
         if !copy { try requireReadersPlace(locations.store) }
         let keyring = try loadKeyring(path)
+        if copy, keyring != nil, !LocalFile.exists(FilePath(locations.keys)) {
+            Terminal.remark("no keys are at \(locations.keys): claims are counted and not opened (--keys)")
+        }
         var bar = ProgressBar("auditing")
         defer { bar.clear() }
         let report = try LedgerAudit.run(at: locations, keyring: keyring, isCopy: copy) { done, total in

@@ -64,6 +64,13 @@ struct LocalOptions: ParsableArguments {
     var index: String?
 
     @Option(
+        help: ArgumentHelp("The key tree, instead of the configured one.", valueName: "dir"),
+        completion: .directory,
+        transform: Arguments.text
+    )
+    var keys: String?
+
+    @Option(
         help: ArgumentHelp("The checkpoint lock, instead of the configured one.", valueName: "file"),
         transform: Arguments.text
     )
@@ -97,6 +104,7 @@ struct LocalOptions: ParsableArguments {
         let locations = LedgerLocations(
             store: store ?? configuration.store,
             index: index ?? configuration.index,
+            keys: keys ?? configuration.keys,
             lock: lock ?? configuration.checkpointLock
         )
         return (locations, keyring ?? configuration.keyring)

@@ -62,7 +62,9 @@ final class Connection {
         return try RecordedEntry(reply.member("entry"))
     }
 
-    private static func qualified(_ method: String) -> String { "org.evidenced.Ledger.\(method)" }
+    private static func qualified(_ method: String) -> String {
+        "org.evidenced.\(method.utf8.elementsEqual("Erase".utf8) ? "Privacy" : "Ledger").\(method)"
+    }
 
     /// All entries that record a document by this digest.
     func entries(recording digest: String) throws -> [RecordedEntry] {

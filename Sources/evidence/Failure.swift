@@ -142,7 +142,8 @@ struct Failure: Error {
         switch refusal {
         case .keyringMissing: .inputMissing
         case .lockMissing, .lockDamaged, .olderThanLock, .otherRoot, .keyMismatch, .notInForce, .moved, .damaged,
-            .badKeyring, .otherIndex, .samePlace, .checkpointMissing, .checkpointInvalid, .olderThanCheckpoint:
+            .badKeyring, .keysMissing, .keysDamaged, .keysOther, .keysOlder, .otherIndex, .samePlace,
+            .checkpointMissing, .checkpointInvalid, .olderThanCheckpoint:
             .dataMismatch
         case .noRoom: .system
         case .alreadyExists, .unfinished, .noLedger, .inUse, .badOrigin, .badClock: .refused

@@ -9,6 +9,22 @@ import OpenSSL
 struct KeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys",
+        abstract: "Print the key that verifies the ledger's checkpoints; care for the keys of its claims.",
+        discussion: """
+            Without a subcommand, the same as evidence keys show. rotate, backup and restore are about the key tree under \
+            which claims are sealed, and work on the ledger's files.
+
+            \(ExitStatus.help)
+            """,
+        subcommands: [ShowKey.self, KeysRotateCommand.self, KeysBackupCommand.self, KeysRestoreCommand.self],
+        defaultSubcommand: ShowKey.self
+    )
+}
+
+/// `evidence keys show`
+struct ShowKey: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
         abstract: "Print the key that verifies the ledger's checkpoints.",
         discussion: """
             Prints the verification key in the form C2SP tools take, NAME+ID+KEY; --pem prints the same public key \

@@ -39,8 +39,12 @@ extension Connection {
     /// Appends events, in as few calls as fit; each call is recorded as a whole or not at all. A call whose answer was
     /// lost is made again: every event has its request key, so that it is recorded once.
     ///
-    /// - Parameter each: gets the place of each event and its receipt, in order.
-    func append(_ events: [JSONValue], proofs: Bool, each: (Int, Receipt) throws -> Void) throws {
+    /// - Parameters:
+    ///   - method: Append, or Erase for events that destroy keys.
+    ///   - each: gets the place of each event and its receipt, in order.
+    func append(_ events: [JSONValue], by method: String = "Append", proofs: Bool, each: (Int, Receipt) throws -> Void)
+        throws
+    {
         var start = 0
         while start < events.count {
             var end = start
@@ -50,7 +54,7 @@ extension Connection {
                 if bytes > Connection.bytesPerCall, end > start { break }
                 end += 1
             }
-            let reply = try append(Array(events[start..<end]), proofs: proofs)
+            let reply = try append(Array(events[start..<end]), by: method, proofs: proofs)
             let receipts = try reply.list("receipts").map { try Receipt($0) }
             guard receipts.count == end - start else {
                 throw Failure(.refused, "the daemon sent \(receipts.count) receipts for \(end - start) events")
@@ -60,11 +64,11 @@ extension Connection {
         }
     }
 
-    private func append(_ events: [JSONValue], proofs: Bool) throws -> JSONValue {
+    private func append(_ events: [JSONValue], by method: String, proofs: Bool) throws -> JSONValue {
         var pauses = Connection.pauses[...]
         while true {
             do {
-                return try call("Append", ["events": .array(events), "proofs": .bool(proofs)])
+                return try call(method, ["events": .array(events), "proofs": .bool(proofs)])
             } catch VarlinkClientError.closed where !pauses.isEmpty {
                 repeat { usleep(1_000 * pauses.removeFirst()) } while try !reopened(isLast: pauses.isEmpty)
             }

@@ -9,9 +9,12 @@ struct Recorder {
     let proofs: ProofDirectory?
     /// What the request keys were made of.
     let series: RequestSeries
+    private let method: String
     private var unwritten = 0
 
-    init(connection: Connection, proofs: ProofDirectory?, series: RequestSeries) {
+    /// - Parameter method: Append, or Erase for events that destroy keys.
+    init(connection: Connection, proofs: ProofDirectory?, series: RequestSeries, method: String = "Append") {
+        self.method = method
         self.connection = connection
         self.proofs = proofs
         self.series = series
@@ -31,7 +34,7 @@ struct Recorder {
         // Who may not read entries gets no proof to keep, and hears it before anything is recorded.
         if proofs != nil { _ = try connection.entry(0) }
         do {
-            try connection.append(events, proofs: proofs != nil) { position, receipt in
+            try connection.append(events, by: method, proofs: proofs != nil) { position, receipt in
                 var written: FilePath?
                 defer { report(position, receipt, written) }
                 do {

@@ -39,12 +39,13 @@ chapter "A new ledger"
 cat >evidenced.conf <<EOF
 store = $dir/store
 index = $dir/index
+keys = $dir/keys
 checkpoint-lock = $dir/lock/checkpoint.lock
 keyring = $dir/keyring
 socket = $EVIDENCED_SOCKET
 backup-root = $dir/backups
 principal.demo = uid:$(id -u)
-role.demo = submitter,reader,auditor,discloser,operator
+role.demo = submitter,reader,auditor,discloser,operator,eraser
 EOF
 mkdir backups
 evidence init --config evidenced.conf --origin demo.example/ledger >ledger.vkey
@@ -188,12 +189,12 @@ for id in "$lessor" "$lessee"; do
     approvals+=${approvals:+,}$(record --type erasure.party_approved --actor "subject/$id" \
         --stream "request/$request" --stream "subject/$id" --body "requested=$asked")
 done
-# The document and the key of its encrypted copy are really gone before the ledger says so.
+# The document is the service's to keep and to delete; what the ledger holds of it, its digest, name and size, the ledger erases.
 rm "$withdrawn" withdrawn.key withdrawn.enc
-executed=$(record --type erasure.executed --actor system --stream "request/$request" --stream "$object" \
-    --body "requested=$asked" --body "scopes=$object" --body "approvals=$approvals" --body keys_destroyed=1)
-record --type evidence.destroyed --actor system --stream "$object" --stream "request/$request" \
-    --body "deposit=$doomed" --body "erasure=$executed" --body "key=$(newid)" --body ground=all-parties >/dev/null
+printf 'before: %s claims of it can be opened\n' "$(evidence show "$doomed" --open all --json | field openings | grep -o commitment | wc -l)"
+evidence erase "$asked" --approvals "$approvals"
+if evidence show "$doomed" --open all 2>refusal.txt; then fail "erased claims were opened"; fi
+printf 'after: %s\n' "$(cat refusal.txt)"
 evidence list --stream "request/$request"
 printf '\nand the proof made when it was deposited still holds:\n'
 evidence verify proofs/withdrawn.txt.tlog-proof --entry proofs/withdrawn.txt.entry.json --key ledger.vkey |
@@ -336,8 +337,8 @@ if evidence status 2>/dev/null; then fail "somebody answers for the stopped daem
 chapter "What happened"
 cat <<EOF
 A ledger was created; $count documents were deposited; two people registered, were identified, consented and signed
-a contract; one asked for deletion: this script, in the service's place, destroyed a document and its key, and the
-ledger holds who agreed and what was done. (The claims about that document stay sealed in the ledger.) One of the
+a contract; one asked for deletion: this script, in the service's place, destroyed a document, the ledger destroyed the key
+of what it knew of it, and holds who agreed and what was done; the proof made before still holds. One of the
 deposits was proven by sha256sum and openssl alone, down to the signature, and one claim was checked by hand against
 its commitment. The whole ledger was re-derived from its entries and is intact.
 
@@ -348,6 +349,6 @@ Look around in $dir:
   proofs/                      proofs of all deposits
   case.zip                     the contract's story for somebody outside: unpacked in case/, open index.html
   openings.json                the disclosed claims
-  store/, index/, lock/        the ledger itself; backups/first is a copy of it
+  store/, keys/, index/, lock/ the ledger itself; backups/first is a copy of it
   daemon.log                   what the daemon said
 EOF

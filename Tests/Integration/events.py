@@ -56,8 +56,8 @@ def consent(subject: str | None = None, shown: str = "I agree.", **members) -> d
 
 
 def erasure(scopes: list, **members) -> dict:
-    """Says that scopes were erased."""
-    body = {"requested": 1, "scopes": scopes, "keys_destroyed": len(scopes)}
+    """Has scopes erased."""
+    body = {"requested": 1, "scopes": scopes}
     return event("erasure.executed", [f"request/{new_id()}"], body) | members
 
 

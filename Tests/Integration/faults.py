@@ -328,6 +328,7 @@ def copy_ledger(source: Ledger, root: Path, **settings) -> Ledger:
         if directory.exists():
             copy_files(directory, target.root / directory.name)
     shutil.copy2(source.keyring, target.keyring)
+    shutil.copytree(source.keys, target.keys, dirs_exist_ok=True)
     settle(target.lock, target.store)
     return target
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wire import CallError, UnixHTTPConnection, Wire  # noqa: F401  CallError is part of this module's face
 
-ROLES = ("submitter", "reader", "auditor", "discloser", "operator")
+ROLES = ("submitter", "reader", "auditor", "discloser", "operator", "eraser")
 ORIGIN = "tests.example/ledger"
 PRINCIPAL = "tests"
 COMMAND_SECONDS = 60
@@ -66,6 +66,7 @@ class Ledger:
         self.origin = origin
         self.store = self.root / "store"
         self.index = self.root / "index"
+        self.keys = self.root / "keys"
         self.lock = self.root / "lock" / "checkpoint.lock"
         self.keyring = self.root / "keyring"
         self.socket = self.root / "s"
@@ -87,7 +88,7 @@ class Ledger:
         """Writes the configuration file; settings add up over calls, and None takes a key out."""
         self.settings |= {name.replace("_", "-"): value for name, value in settings.items()}
         lines = {
-            "store": self.store, "index": self.index, "checkpoint-lock": self.lock, "keyring": self.keyring,
+            "store": self.store, "index": self.index, "keys": self.keys, "checkpoint-lock": self.lock, "keyring": self.keyring,
             "socket": self.socket, "backup-root": self.backups,
         } | self.settings
         if roles:
@@ -234,6 +235,10 @@ class Ledger:
     def append(self, *events: dict, proofs: bool | None = None) -> dict:
         parameters = {"events": list(events)} | ({} if proofs is None else {"proofs": proofs})
         return self.call("Append", parameters)
+
+    def erase(self, *events: dict, proofs: bool | None = None) -> dict:
+        parameters = {"events": list(events)} | ({} if proofs is None else {"proofs": proofs})
+        return self.call("org.evidenced.Privacy.Erase", parameters)
 
     @property
     def size(self) -> int:

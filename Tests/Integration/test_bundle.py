@@ -189,14 +189,10 @@ def test_roles_decide_what_can_be_bundled(make_ledger):
 
 
 def test_erased_claims_are_told_apart_from_withheld_ones(story):
-    # With an empty row in `scopes` a claim can't be opened any more; the daemon says so.
     with Ledger(story.root / "erased", story.bin).init().start() as ledger:
         subject = events.new_id()
         ledger.append(events.registration(subject), events.registration())
-        ledger.stop()
-        with database(ledger.store, "scopes") as scopes:
-            put_linked(scopes, stream_key(f"subject/{subject}"), b"")
-        ledger.start()
+        ledger.erase(events.erasure([f"subject/{subject}"]))
         made = bundle(ledger, "--since", "2020-01-01", "--open", "all")
         assert made["erased"] == 1 and made["disclosed"] == {"phone": 1} and made["withheld"] == 1
 

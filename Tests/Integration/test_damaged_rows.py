@@ -76,7 +76,7 @@ def test_damage_ends_no_daemon(make_ledger, damage):
     stream = stream_key(f"subject/{subject}")
     match damage:
         case "data key":
-            put(ledger, "scopes", stream, flip(20))
+            put(ledger, "scopes", stream, flip(4))
         case "sealed claims":
             put(ledger, "sealed", number(index) + b"\0", flip(20))
         case "stream lost":

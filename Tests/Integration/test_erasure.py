@@ -1,35 +1,41 @@
 """Claims whose key was destroyed: nothing of them can be read again, and every proof stays valid."""
 
 import hashlib
+import json
+import shutil
 
 import pytest
 
 import events
 import verifier
-from store import database, number, put_linked, stream_key
+from faults import EXIT_REFUSED
+from keytree import Tree, scope_slot
+from store import content, database, number, put_linked, stream_key
 from test_errors import refusal
+from test_sealed import keyring
+from wire import CallError
 
 DOCUMENT = b"to be forgotten"
 
 
 @pytest.fixture
 def erased(make_ledger):
-    """A stopped ledger with a deposit whose scope has lost its key; what was known of it before hangs on it."""
+    """A stopped ledger with a deposit whose scope was erased; what was known of it before hangs on it."""
     ledger = make_ledger().init().start()
     ledger.event = events.deposit(DOCUMENT)
     ledger.kept = ledger.append(events.deposit(b"kept"))["receipts"][0]
     ledger.gone = ledger.append(ledger.event, proofs=True)["receipts"][0]
-    ledger.append(events.erasure(ledger.event["streams"]))
+    ledger.erasure = events.erasure(ledger.event["streams"])
+    [ledger.executed] = ledger.erase(ledger.erasure)["receipts"]
     assert ledger.stop() == 0
-    with database(ledger.store, "scopes") as scopes:
-        put_linked(scopes, stream_key(ledger.event["streams"][0]), b"")
     return ledger
 
 
 def test_erased_claims_can_t_be_opened_and_everything_else_goes_on(erased):
     erased.start()
     index = erased.gone["index"]
-    assert refusal(erased, "Open", {"index": index}, "ErasedClaims") == {"index": index}
+    assert refusal(erased, "Open", {"index": index}, "ErasedClaims") == {
+        "index": index, "erasure": erased.executed["index"]}
     refusal(erased, "Open", {"index": index, "names": ["size"]}, "ErasedClaims")
     assert "erased" in erased.evidence("show", index, "--open", "all", status=1).stderr
     assert erased.call("Open", {"index": erased.kept["index"]})["openings"]
@@ -93,7 +99,7 @@ def keyless(make_ledger):
 
 def test_what_was_sealed_under_a_lost_keyring_is_erased(keyless):
     index = keyless.gone["index"]
-    assert refusal(keyless, "Open", {"index": index}, "ErasedClaims") == {"index": index}
+    assert refusal(keyless, "Open", {"index": index}, "ErasedClaims") == {"index": index, "erasure": None}
     verifier.verify_proof(keyless.gone["proof"], keyless.entry(index)["entry"].encode(), keyless.vkey)
     verifier.verify_ledger(keyless)
     assert keyless.stop() == 0 and keyless.audit()["clean"]
@@ -121,3 +127,106 @@ def test_what_was_erased_before_a_keyring_was_lost_stays_erased(erased):
     refusal(erased, "Append", {"events": [again]}, "InvalidEvent")
     assert erased.append(events.deposit(b"of another scope"))["receipts"]
     assert erased.stop() == 0 and erased.audit()["clean"]
+
+
+# On a running daemon
+
+PRIVACY = "org.evidenced.Privacy.Erase"
+
+
+def test_erase_destroys_before_it_answers_and_others_go_on(make_ledger):
+    ledger = make_ledger().init().start()
+    subject, other = events.new_id(), events.new_id()
+    receipts = ledger.append(*(events.registration(each) for each in (subject, other)), events.deposit(DOCUMENT))["receipts"]
+    gone, kept, deposit = (receipt["index"] for receipt in receipts)
+    assert ledger.call("Open", {"index": gone})["openings"]
+    before = ledger.append(events.closure(), proofs=True)
+    erasure = events.erasure([f"subject/{subject}", f"subject/{events.new_id()}"])
+    wrong = erasure | {"request": events.new_request(), "body": erasure["body"] | {"keys_destroyed": 2}}
+    assert "keys_destroyed" in refusal(ledger, PRIVACY, {"events": [wrong]}, "InvalidEvent")["field"]
+    assert ledger.call("Open", {"index": gone})["openings"]
+    right = erasure | {"body": erasure["body"] | {"keys_destroyed": 1}}
+    [receipt] = ledger.erase(right, proofs=True)["receipts"]
+    said = {"index": gone, "erasure": receipt["index"]}
+    assert refusal(ledger, "Open", {"index": gone}, "ErasedClaims") == said
+    assert ledger.call("Open", {"index": kept})["openings"] and ledger.call("Open", {"index": deposit})["openings"]
+    # Sent again it is the same; of what is gone nothing can be sealed.
+    [again] = ledger.erase(right)["receipts"]
+    assert again["duplicate"] and again["index"] == receipt["index"]
+    refusal(ledger, "Append", {"events": [events.registration(subject)]}, "InvalidEvent")
+    for made in (before["receipts"][0], receipt):
+        verifier.verify_proof(made["proof"], ledger.entry(made["index"])["entry"].encode(), ledger.vkey)
+    assert ledger.stop() == 0
+    report = ledger.audit()
+    assert report["clean"] and report["erasedClaims"] == 1 and report["lostClaims"] == 0
+
+
+def test_what_erases_goes_one_way_and_nothing_else_does(make_ledger):
+    ledger = make_ledger().init().start()
+    scope = f"subject/{events.new_id()}"
+    assert "Erase" in refusal(ledger, "Append", {"events": [events.closure(), events.erasure([scope])]}, "InvalidEvent")["rule"]
+    said = refusal(ledger, PRIVACY, {"events": [events.erasure([scope]), events.closure()]}, "InvalidEvent")
+    assert (said["event"], said["field"]) == (1, "type")
+    for method in ("org.evidenced.Ledger.Erase", "org.evidenced.Privacy.Append"):
+        with pytest.raises(CallError) as caught:
+            ledger.call(method, {"events": [events.erasure([scope])]})
+        assert caught.value.full_name == "org.varlink.service.MethodNotFound"
+    ledger.stop()
+    ledger.configure(roles=("submitter", "reader")).start()
+    refusal(ledger, PRIVACY, {"events": [events.erasure([scope])]}, "PermissionDenied")
+
+
+def test_an_erasure_leaves_nothing_that_opens_what_it_erased(erased):
+    """With all that is left, and with every older copy of the store, but not with the older keys."""
+    secret = keyring(erased.keyring)["keys-master"]
+    [scope] = erased.event["streams"]
+    with database(erased.store, "scopes") as scopes:
+        assert content(scopes.get(stream_key(scope))) == scope_slot(stream_key(scope), 1) + number(erased.executed["index"])
+    tree = Tree(erased.keys, secret)
+    assert tree.epoch == 2 and tree.key(1) is None and tree.key(0) is not None
+    assert (erased.keys / "root.key").read_bytes().count(b"evidenced root key v1") == 1
+
+
+def test_an_older_store_stays_erased(make_ledger):
+    ledger = make_ledger().init().start()
+    event = events.registration()
+    index = ledger.append(event)["receipts"][0]["index"]
+    ledger.call("Backup", {"directory": str(ledger.backups / "old")})
+    old_keys = ledger.root / "old keys"
+    shutil.copytree(ledger.keys, old_keys)
+    ledger.erase(events.erasure(event["streams"]))
+    assert ledger.stop() == 0
+    # Keys from before would undo it.
+    new_keys = ledger.keys.rename(ledger.root / "new keys")
+    shutil.copytree(old_keys, ledger.keys)
+    assert ledger.run_until_exit() == EXIT_REFUSED
+    assert "key tree is of epoch 1, and the store knows of 2" in ledger.log_text()
+    shutil.rmtree(ledger.keys)
+    new_keys.rename(ledger.keys)
+    # A store from before, under the keys there are, opens nothing of it.
+    shutil.rmtree(ledger.store)
+    shutil.copytree(ledger.backups / "old", ledger.store)
+    ledger.admin("recover", "--reason", "backup-restored")
+    ledger.start()
+    assert refusal(ledger, "Open", {"index": index}, "ErasedClaims") == {"index": index, "erasure": None}
+    # A slot that was given away after the copy was made is not given again.
+    fresh = ledger.append(events.registration())["receipts"][0]["index"]
+    assert ledger.call("Open", {"index": fresh})["openings"]
+    assert ledger.stop() == 0
+
+
+def test_erase_by_hand(make_ledger):
+    ledger = make_ledger().init().start()
+    subject = events.new_id()
+    scope = f"subject/{subject}"
+    gone = ledger.append(events.registration(subject))["receipts"][0]["index"]
+    request = f"request/{events.new_id()}"
+    asked = ledger.append(events.event(
+        "erasure.requested", [request, scope], {"ground": "D1", "scopes": [scope]}, actor=scope))["receipts"][0]["index"]
+    assert "asks for no erasure" in ledger.evidence("erase", gone, status=64).stderr
+    [done] = ledger.evidence_json("erase", asked, "--proof-dir", "proofs")
+    assert done["erased"] == [scope] and not done["duplicate"]
+    entry = json.loads(ledger.entry(done["index"])["entry"])
+    assert entry["type"] == "erasure.executed" and entry["streams"][0][0] == request
+    assert entry["body"] == {"requested": asked, "scopes": [scope]}
+    refusal(ledger, "Open", {"index": gone}, "ErasedClaims")

@@ -56,7 +56,7 @@ def test_keys_are_in_protected_memory_only(ledger):
     held = keys(ledger)
     # libcrypto's own copies lie in its contexts, which it wipes: one of the signing key and of HMAC's, and those of AES,
     # whose first round keys are the key itself.
-    own = {"checkpoint-ed25519": 1, "claims-aes256": 2, "index-hmac": 1}
+    own = {"checkpoint-ed25519": 1, "keys-master": 1, "index-hmac": 1}
     for name, key in held.items():
         found = places(ledger.pid, key)
         assert any(found) and found.count(False) <= own[name], f"{name}: {found}"

@@ -13,8 +13,8 @@ EVERYONE = set(ROLES)
 #: Method → a call that succeeds where it is allowed, and the roles that allow it.
 METHODS = {
     "Append": (lambda: {"events": [events.closure()]}, {"submitter"}),
-    "NewIds": (dict, {"submitter"}),
-    "GetEntry": (lambda: {"index": 0}, {"reader", "auditor"}),
+    "NewIds": (dict, {"submitter", "eraser"}),
+    "GetEntry": (lambda: {"index": 0}, {"reader", "auditor", "eraser"}),
     "ListEntries": (dict, {"reader", "auditor"}),
     "FindByDigest": (lambda: {"digest": hashlib.sha256().hexdigest()}, {"reader"}),
     "GetCheckpoint": (dict, EVERYONE),
@@ -25,6 +25,8 @@ METHODS = {
     "Status": (dict, EVERYONE),
     "Backup": (None, {"operator"}),
     "ConfirmClock": (dict, {"operator"}),
+    "org.evidenced.Privacy.Erase": (
+        lambda: {"events": [events.erasure([f"subject/{events.new_id()}"])]}, {"eraser"}),
 }
 RESOURCES = {
     "/checkpoint": EVERYONE, "/tile/0/000.p/1": {"reader", "auditor"}, "/tile/entries/000.p/1": {"reader", "auditor"},
@@ -58,7 +60,8 @@ def test_a_role_allows_its_methods_and_no_others(with_role, method):
     role, ledger = with_role
     parameters = parameters_of(method, ledger)
     if role not in METHODS[method][1]:
-        assert refusal(ledger, method, parameters, "PermissionDenied") == {"method": method, "type": None}
+        assert refusal(ledger, method, parameters, "PermissionDenied") == {
+            "method": method.rpartition(".")[2], "type": None}
         with ledger.wire() as wire, pytest.raises(CallError) as refused:
             wire.call(method, parameters, more=True)
         assert refused.value.name == "PermissionDenied"

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import events
+from keytree import Master, Tree, context, node, root_slot, scope_slot, seal
 from store import content, database, link, number, stream_key
 
 DOCUMENT = Path(__file__).parents[2] / "ledger-format.md"
@@ -55,7 +56,7 @@ def test_claims_at_rest_are_what_the_format_says(make_ledger):
     entries = {r["index"]: json.loads(ledger.entry(r["index"])["entry"]) for r in receipts + again}
     said = {index: ledger.call("Open", {"index": index})["openings"] for index in entries if entries[index]["claims"]}
     assert ledger.stop() == 0
-    claims_key = keyring(ledger.keyring)["claims-aes256"]
+    tree = Tree(ledger.keys, keyring(ledger.keyring)["keys-master"])
     with database(ledger.store, "sealed") as rows:
         sealed = dict(rows.cursor())
     with database(ledger.store, "scopes") as rows:
@@ -70,9 +71,9 @@ def test_claims_at_rest_are_what_the_format_says(make_ledger):
     assert set(scopes) == {stream_key(scope) for entry in entries.values() for scope in entry["claims"]}
     for index, openings in said.items():
         [(scope, commitments)] = entries[index]["claims"].items()
-        assert len(scopes[stream_key(scope)]) == 60
-        data_key = opened(scopes[stream_key(scope)], claims_key, f"evidenced/scope-key/v1\n{scope}")
-        assert scopes[stream_key(scope)] == sealed_message(claims_key, f"evidenced/scope-key/v1\n{scope}", data_key)
+        slot = int.from_bytes(scopes[stream_key(scope)][:8])
+        assert scopes[stream_key(scope)] == scope_slot(stream_key(scope), slot)
+        data_key = tree.key(slot)
         plaintext = opened(sealed[number(index) + b"\0"], data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}")
         assert sealed[number(index) + b"\0"] == sealed_message(
             data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}", plaintext)
@@ -98,13 +99,21 @@ def test_the_known_answer_is_right():
     digest = hashlib.sha256(b"An example contract.\n").hexdigest()
     claims = [(bytes(range(0x20)), f'"{digest}"'.encode()), (bytes(range(0x20, 0x40)), b"21")]
     plaintext = b"".join(salt + len(value).to_bytes(2) + value for salt, value in claims)
-    data_key, claims_key = bytes(range(0x40, 0x60)), bytes(range(0x60, 0x80))
+    data_key = bytes(range(0x40, 0x60))
     scope = "object/019b76da4c0c00000000000000000002"
     sealed = sealed_message(data_key, f"evidenced/sealed-claims/v1\n{scope}\n1", plaintext)
-    wrapped = sealed_message(claims_key, f"evidenced/scope-key/v1\n{scope}", data_key)
     assert stated("plaintext, 136 bytes:") == plaintext
     assert stated("sealed, 164 bytes:") == sealed
-    assert stated("wrapped data key, 60 bytes:") == wrapped
+    tree, master = "00112233445566778899aabbccddeeff", Master(bytes(range(0x60, 0x80)))
+    keys = [bytes(range(first, first + 32)) for first in (0x80, 0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0x40)]
+    for suite, suffix, depths in (("aes-256-gcm", "", range(6)), ("sm4-ctr-hmac-sm3", ", sm4", (0, 5))):
+        root = root_slot(tree, suite, 1, master, keys[0])
+        assert stated(f"hash at the end of its slot, {suite}, 32 bytes:") == root[-32:]
+        assert "".join(f"    {line}\n" for line in root.split(b"\0")[0].decode().splitlines()) in text
+        for depth in depths:
+            wrapped = seal(suite, keys[depth], context(tree, depth, 0, 0), keys[depth + 1])
+            row = node(depth, 0, 1, {0: wrapped})
+            assert stated(f"node 0 at depth {depth}{suffix}, {len(row)} bytes:") == row
     entry1 = re.search(r"^printf '%s' '(.*)' > entry1$", text, re.MULTILINE)[1]
     [commitments] = json.loads(entry1)["claims"].values()
     for (name, expected), (salt, value) in zip(commitments.items(), claims, strict=True):

@@ -41,12 +41,15 @@ def test_the_service_says_what_it_is(client):
     with client.open("org.varlink.service") as service:
         info = service.GetInfo()
     assert {"vendor", "product", "version", "url"} <= set(info)
-    assert info["interfaces"] == ["org.varlink.service", INTERFACE]
+    assert info["interfaces"] == ["org.varlink.service", INTERFACE, "org.evidenced.Privacy"]
 
 
-def test_the_service_hands_out_both_interfaces(client):
+def test_the_service_hands_out_its_interfaces(client):
     with client.open("org.varlink.service") as service:
         assert service.GetInterfaceDescription(INTERFACE)["description"] == DECLARED.read_text()
+        privacy = DECLARED.with_name("org.evidenced.Privacy.varlink").read_text()
+        assert service.GetInterfaceDescription("org.evidenced.Privacy")["description"] == privacy
+        assert set(varlink.Interface(privacy).members) >= {"Erase"}
         own = varlink.Interface(service.GetInterfaceDescription("org.varlink.service")["description"])
     assert own.name == "org.varlink.service"
     assert {"GetInfo", "GetInterfaceDescription"} <= set(own.members)

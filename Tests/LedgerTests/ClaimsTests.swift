@@ -66,15 +66,16 @@ import Testing
         let digest = String(repeating: "5c", count: 32)
         let object = StreamID(kind: .object, id: try Sample.id())
         let submission = try Sample.deposit(digest: digest, object: object)
-        let (index, other) = try fixture.whileOpen { ledger in
+        let (index, other, erasure) = try fixture.whileOpen { ledger in
             let receipts = try ledger.submit([submission, Sample.deposit(digest: digest)]).receipts
-            _ = try ledger.submit([Sample.erasure(of: [object])])
-            return (receipts[0].index, receipts[1].index)
+            let erasure = try ledger.submit([Sample.erasure(of: [object])]).receipts[0].index
+            return (receipts[0].index, receipts[1].index, erasure)
         }
-        try fixture.erase(scope: object)
         removeTree(fixture.locations.index)
         try fixture.whileOpen { ledger in
-            #expect(throws: LedgerError.erasedClaims(index: index)) { try ledger.open(index, names: nil) }
+            #expect(throws: LedgerError.erasedClaims(index: index, erasure: erasure)) {
+                try ledger.open(index, names: nil)
+            }
             #expect(try ledger.open(other, names: nil).count == 2)
             #expect(try ledger.find(document: #require(Digest(hex: digest))).entries.map(\.index) == [other])
             _ = try ledger.proveInclusion(of: index)
@@ -89,7 +90,6 @@ import Testing
         let fixture = try LedgerFixture()
         let object = StreamID(kind: .object, id: try Sample.id())
         try fixture.whileOpen { _ = try $0.submit([Sample.deposit(object: object), Sample.erasure(of: [object])]) }
-        try fixture.erase(scope: object)
         try fixture.whileOpen { ledger in
             #expect(
                 throws: LedgerError.invalidEvent(
@@ -129,13 +129,14 @@ import Testing
             )
         }
         let index = try fixture.whileOpen { try $0.submit([deposit(digest: digest)]).receipts[0].index }
-        try fixture.whileOpen { _ = try $0.submit([Sample.erasure(of: [subject])]) }
+        let erasure = try fixture.whileOpen { try $0.submit([Sample.erasure(of: [subject])]).receipts[0].index }
         let order = try Entry(fixture.read { try $1.entry($0, index) }).claims.map(\.scope)
-        try fixture.erase(scope: subject)
         try fixture.whileOpen { ledger in
             #expect(try ledger.open(index, names: ["sha256"]).map(\.value) == [.string(digest)])
             for names in [nil, ["file_name"], ["sha256", "file_name"]] {
-                #expect(throws: LedgerError.erasedClaims(index: index)) { try ledger.open(index, names: names) }
+                #expect(throws: LedgerError.erasedClaims(index: index, erasure: erasure)) {
+                    try ledger.open(index, names: names)
+                }
             }
             #expect(try ledger.submit([deposit(digest: digest)]).receipts[0].duplicate)
             let other = try deposit(digest: String(repeating: "5d", count: 32))
@@ -201,7 +202,7 @@ import Testing
         defer { after.stop() }
         _ = try after.submit([Sample.deposit(object: object)])
         for lost in [index, index + 1] {
-            #expect(throws: LedgerError.erasedClaims(index: lost)) { try after.open(lost, names: nil) }
+            #expect(throws: LedgerError.erasedClaims(index: lost, erasure: nil)) { try after.open(lost, names: nil) }
         }
         #expect(try after.submit([submission]).receipts[0].duplicate)
     }

@@ -13,6 +13,7 @@ import Testing
         let elsewhere = LedgerLocations(
             store: fixture.directory + "/other",
             index: fixture.directory + "/other-index",
+            keys: fixture.directory + "/other-keys",
             lock: fixture.locations.lock
         )
         let refusal = try fixture.refusal {
@@ -20,7 +21,7 @@ import Testing
         }
         #expect(refusal.code == .noLedger)
         #expect(refusal.advice.contains("evidence init"))
-        #expect(names(in: fixture.directory).sorted() == ["lock", "store"])
+        #expect(names(in: fixture.directory).sorted() == ["keys", "lock", "store"])
         do {
             _ = try LedgerCreation.create(at: fixture.locations, origin: "test.example/again", keyring: fixture.keyring)
             Issue.record("a ledger was overwritten")
@@ -76,7 +77,7 @@ import Testing
     /// Who waits for a directory in whose place another comes holds that one.
     @Test func aDirectoryThatTookTheOthersPlaceIsHeld() throws {
         let fixture = try LedgerFixture()
-        let path = fixture.directory + "/keys"
+        let path = fixture.directory + "/held"
         #expect(mkdir(path, 0o700) == 0)
         let first = Glibc.open(path, O_RDONLY | O_DIRECTORY)
         #expect(flock(first, LOCK_EX) == 0)
@@ -104,6 +105,7 @@ import Testing
         let locations = LedgerLocations(
             store: fixture.directory + "/s",
             index: fixture.directory + "/i",
+            keys: fixture.directory + "/k",
             lock: fixture.directory + "/l"
         )
         do {

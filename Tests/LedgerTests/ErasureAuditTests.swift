@@ -1,6 +1,7 @@
 import JSON
 import LMDB
 import LedgerFormat
+import OpenSSL
 import Testing
 
 @testable import Ledger
@@ -45,21 +46,53 @@ import Testing
         try expectFinding(nil)
     }
 
-    /// An erasure empties the row of a key: it neither takes one away nor what was sealed alone, so no event explains it.
-    @Test(arguments: ["the key is removed", "what was sealed is removed"])
-    func claimsThatAreMissingAreFoundWhateverAnEventSays(how: String) throws {
+    /// An erasure destroys a key, and takes away neither the row that names it nor what was sealed: no event explains that.
+    @Test func aScopeThatIsMissingIsFoundWhateverAnEventSays() throws {
+        try fixture.tamper { [object] in try $1.scopes.put($0, StoreKey.stream(object), nil) }
+        let finding = "are missing, and the key of that scope was not erased"
+        try expectFinding(finding)
         try fixture.whileOpen { _ = try $0.submit([Sample.erasure(of: [object])]) }
-        try fixture.tamper { [index, object] transaction, schema in
-            if how == "the key is removed" {
-                try schema.scopes.put(transaction, StoreKey.stream(object), nil)
-            } else {
-                try transaction.remove(schema.sealed, StoreKey.sealed(index: index, ordinal: 0))
-            }
-        }
-        try expectFinding("are missing, and the key of that scope was not erased")
+        try expectFinding(finding)
         for keyring in [fixture.keyring, nil] {
             let report = try LedgerAudit.run(at: fixture.locations, keyring: keyring, progress: { _, _ in })
             #expect(report.erasedClaims == 0 && report.lostClaims == 2)
+        }
+    }
+
+    @Test func claimsThatAreMissingAreFoundUntilTheirKeyIsDestroyed() throws {
+        try fixture.tamper { [index] in try $0.remove($1.sealed, StoreKey.sealed(index: index, ordinal: 0)) }
+        try expectFinding("are missing, and the key of that scope was not erased")
+        try fixture.whileOpen { _ = try $0.submit([Sample.erasure(of: [object])]) }
+        try expectFinding(nil)
+    }
+
+    /// A slot whose key was destroyed with no event is found by whoever has the keys.
+    @Test func aKeyThatIsDestroyedInTheTreeAloneIsFound() throws {
+        try fixture.erase(scope: object)
+        let findings = try audited(fixture.keyring)
+        #expect(findings.map(\.index) == [index])
+        #expect(findings.allSatisfy { $0.what.contains("no event says that they were erased") })
+    }
+
+    /// Two scopes with one key would be erased together, and an entry that erases nothing explains nothing.
+    @Test func aSlotIsOfOneScope() throws {
+        let other = try fixture.read { transaction, schema in
+            try #require(try Entry(schema.entry(transaction, index + 1)).claims.first?.scope)
+        }
+        let row = try fixture.read { try $1.scopes.stored($0, StoreKey.stream(other)) }
+        let slot = try #require(row.flatMap { StoreKey.readNumber($0.prefix(8)) })
+        for (content, what) in [
+            (ScopeSlot.content(slot, of: object, SHA256Hasher()), "two scopes have the data key of slot \(slot)"),
+            (ScopeSlot.content(1 << 20, of: object, SHA256Hasher()), "not as it was written"),
+            (ScopeSlot.content(slot, of: other, SHA256Hasher()), "not as it was written"),
+            (StoreKey.number(index), "does not name that scope"), (StoreKey.number(99), "does not name that scope"),
+            (
+                ScopeSlot.content(slot, of: object, SHA256Hasher()) + StoreKey.number(index),
+                "the key of a scope it erases is not destroyed"
+            ),
+        ] {
+            try fixture.tamper { [object] in try $1.scopes.put($0, StoreKey.stream(object), content) }
+            #expect(try audited(fixture.keyring).contains { $0.what.contains(what) }, "\(what)")
         }
     }
 
@@ -91,9 +124,9 @@ import Testing
                 let receipts = try ledger.submit([event, Sample.deposit()]).receipts
                 return (try Entry(ledger.entry(at: receipts[0].index).bytes), receipts[1].index)
             }
-            #expect(AuditErasures.scopes(namedBy: entry) == [object], "\(entry.type)")
+            #expect(Erasing.scopes(namedBy: entry) == [object], "\(entry.type)")
             let deposit = try Entry(fixture.read { try $1.entry($0, other) })
-            #expect(AuditErasures.scopes(namedBy: deposit) == [])
+            #expect(Erasing.scopes(namedBy: deposit) == [])
         }
     }
 
@@ -125,7 +158,6 @@ import Testing
 
     @Test func anErasedScopeStaysErasedWhereTheKeyringIsLost() throws {
         try fixture.whileOpen { _ = try $0.submit([Sample.erasure(of: [object])]) }
-        try fixture.erase(scope: object)
         let keyring = try Keyring()
         _ = try LedgerCreation.beginIncarnation(at: fixture.locations, old: nil, keyring: keyring, reason: .keyLost)
         let ledger = try fixture.open(keyring: keyring)

@@ -16,7 +16,7 @@ import Testing
         // As the format has it, written with other means.
         var text = "evidenced keyring v1\n"
         for (name, key) in [
-            ("checkpoint-ed25519", fixture.keyring.checkpointSeed), ("claims-aes256", fixture.keyring.claimsKey),
+            ("checkpoint-ed25519", fixture.keyring.checkpointSeed), ("keys-master", fixture.keyring.masterSecret),
             ("index-hmac", fixture.keyring.indexKey),
         ] {
             text += "\(name) \(key.withUnsafeBytes { Data($0).base64EncodedString() })\n"

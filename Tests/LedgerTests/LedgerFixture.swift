@@ -22,6 +22,7 @@ final class LedgerFixture {
         locations = LedgerLocations(
             store: directory + "/store",
             index: directory + "/index",
+            keys: directory + "/keys",
             lock: directory + "/lock/checkpoint.lock"
         )
         keyring = try Keyring()
@@ -212,15 +213,16 @@ enum Sample {
         )
     }
 
-    /// The event that says that scopes were erased.
-    static func erasure(of scopes: [StreamID]) throws -> Submission {
-        try submission(
+    /// The event that has scopes erased.
+    ///
+    /// - Parameter destroyed: how many keys it says are destroyed.
+    static func erasure(of scopes: [StreamID], destroyed: Int64? = nil) throws -> Submission {
+        let scopes = JSONValue.array(scopes.map { .string($0.description) })
+        return try submission(
             "erasure.executed",
             streams: [StreamID(kind: .request, id: id())],
-            body: [
-                "requested": .int(1), "scopes": .array(scopes.map { .string($0.description) }),
-                "keys_destroyed": .int(Int64(scopes.count)),
-            ]
+            body: destroyed.map { ["requested": .int(1), "scopes": scopes, "keys_destroyed": .int($0)] }
+                ?? ["requested": .int(1), "scopes": scopes]
         )
     }
 

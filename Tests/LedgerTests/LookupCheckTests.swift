@@ -170,7 +170,11 @@ import Testing
                 LookupLog(
                     environment: environment,
                     schema: schema,
-                    claimsKey: fixture.keyring.claimsKey,
+                    claimKeys: try ClaimKeys(
+                        reading: fixture.locations.keys,
+                        fixture.keyring,
+                        id: environment.read { try schema.keyTree($0) }
+                    ),
                     losses: .before(0)
                 ),
                 directory: fixture.locations.index,

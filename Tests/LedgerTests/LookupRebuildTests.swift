@@ -73,6 +73,7 @@ import Testing
                     at: LedgerLocations(
                         store: place == other.locations.index ? fixture.locations.store : other.locations.store,
                         index: place,
+                        keys: place == other.locations.index ? fixture.locations.keys : other.locations.keys,
                         lock: place == other.locations.index ? fixture.locations.lock : other.locations.lock
                     ),
                     keyring: place == other.locations.index ? fixture.keyring : other.keyring,

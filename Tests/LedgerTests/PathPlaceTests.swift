@@ -42,16 +42,27 @@ import Testing
             #expect(symlink("store", root + "/link") == 0)
             func conflict(
                 index: String = "/index",
+                keys: String = "/keys",
                 lock: String = "/lock/l",
                 keyring: String? = nil,
                 backups: String? = nil
             ) -> [String]? {
-                LedgerLocations(store: root + "/store", index: root + index, lock: root + lock).conflict(
+                LedgerLocations(
+                    store: root + "/store",
+                    index: root + index,
+                    keys: root + keys,
+                    lock: root + lock
+                ).conflict(
                     keyring: keyring.map { root + $0 },
                     backupRoot: backups.map { root + $0 }
                 )?.keys
             }
             #expect(conflict(keyring: "/keyring", backups: "/backups") == nil)
+            for keys in ["/store", "/link", "/store/keys"] {
+                #expect(conflict(keys: keys) == ["keys", "store"], "\(keys)")
+            }
+            #expect(conflict(keys: "/index/keys") == ["index", "keys"])
+            #expect(conflict(keyring: "/keys/keyring") == ["keyring", "keys"])
             for index in ["/store", "/link", "/store/", "/store/index", "/link/index", ""] {
                 #expect(conflict(index: index) == ["index", "store"], "\(index)")
             }

@@ -108,6 +108,7 @@ import Testing
         let lockless = LedgerLocations(
             store: fixture.locations.store,
             index: fixture.locations.index,
+            keys: fixture.locations.keys,
             lock: fixture.directory + "/no-lock"
         )
         do {
@@ -141,7 +142,12 @@ import Testing
                 let target = fixture.directory + "/backup-\(number)"
                 let report = try ledger.backup(to: target)
                 #expect(names(in: target) == ["data.mdb"])
-                let copy = LedgerLocations(store: target, index: target + "-none", lock: fixture.locations.lock)
+                let copy = LedgerLocations(
+                    store: target,
+                    index: target + "-none",
+                    keys: fixture.locations.keys,
+                    lock: fixture.locations.lock
+                )
                 let audit = try LedgerAudit.run(
                     at: copy,
                     keyring: fixture.keyring,

@@ -1,5 +1,6 @@
 import Foundation
 import JSON
+import Keys
 import LMDB
 import LedgerFormat
 import Merkle
@@ -13,7 +14,6 @@ import Testing
     private struct KnownAnswer {
         let plaintext: [UInt8]
         let sealed: [UInt8]
-        let wrapped: [UInt8]
         let entry: Entry
         let scope: StreamID
 
@@ -31,7 +31,6 @@ import Testing
             }
             plaintext = try bytes("plaintext, 136 bytes:")
             sealed = try bytes("sealed, 164 bytes:")
-            wrapped = try bytes("wrapped data key, 60 bytes:")
             let written = try #require(lines.first { $0.hasPrefix("printf") && $0.hasSuffix("> entry1") })
             let text = try #require(written.split(separator: "'").first { $0.hasPrefix("{") })
             entry = try Entry(Array(text.utf8))
@@ -41,7 +40,7 @@ import Testing
 
     @Test func theKnownAnswerOpensPartByPart() throws {
         let known = try KnownAnswer()
-        #expect(known.plaintext.count == 136 && known.sealed.count == 164 && known.wrapped.count == 60)
+        #expect(known.plaintext.count == 136 && known.sealed.count == 164)
         let cipher = try AuthenticatedCipher()
         func open(_ sealed: [UInt8], _ key: ClosedRange<UInt8>, _ context: String) throws -> [UInt8] {
             var opened: [UInt8] = []
@@ -49,8 +48,6 @@ import Testing
             try sealed.withUnsafeBytes { try cipher.open($0, key: key, context: context.utf8.span, to: &opened) }
             return opened
         }
-        let key = try open(known.wrapped, 0x60...0x7F, "evidenced/scope-key/v1\n\(known.scope)")
-        #expect(key == Array(0x40...0x5F))
         let plaintext = try open(known.sealed, 0x40...0x5F, "evidenced/sealed-claims/v1\n\(known.scope)\n1")
         #expect(plaintext == known.plaintext)
         // And is what is sealed here too.
@@ -62,24 +59,22 @@ import Testing
         }
         let sealed = try seal(known.plaintext, 0x40...0x5F, "evidenced/sealed-claims/v1\n\(known.scope)\n1")
         #expect(sealed == known.sealed)
-        #expect(try seal(key, 0x60...0x7F, "evidenced/scope-key/v1\n\(known.scope)") == known.wrapped)
     }
 
     /// Claims someone else sealed, in a store someone else wrote, are read.
     @Test func theKnownAnswerIsReadFromAStore() throws {
         let known = try KnownAnswer()
         let fixture = try LedgerFixture()
-        func store(_ sealed: [UInt8], _ wrapped: [UInt8]) throws {
+        func store(_ sealed: [UInt8]) throws {
             try fixture.tamper { transaction, schema in
                 try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
-                try schema.scopes.put(transaction, StoreKey.stream(known.scope), wrapped)
             }
         }
         func openings() throws -> [Opening] {
-            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F), losses: .before(0))
+            var claims = try fixture.claims(known.scope, key: 0x40...0x5F)
             return try fixture.read { try claims.openings(of: known.entry, $0, $1) }
         }
-        try store(known.sealed, known.wrapped)
+        try store(known.sealed)
         let digest = SHA256Hasher().hash(Array("An example contract.\n".utf8)).hex
         #expect(
             try openings() == [
@@ -89,12 +84,8 @@ import Testing
         )
         // Changed in any byte, they are not.
         for position in stride(from: 0, to: known.sealed.count, by: 7) {
-            try store(known.sealed.changed(at: position), known.wrapped)
+            try store(known.sealed.changed(at: position))
             #expect(throws: (any Error).self) { try openings() }
-        }
-        for position in stride(from: 0, to: known.wrapped.count, by: 7) {
-            try store(known.sealed, known.wrapped.changed(at: position))
-            #expect(throws: StoreDamage.self) { try openings() }
         }
     }
 
@@ -124,9 +115,8 @@ import Testing
             try cipher.seal(plaintext.span, key: key, context: context.utf8.span, to: &sealed)
             try fixture.tamper { transaction, schema in
                 try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
-                try schema.scopes.put(transaction, StoreKey.stream(known.scope), known.wrapped)
             }
-            var claims = try SealedClaims(claimsKey: SecretBytes(copying: 0x60...0x7F), losses: .before(0))
+            var claims = try fixture.claims(known.scope, key: 0x40...0x5F)
             #expect(throws: StoreDamage.self, "\(Hex.encode(plaintext))") {
                 try fixture.read { try claims.openings(of: known.entry, $0, $1) }
             }
@@ -141,7 +131,7 @@ import Testing
             try ledger.submit([Sample.deposit(), Sample.deposit(object: object, fileName: "合同\"\n")]).receipts[1].index
         }
         let cipher = try AuthenticatedCipher()
-        let (entry, sealed, wrapped) = try fixture.read { transaction, schema in
+        let (entry, sealed, content) = try fixture.read { transaction, schema in
             (
                 try Entry(schema.entry(transaction, index)),
                 try #require(try transaction.get(schema.sealed, StoreKey.sealed(index: index, ordinal: 0))),
@@ -153,8 +143,14 @@ import Testing
             try sealed.withUnsafeBytes { try cipher.open($0, key: key, context: context.utf8.span, to: &opened) }
             return opened
         }
-        let claimsKey = try CipherKey(fixture.keyring.claimsKey)
-        let key = try CipherKey(SecretBytes(copying: open(wrapped, claimsKey, "evidenced/scope-key/v1\n\(object)")))
+        // The slot, and what shows that it was not changed.
+        let hash = SHA256Hasher().hash(
+            Array("evidenced/scope-slot/v1\n".utf8) + StoreKey.stream(object) + content.prefix(8)
+        )
+        #expect(content.count == 16 && content.dropFirst(8).elementsEqual(hash.bytes.prefix(8)))
+        let slot = try #require(StoreKey.readNumber(content.prefix(8)))
+        let tree = try KeyTree(directory: fixture.locations.keys, master: fixture.keyring.masterKey())
+        guard case .living(let key) = try tree.key(of: slot) else { throw Unexpected("slot \(slot) has no key") }
         var rest = try open(sealed, key, "evidenced/sealed-claims/v1\n\(object)\n\(index)")[...]
         let values = [#""合同\"\n""#, "\"" + String(repeating: "ab", count: 32) + "\""]
         #expect(entry.claims[0].claims.map(\.name) == ["file_name", "sha256"])
@@ -167,5 +163,15 @@ import Testing
             #expect(SHA256Hasher().hash(Array(preimage.utf8)) == claim.commitment)
         }
         #expect(rest.isEmpty)
+    }
+}
+
+extension LedgerFixture {
+    /// What opens claims of a scope under a key that is known.
+    fileprivate func claims(_ scope: StreamID, key: ClosedRange<UInt8>) throws -> SealedClaims {
+        let keys = try ClaimKeys(reading: locations.keys, keyring, id: read { try $1.keyTree($0) })
+        var claims = try SealedClaims(keys, losses: .before(0))
+        claims.remember(try CipherKey(SecretBytes(copying: key)), for: scope)
+        return claims
     }
 }

@@ -1,8 +1,10 @@
 import Glibc
+import Keys
 import LMDB
 import LedgerFormat
 import Merkle
 import OpenSSL
+import Testing
 
 @testable import Ledger
 
@@ -66,11 +68,11 @@ extension LedgerFixture {
         }
     }
 
-    /// Leaves of a scope what its erasure leaves: an empty row.
+    /// Destroys the data key of a scope of the closed ledger.
     func erase(scope: StreamID) throws {
-        try tamper { transaction, schema in
-            try schema.scopes.put(transaction, StoreKey.stream(scope), [])
-        }
+        let content = try read { try #require(try $1.scopes.stored($0, StoreKey.stream(scope))) }
+        let slot = try #require(content.withUnsafeBytes { ScopeSlot.read($0, of: scope, SHA256Hasher()) })
+        try KeyTree(directory: locations.keys, master: keyring.masterKey()).erase([slot])
     }
 }
 

@@ -1,0 +1,163 @@
+import JSON
+import Keys
+import LMDB
+public import LedgerFormat
+import OpenSSL
+
+/// Which events destroy keys, and of what (`ledger-format.md` section 10, "Erasure").
+enum Erasing {
+    /// The types of which an event is recorded before the keys of the scopes it names are destroyed, and only then
+    /// acknowledged.
+    static let types: Set<String> = ["erasure.executed", "erasure.partial", "evidence.destroyed"]
+
+    /// The scopes an entry says are erased.
+    static func scopes(namedBy entry: Entry) -> [StreamID] {
+        func streams(_ name: String) -> [StreamID] {
+            entry.body[name]?.array?.compactMap { $0.string.flatMap { StreamID($0) } } ?? []
+        }
+        return switch entry.type {
+        case "erasure.executed": streams("scopes")
+        case "erasure.partial": streams("erased")
+        case "evidence.destroyed": entry.streams.map(\.stream).filter { $0.kind == .object }
+        default: []
+        }
+    }
+}
+
+extension EventType {
+    /// Whether recording an event of the type destroys keys.
+    public var isErasing: Bool { Erasing.types.contains(name) }
+}
+
+/// Destroys what recorded events say is erased. Which of them it has not done yet, the store keeps, so that whatever cuts it
+/// off, the next start goes on.
+struct Erasures {
+    let environment: Environment
+    let schema: StoreSchema
+    let tree: KeyTree
+    let settings: LedgerSettings
+
+    /// Whether an event was recorded whose keys are not destroyed yet.
+    func arePending() throws -> Bool { try environment.read { try !schema.pendingErasures($0).isEmpty } }
+
+    /// Destroys the keys of every event that waits for it, then has the store say so.
+    ///
+    /// - Throws: `KeyRefusal` `.noRoom` where there is no room for it yet, and nothing was done; `StoreDamage` where it isn't
+    ///   known what to destroy; `CommitError`, `KeyFileError` where it may be half done: the process must end then.
+    func execute() throws {
+        let (indexes, scopes) = try environment.read { transaction in
+            let indexes = try schema.pendingErasures(transaction)
+            var scopes: [StreamID: (slot: UInt64, entry: UInt64)] = [:]
+            var hasher = SHA256Hasher()
+            for index in indexes {
+                let entry = try schema.intactEntry(transaction, index, &hasher).entry
+                for scope in Erasing.scopes(namedBy: entry) where scopes[scope] == nil {
+                    guard case .slot(let slot)? = try schema.scopeRow(of: scope, transaction, hasher) else { continue }
+                    scopes[scope] = (slot, index)
+                }
+            }
+            return (indexes, scopes)
+        }
+        guard !indexes.isEmpty else { return }
+        if !scopes.isEmpty { try tree.erase(scopes.values.map(\.slot)) }
+        let hasher = SHA256Hasher()
+        let rows = scopes.map { scope, erased in
+            (
+                key: StoreKey.stream(scope),
+                content: ScopeRow.erased(by: erased.entry, slot: erased.slot, of: scope, hasher)
+            )
+        }
+        .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        try environment.write(growingTo: settings.maximumMapBytes) { transaction in
+            for row in rows { try schema.scopes.replace(transaction, row.key, row.content) }
+            try schema.setPendingErasures([], transaction)
+            try schema.setKeyEpoch(tree.epoch, transaction)
+        }
+    }
+}
+
+/// What a row of `scopes` states.
+enum ScopeRow {
+    /// The slot of the scope's data key.
+    case slot(UInt64)
+    /// That it was erased: by an entry, and in which slot its key was, as far as that is known.
+    case erased(by: UInt64?, slot: UInt64?)
+
+    /// Reads a row's content; nil where it is not as it was written.
+    init?(_ content: UnsafeRawBufferPointer, of scope: StreamID, _ hasher: SHA256Hasher) {
+        switch content.count {
+        case 0: self = .erased(by: nil, slot: nil)
+        case 8: self = .erased(by: StoreKey.readNumber(content), slot: nil)
+        default:
+            let named = UnsafeRawBufferPointer(rebasing: content.prefix(ScopeSlot.bytes))
+            guard let slot = ScopeSlot.read(named, of: scope, hasher) else { return nil }
+            if content.count == ScopeSlot.bytes {
+                self = .slot(slot)
+            } else {
+                guard let entry = StoreKey.readNumber(content.dropFirst(ScopeSlot.bytes)) else { return nil }
+                self = .erased(by: entry, slot: slot)
+            }
+        }
+    }
+
+    /// The content of the row of a scope that was erased by an entry.
+    ///
+    /// - Parameter slot: where its key was; nil where that was in another tree than the one there is.
+    static func erased(by entry: UInt64?, slot: UInt64?, of scope: StreamID, _ hasher: SHA256Hasher) -> [UInt8] {
+        guard let entry else { return [] }
+        return (slot.map { ScopeSlot.content($0, of: scope, hasher) } ?? []) + StoreKey.number(entry)
+    }
+}
+
+extension StoreSchema {
+    /// What is stored of the data key of a scope; nil where it never had one.
+    ///
+    /// - Throws: `StoreDamage` where the row is not as it was written.
+    func scopeRow(
+        of scope: StreamID,
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ hasher: SHA256Hasher
+    ) throws -> ScopeRow? {
+        let found = try scopes.withContent(transaction, StoreKey.stream(scope)) { content in
+            Result<ScopeRow, StoreDamage> { () throws(StoreDamage) in
+                guard let row = ScopeRow(content, of: scope, hasher) else {
+                    throw StoreDamage(nil, "the slot of the data key is not as it was written", of: scope)
+                }
+                return row
+            }
+        }
+        return try found?.get()
+    }
+
+    private static let pendingErasuresKey = Array("erasing".utf8)
+    private static let keyEpochKey = Array("key epoch".utf8)
+
+    /// The recorded events whose keys are not destroyed yet, in ascending order.
+    func pendingErasures(_ transaction: borrowing some Readable & ~Copyable) throws -> [UInt64] {
+        guard let row = try transaction.get(meta, StoreSchema.pendingErasuresKey) else {
+            throw StoreDamage(nil, "the store does not say which erasures are under way")
+        }
+        return try stride(from: 0, to: row.count, by: 8).map { start in
+            guard let index = StoreKey.readNumber(row[start..<min(start + 8, row.count)]) else {
+                throw StoreDamage(nil, "which erasures are under way is not as it was written")
+            }
+            return index
+        }
+    }
+
+    func setPendingErasures(_ indexes: [UInt64], _ transaction: borrowing WriteTransaction) throws {
+        try transaction.set(meta, StoreSchema.pendingErasuresKey, indexes.flatMap { StoreKey.number($0) })
+    }
+
+    /// The epoch the key tree had when the store last knew of a change of it.
+    func keyEpoch(_ transaction: borrowing some Readable & ~Copyable) throws -> UInt64 {
+        guard let epoch = try transaction.get(meta, StoreSchema.keyEpochKey).flatMap({ StoreKey.readNumber($0) }) else {
+            throw StoreDamage(nil, "the store does not say how old its key tree is")
+        }
+        return epoch
+    }
+
+    func setKeyEpoch(_ epoch: UInt64, _ transaction: borrowing WriteTransaction) throws {
+        try transaction.set(meta, StoreSchema.keyEpochKey, StoreKey.number(epoch))
+    }
+}

@@ -1,0 +1,110 @@
+import Glibc
+import Keys
+import LMDB
+import LedgerFormat
+import OpenSSL
+
+/// The key tree a new incarnation goes on with: the one there is, or a new one where the keyring was lost that opened it.
+struct SucceedingKeys {
+    private let directory: String
+    /// Of the tree there is; nil where it doesn't open and is given up.
+    private let kept: KeyTree?
+    /// Id of the tree that takes its place.
+    private let made: String?
+    /// The rows of the one that is given up, as far as they can be read.
+    private let lost: KeyTreeShape?
+
+    /// - Throws: `StartupRefusal` where the tree does not open under the keyring and the reason is not that it was lost.
+    init(
+        _ directory: String,
+        _ keyring: Keyring,
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        reason: Recovery.Reason
+    ) throws {
+        self.directory = directory
+        let id = try environment.read { try schema.keyTree($0) }
+        try SucceedingKeys.settle(directory, id: id)
+        do {
+            let keys = try ClaimKeys(writing: directory, keyring, id: id, unassigned: .max)
+            (kept, made, lost) = (keys.tree, nil, nil)
+        } catch let refusal as StartupRefusal where !reason.isSigned && refusal.code != .inUse {
+            kept = nil
+            lost = try? KeyTreeShape(directory: directory)
+            let staged = directory + FileSystem.nextSuffix
+            try FileSystem.makeDirectory(staged)
+            made = try ClaimKeys.named {
+                try KeyTree.create(in: staged, master: keyring.masterKey(), suite: .aes)
+            }
+        } catch let refusal as StartupRefusal where refusal.code == .badKeyring {
+            throw StartupRefusal(
+                .badKeyring,
+                "the keyring is not the one this ledger's claims were sealed under",
+                advice: "Put the ledger's own keyring back; if it is lost, give the reason key-lost"
+            )
+        }
+    }
+
+    /// Has the store name the tree, and the slots no scope of it can have had: an older store that was put back may know
+    /// nothing of some that were used since.
+    func takeOver(_ transaction: borrowing WriteTransaction, _ schema: StoreSchema) throws {
+        if let made {
+            try schema.forgetClaims(transaction, lost)
+            try schema.setKeyTree(made, transaction)
+            try schema.setPendingErasures([], transaction)
+        }
+        try schema.setKeyEpoch(kept?.epoch ?? 1, transaction)
+        try schema.setNextSlot(kept?.slots ?? 0, transaction)
+    }
+
+    /// Gives a tree that was made its name. Cut off, the next start does.
+    func settle() throws {
+        if let made { try SucceedingKeys.settle(directory, id: made) }
+    }
+
+    /// Where a recovery was cut off behind the point at which the store names another tree, puts that in its place; a copy
+    /// of the one that was given up stays beside it.
+    static func settle(_ directory: String, id: String) throws {
+        let staged = directory + FileSystem.nextSuffix
+        guard FileSystem.isTaken(staged), try KeyTreeShape(directory: staged)?.id.utf8.elementsEqual(id.utf8) == true,
+            (try? KeyTreeShape(directory: directory)?.id.utf8.elementsEqual(id.utf8)) != true
+        else { return }
+        try replace(directory, by: staged, suffix: ".lost")
+    }
+
+    /// Puts the tree that waits beside one in its place, of which a copy stays under its name with a suffix.
+    static func replace(_ directory: String, by staged: String, suffix: String) throws {
+        if FileSystem.isTaken(directory) {
+            try FileSystem.underFreeName(directory + suffix) { name in
+                guard FileSystem.renameNew(directory, name) else { throw SystemError("renaming \(directory)") }
+            }
+        }
+        guard FileSystem.renameNew(staged, directory) else { throw SystemError("naming \(directory)") }
+        try FileSystem.syncDirectory(FileSystem.parent(of: directory))
+    }
+}
+
+extension StoreSchema {
+    /// Removes all sealed claims and the slots of data keys nobody can have any more. Scopes that were erased before keep
+    /// a row that says so, so that they get no key again.
+    ///
+    /// - Parameter keys: the tree that is given up, which knows what was erased in it.
+    /// - Throws: `StoreDamage` where it isn't known which were erased.
+    fileprivate func forgetClaims(_ transaction: borrowing WriteTransaction, _ keys: KeyTreeShape?) throws {
+        var erased: [(scope: [UInt8], content: [UInt8])] = []
+        let hasher = SHA256Hasher()
+        let areLinked = try scopes.forEach(transaction) { scope, content in
+            switch StoreKey.readStream(Array(scope)).flatMap({ ScopeRow(content, of: $0, hasher) }) {
+            case .erased(let entry, _)?: erased.append((Array(scope), entry.map { StoreKey.number($0) } ?? []))
+            case .slot(let slot)? where (try? keys?.isErased(slot)) == true: erased.append((Array(scope), []))
+            case .slot, nil: break
+            }
+        }
+        guard areLinked else { throw scopes.damage }
+        for database in [scopes.database, sealed] { try transaction.clear(database) }
+        try scopes.begin(transaction)
+        try scopes.insert(transaction, ascending: erased.count) { position, scope, content in
+            (scope, content) = erased[position]
+        }
+    }
+}
