@@ -35,8 +35,9 @@ enum MetaPages {
             guard page.word32(at: 20) == version else {
                 throw LMDBError(code: MDB_VERSION_MISMATCH, operation: "opening \(path)")
             }
-            // The last page is one of the two at least.
-            guard page.word32(at: 40) == UInt32(Environment.pageBytes), page.word(at: 136) >= 1 else {
+            // The last page is one of the two at least. LMDB maps as far as it reaches, whatever the size of the map.
+            let greatestPage = UInt64(Environment.greatestMapBytes / Environment.pageBytes) - 1
+            guard page.word32(at: 40) == UInt32(Environment.pageBytes), 1...greatestPage ~= page.word(at: 136) else {
                 throw LMDBError(code: MDB_INVALID, operation: "opening \(path): page size or last page")
             }
             guard page.word(at: 32) <= UInt64(Environment.greatestMapBytes) else {

@@ -91,7 +91,7 @@ struct PageWalkTests {
         let start = page * Environment.pageBytes
         let damages: [(offset: Int, bytes: [UInt8])] = [
             (10, [0]), (16, [0]), (20, [9]), (40, [0, 0, 0, 0]), (40, [0, 0, 0, 0x80]),
-            (136, [UInt8](repeating: 0, count: 8)), (39, [2]),
+            (136, [UInt8](repeating: 0, count: 8)), (39, [2]), (141, [4]), (142, [8]),
         ]
         for damage in damages {
             let refusal = #expect(throws: LMDBError.self) {
