@@ -18,6 +18,8 @@ extension Configuration {
         exposure.file(store + "/data.mdb", key: "store")
         exposure.directory(Exposure.directory(of: checkpointLock), key: "checkpoint-lock", isPrivate: true)
         exposure.file(checkpointLock, key: "checkpoint-lock")
+        exposure.directory(keys, key: "keys", isPrivate: true)
+        for name in ["root.key", "data.mdb"] { exposure.file(keys + "/" + name, key: "keys", isSecret: true) }
         exposure.directory(index, key: "index", isPrivate: false)
         exposure.file(keyring, key: "keyring", isSecret: !isKeyringCredential(environment: environment))
         exposure.directory(Exposure.directory(of: socket), key: "socket", isPrivate: false)

@@ -13,6 +13,8 @@ public struct KeyRefusal: Error, Equatable, Sendable, CustomStringConvertible {
         case otherMaster
         /// `root.key` and the tree are of different times: one of them was restored from a backup.
         case torn
+        /// Another file took the place of `root.key`; nothing was changed.
+        case replaced
         /// It has all the slots it can have.
         case full
         /// There is no room on the disk for what it needs; nothing was changed.

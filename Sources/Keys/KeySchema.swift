@@ -1,3 +1,4 @@
+import Glibc
 import LMDB
 
 /// What the tree's environment says of the whole.
@@ -59,6 +60,10 @@ struct KeySchema {
         access: Environment.Access,
         create: Bool = false
     ) throws -> (Environment, KeySchema) {
+        // LMDB would make an empty one.
+        guard create || Glibc.access(directory + "/data.mdb", F_OK) == 0 || errno != ENOENT else {
+            throw KeyRefusal(.missing, "\(directory)/data.mdb is missing", advice: "Restore the key backup")
+        }
         let environment = try Environment(
             directory: directory,
             mapBytes: mapBytes,

@@ -9,13 +9,15 @@ extension KeyTree {
 
     /// Makes a new tree without slots in a directory, durably.
     ///
-    /// One that is there already, and has no slots and opens under the master key, is taken for what an earlier call that
-    /// was cut off left.
+    /// One that is there already, and has no slots and opens under the master key, is taken for what an earlier call left;
+    /// what a call left that was cut off before `root.key` held a key is made anew. That is written last: where it holds
+    /// one, the rest is there.
     ///
     /// - Returns: the tree's id, 32 hex digits.
     /// - Throws: `KeyRefusal`, `.exists` where there is a tree that is used; `LMDBError`, `CommitError`, `KeyFileError`.
     public static func create(in directory: String, master: MasterKey, suite: KeySuite) throws -> String {
         let file = try RootKeyFile(directory: directory, access: .creating)
+        if try !file.slots().contains(where: \.isRecord) { try discardDraft(directory) }
         let (environment, schema) = try KeySchema.open(directory, mapBytes: 16 << 20, access: .writing, create: true)
         if let head = try environment.read({ try schema.headIfMade($0) }) {
             guard head.slots == 0, let (_, record) = try? inForce(file.slots(), head),
@@ -32,14 +34,38 @@ extension KeyTree {
         let id = Hex.encode(try SecureRandom.bytes(16))
         let wrapper = try KeyWrapper(suite)
         let record = try RootRecord.wrapping(freshKey(), tree: id, epoch: 1, master, wrapper)
-        try file.write(record, to: 0)
-        try file.write(nil, to: 1)
         try environment.write { transaction in
             try schema.set(KeyTreeHead(tree: id, suite: suite, epoch: 1, slots: 0), transaction)
             try transaction.set(schema.nodes, NodePlace.top.key, KeyNode(suite).row(at: .top))
         }
         try syncDirectory(directory)
+        try file.write(nil, to: 1)
+        try file.write(record, to: 0)
         return id
+    }
+
+    /// Pages a tree without slots can have.
+    private static let draftPages = 16
+
+    /// Removes an environment that no key in `root.key` opens, as long as it can't be one that had slots.
+    ///
+    /// - Throws: `KeyRefusal` `.exists` where it may be.
+    private static func discardDraft(_ directory: String) throws {
+        let data = directory + "/data.mdb"
+        var status = stat()
+        guard stat(data, &status) == 0 else { return }
+        let head = try? KeySchema.open(directory, mapBytes: 1 << 20, access: .copy)
+        let slots = head.flatMap { environment, schema in try? environment.read { try schema.headIfMade($0) } }?.slots
+        guard slots ?? 0 == 0, status.st_size <= draftPages * Environment.pageBytes else {
+            throw KeyRefusal(
+                .exists,
+                "there is a key tree in \(directory), and its root.key holds no key",
+                advice: "Restore the key backup, or choose another directory"
+            )
+        }
+        for path in [data, directory + "/lock.mdb"] {
+            guard unlink(path) == 0 || errno == ENOENT else { throw KeyFileError("removing \(path)") }
+        }
     }
 
     private static func syncDirectory(_ path: String) throws {

@@ -32,6 +32,7 @@ extension KeyTree {
                 let epoch = state.epoch + 1
                 let master = master ?? state.master
                 let slot = 1 - state.rootSlot
+                try file.requireInPlace()
                 try makeRoom(pages: (changes.count + 1) * Int(NodePlace.depths) * 2, isUrgent: true)
                 try environment.write(growingTo: .max) { transaction in
                     var changes = changes
@@ -59,6 +60,7 @@ extension KeyTree {
                 state.rootSlot = slot
                 state.master = master
                 state.keys.removeAll()
+                state.wrapper = try KeyWrapper(suite)
                 try file.write(nil, to: old)
             }
         }
@@ -75,9 +77,8 @@ extension KeyTree {
         _ state: inout State,
         _ transaction: borrowing WriteTransaction
     ) throws -> CipherKey? {
-        guard var node = try schema.nodeIfMade(transaction, place, suite),
-            let old = try nodeKey(place, &state, transaction)
-        else { return nil }
+        var node = try schema.node(transaction, place, suite)
+        guard let old = try nodeKey(place, &state, transaction) else { return nil }
         for position in node.livingPositions {
             let child: CipherKey?
             if let change = children[position] {

@@ -74,6 +74,11 @@ extension KeyTree {
         var rest = nodes[...]
         while let parent = rest.first?.place.parent {
             let known = try schema.nodeIfMade(transaction, parent, suite)
+            if known == nil, let above = parent.parent,
+                try schema.nodeIfMade(transaction, above, suite)?.wasMade(parent.position) == true
+            {
+                throw KeySchema.damaged(parent, "its row is missing")
+            }
             // One that lost its key with the last of its children gets a new one.
             let key: CipherKey
             if let old = keys[parent] {

@@ -33,7 +33,8 @@ public final class KeyTree: Sendable {
         /// Keys of nodes that were looked at lately, all but the top's.
         var keys: [NodePlace: CipherKey] = [:]
         var master: MasterKey
-        let wrapper: KeyWrapper
+        /// Made anew with the root key, for it keeps the last keys it used.
+        var wrapper: KeyWrapper
     }
 
     /// The tree's id, 32 hex digits.
@@ -211,13 +212,15 @@ public final class KeyTree: Sendable {
     /// - Throws: `KeyRefusal` where rows are damaged.
     public func key(of slot: UInt64) throws -> SlotKey {
         try state.withLock { state in
-            do {
-                let found = try key(of: slot, &state)
-                guard case .unknown = found, try refresh(&state) else { return found }
-            } catch {
-                guard try refresh(&state) else { throw error }
+            // Whoever changes the tree may do so again while this one learns of it.
+            while true {
+                do {
+                    let found = try key(of: slot, &state)
+                    guard case .unknown = found, try refresh(&state) else { return found }
+                } catch {
+                    guard try refresh(&state) else { throw error }
+                }
             }
-            return try key(of: slot, &state)
         }
     }
 

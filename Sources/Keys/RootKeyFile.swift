@@ -28,10 +28,8 @@ final class RootKeyFile: Sendable {
         guard access != .reading else { return }
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             guard errno != EINTR else { continue }
-            let isHeld = errno == EWOULDBLOCK
-            let error = KeyFileError("locking \(path)")
-            close(descriptor)
-            guard isHeld else { throw error }
+            // Whole as it is, it closes the file as it is given up.
+            guard errno == EWOULDBLOCK else { throw KeyFileError("locking \(path)") }
             throw KeyRefusal(.inUse, "\(path) is held by another process", advice: "Stop it first")
         }
     }
@@ -47,6 +45,17 @@ final class RootKeyFile: Sendable {
         case record(RootRecord)
         /// Neither: a write of it was cut off, or it was damaged.
         case other
+
+        var isRecord: Bool { if case .record = self { true } else { false } }
+    }
+
+    /// - Throws: `KeyRefusal` where another file, or none, has the name of this one: what is written to it would be lost.
+    func requireInPlace() throws {
+        var (held, named) = (stat(), stat())
+        guard fstat(descriptor, &held) == 0 else { throw KeyFileError("looking at \(path)") }
+        guard lstat(path, &named) == 0, named.st_dev == held.st_dev, named.st_ino == held.st_ino else {
+            throw KeyRefusal(.replaced, "\(path) was replaced or removed while it was in use", advice: "Start again")
+        }
     }
 
     func slots() throws -> [Slot] {

@@ -27,11 +27,12 @@ public struct LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
     public var isKeyExists: Bool { code == MDB_KEYEXIST }
     /// Every place for a reader is taken.
     public var isReadersFull: Bool { code == MDB_READERS_FULL }
-    /// The file is not what LMDB has written, so trying again is of no use.
+    /// The file is not what LMDB has written, so trying again is of no use. That a write of this process has failed says
+    /// nothing of the kind.
     public var isDamage: Bool {
         [
             MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH, MDB_NOTFOUND, MDB_INCOMPATIBLE,
-            MDB_CURSOR_FULL, MDB_PAGE_FULL, MDB_PANIC, MDB_BAD_TXN, MDB_BAD_DBI, MDB_BAD_VALSIZE,
+            MDB_CURSOR_FULL, MDB_PAGE_FULL, MDB_BAD_TXN, MDB_BAD_DBI, MDB_BAD_VALSIZE,
         ].contains(code)
     }
     /// The system refused for want of rights.

@@ -22,18 +22,56 @@ struct AuditErasures {
     }
 
     /// The entries whose claims are gone with no event that says so.
+    ///
+    /// - Parameter isCopy: the store may be older than the key tree, which knows of erasures that came after it.
     func findings(
         _ environment: Environment,
         _ schema: StoreSchema,
         _ keys: ClaimKeys?,
-        size: UInt64
+        size: UInt64,
+        isCopy: Bool
     ) throws -> [AuditFinding] {
         let lostBefore = try environment.read { try schema.lostBefore(losses, $0) }
         let chunks = suspects.filter { $0 + AuditChunk.entries > lostBefore }
+        let isOlder =
+            isCopy ? try keys.map { try $0.tree.epoch > environment.read { try schema.keyEpoch($0) } } ?? false : false
         let found = Parallel.map(chunks.count) { _, position in
-            Result { try examine(from: max(chunks[position], lostBefore), size: size, environment, schema, keys) }
+            Result {
+                let first = max(chunks[position], lostBefore)
+                let gone = try examine(from: first, size: size, environment, schema, keys)
+                return try unsaid(gone, environment, schema, size: size, isOlder: isOlder)
+                    .prefix(LedgerAudit.maximumFindings).map(\.finding)
+            }
         }
         return try found.flatMap { try $0.get() }
+    }
+
+    /// Those of which nothing at all says that they were erased.
+    ///
+    /// - Parameter isOlder: the store is a copy from before erasures that the key tree knows of.
+    private func unsaid(
+        _ gone: [Gone],
+        _ environment: Environment,
+        _ schema: StoreSchema,
+        size: UInt64,
+        isOlder: Bool
+    ) throws -> [Gone] {
+        guard gone.contains(where: \.isErased) else { return gone }
+        if isOlder { return gone.filter { !$0.isErased || $0.isSaidByStore } }
+        // An event is recorded before what it says is done: whatever was seen to be done since the audit began, an entry
+        // beyond those it goes through says by now.
+        let later = try environment.read { try schema.erased(since: size, $0) }
+        return gone.filter { !$0.isErased || !later.contains($0.scope) }
+    }
+
+    /// Claims that are gone, and no event that was audited says so.
+    private struct Gone {
+        let finding: AuditFinding
+        let scope: StreamID
+        /// Whether there is no key for them any more.
+        var isErased = false
+        /// Whether the store says so, and not only the key tree.
+        var isSaidByStore = false
     }
 
     /// Examines the entries of the chunk that `first` lies in, from there on.
@@ -43,21 +81,20 @@ struct AuditErasures {
         _ environment: Environment,
         _ schema: StoreSchema,
         _ keys: ClaimKeys?
-    ) throws -> [AuditFinding] {
+    ) throws -> [Gone] {
         let end = min((first / AuditChunk.entries + 1) * AuditChunk.entries, size)
         guard first < end else { return [] }
         return try environment.read { transaction in
-            var findings: [AuditFinding] = []
+            var gone: [Gone] = []
             try transaction.forEach(schema.entries, from: first, count: Int(end - first)) { index, stored in
                 guard let stored, let entry = try? Entry([UInt8](stored)) else { return }
                 for (ordinal, scope) in entry.claims.enumerated() {
-                    guard findings.count < LedgerAudit.maximumFindings else { return }
-                    if let what = try unexplained(scope.scope, index, ordinal, transaction, schema, keys) {
-                        findings.append(AuditFinding(index: index, what: what))
+                    if let one = try unexplained(scope.scope, index, ordinal, transaction, schema, keys) {
+                        gone.append(one)
                     }
                 }
             }
-            return findings
+            return gone
         }
     }
 
@@ -70,13 +107,18 @@ struct AuditErasures {
         _ transaction: borrowing ReadTransaction,
         _ schema: StoreSchema,
         _ keys: ClaimKeys?
-    ) throws -> String? {
+    ) throws -> Gone? {
+        func gone(_ what: String) -> Gone { Gone(finding: AuditFinding(index: index, what: what), scope: scope) }
         switch try schema.claimsState(of: scope, index, ordinal, transaction, keys) {
         case .erased where !named.contains(scope):
-            "its claims under \(scope) are gone, and no event says that they were erased"
+            var gone = gone("its claims under \(scope) are gone, and no event says that they were erased")
+            gone.isErased = true
+            gone.isSaidByStore =
+                try schema.scopes.stored(transaction, StoreKey.stream(scope)).map { $0.count <= 8 } ?? true
+            return gone
         // An erasure empties the row of the scope's key and takes none away: no event explains this.
-        case .missing: "its claims under \(scope) are missing, and the key of that scope was not erased"
-        case .erased, .sealed: nil
+        case .missing: return gone("its claims under \(scope) are missing, and the key of that scope was not erased")
+        case .erased, .sealed: return nil
         }
     }
 }
@@ -92,6 +134,18 @@ enum ClaimsState {
 }
 
 extension StoreSchema {
+    /// The scopes that entries from an index on say are erased.
+    fileprivate func erased(since first: UInt64, _ transaction: borrowing ReadTransaction) throws -> Set<StreamID> {
+        var scopes: Set<StreamID> = []
+        let size = try self.size(transaction)
+        guard first < size else { return scopes }
+        try transaction.forEach(entries, from: first, count: Int(size - first)) { _, stored in
+            guard let stored, let entry = try? Entry([UInt8](stored)) else { return }
+            scopes.formUnion(Erasing.scopes(namedBy: entry))
+        }
+        return scopes
+    }
+
     /// - Parameter keys: without them, that a slot's key was destroyed isn't seen.
     func claimsState(
         of scope: StreamID,

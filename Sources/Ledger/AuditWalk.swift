@@ -141,9 +141,14 @@ struct AuditWalk {
     /// Looks for claims that are gone with no event that says so.
     mutating func examineErasures(_ audited: Audited) throws {
         let (environment, schema) = (audited.environment, audited.schema)
-        for finding in try erasures.findings(environment, schema, audited.claimKeys, size: size) where !isFull {
-            findings.append(finding)
-        }
+        let gone = try erasures.findings(
+            environment,
+            schema,
+            audited.claimKeys,
+            size: size,
+            isCopy: audited.isCopy
+        )
+        for finding in gone where !isFull { findings.append(finding) }
     }
 
     /// Compares the look-up index with itself, and its request keys with the entries'.
@@ -168,8 +173,21 @@ struct AuditWalk {
         _ shape: KeyTreeShape?
     ) throws {
         var first: [UInt8] = []
-        var slots: Set<UInt64> = []
-        let next = try schema.nextSlot(transaction)
+        let next: UInt64
+        do {
+            next = try schema.nextSlot(transaction)
+            _ = try (schema.keyTree(transaction), schema.keyEpoch(transaction), schema.pendingErasures(transaction))
+        } catch let damage as StoreDamage {
+            return found(nil, damage.what)
+        }
+        // A bit for each slot that has a scope.
+        var taken = [UInt64](repeating: 0, count: Int(next / 64) + 1)
+        func take(_ slot: UInt64) -> Bool {
+            let bit: UInt64 = 1 << (slot % 64)
+            guard slot < next, taken[Int(slot / 64)] & bit == 0 else { return false }
+            taken[Int(slot / 64)] |= bit
+            return true
+        }
         let hasher = SHA256Hasher()
         let areLinked = try schema.scopes.forEach(transaction) { scope, content in
             // Number 0 of the stream: its key is the scope's and eight zero bytes.
@@ -181,10 +199,10 @@ struct AuditWalk {
             guard !isFull else { return }
             switch StoreKey.readStream(Array(scope)).flatMap({ ScopeRow(content, of: $0, hasher) }) {
             case .slot(let slot)? where slot < next:
-                if !slots.insert(slot).inserted { found(nil, "two scopes have the data key of slot \(slot)") }
+                if !take(slot) { found(nil, "two scopes have the data key of slot \(slot)") }
             case .erased(by: nil, _)?: break
             case .erased(let entry?, let slot)?:
-                if let slot, !slots.insert(slot).inserted || slot >= next {
+                if let slot, !take(slot) {
                     found(nil, "two scopes have the data key of slot \(slot), or it was never given to one")
                 }
                 if let slot, (try? shape?.isErased(slot)) == false {

@@ -80,12 +80,14 @@ struct BatchBuilder {
         }
         switch result {
         case .success:
-            try noteErasing(call, &memory)
+            let erased = memory.staging.events.filter { call.submissions.events[$0.position].type.isErasing }
+            erasing += erased.map(\.index)
             try write(call, transaction, &memory)
             memory.lengths.keep()
         case .failure:
             for event in memory.staging.events { requests[event.reference] = nil }
             memory.claims.takeBack(memory.staging.freshScopes)
+            memory.claims.pardon(memory.staging.condemned)
             memory.lengths.takeBack()
         }
         return result
@@ -128,7 +130,7 @@ struct BatchBuilder {
             if let refusal = try stage(call, position, reference, &draft, transaction, &memory) {
                 return .failure(refusal)
             }
-            if let refusal = try refusedErasure(call, position, transaction, &memory) { return .failure(refusal) }
+            if let refusal = try erase(call, position, transaction, &memory) { return .failure(refusal) }
             guard let event = memory.staging.events.last, event.entry.count <= FormatLimits.entryBytes else {
                 return .failure(
                     .invalidEvent(
@@ -257,32 +259,31 @@ struct BatchBuilder {
 
     // MARK: Erasures
 
-    /// Why an event that destroys keys can't be recorded: it must not say that there are more or fewer than there are.
-    private func refusedErasure(
+    /// Has nothing that comes after an event be sealed any more under the scopes it erases.
+    ///
+    /// - Returns: why it can't be recorded: it must not say that there are more keys or fewer than there are.
+    private func erase(
         _ call: PendingAppend,
         _ position: Int,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
     ) throws -> LedgerError? {
-        guard call.submissions.events[position].type.isErasing, let entry = try memory.staging.lastEntry(),
-            let stated = entry.body["keys_destroyed"]?.int
-        else { return nil }
-        var keyed: Set<StreamID> = []
-        for scope in Erasing.scopes(namedBy: entry) where !keyed.contains(scope) {
-            if try memory.claims.isKeyed(scope, transaction, schema) { keyed.insert(scope) }
+        guard call.submissions.events[position].type.isErasing, let entry = try memory.staging.lastEntry() else {
+            return nil
         }
-        guard stated != keyed.count else { return nil }
-        let rule = "must be how many of the scopes have a key that is not destroyed yet: \(keyed.count)"
-        return .invalidEvent(event: position, field: "body.keys_destroyed", rule: rule)
-    }
-
-    /// Has nothing be sealed any more under the scopes that the events of a call erase.
-    private mutating func noteErasing(_ call: PendingAppend, _ memory: inout BatchMemory) throws {
-        for event in memory.staging.events where call.submissions.events[event.position].type.isErasing {
-            let entry = try memory.staging.entry(event)
-            memory.claims.condemn(Erasing.scopes(namedBy: entry), by: event.index)
-            erasing.append(event.index)
+        let scopes = Erasing.scopes(namedBy: entry)
+        if let stated = entry.body["keys_destroyed"]?.int {
+            var keyed: Set<StreamID> = []
+            for scope in scopes where !keyed.contains(scope) {
+                if try memory.claims.isKeyed(scope, transaction, schema) { keyed.insert(scope) }
+            }
+            guard stated == keyed.count else {
+                let rule = "must be how many of the scopes have a key that is not destroyed yet: \(keyed.count)"
+                return .invalidEvent(event: position, field: "body.keys_destroyed", rule: rule)
+            }
         }
+        memory.staging.condemned += memory.claims.condemn(scopes, by: entry.index)
+        return nil
     }
 
     // MARK: Writing

@@ -13,30 +13,60 @@ struct ClaimKeys: Sendable {
 
     /// To be read beside the daemon.
     ///
-    /// - Parameter id: the tree the store names.
-    /// - Throws: `StartupRefusal` where it can't be read; `LMDBError`, `KeyFileError`.
-    init(reading directory: String, _ keyring: Keyring, id: String) throws {
+    /// - Parameter stored: what the store said of the tree before this.
+    /// - Throws: `StartupRefusal` where it can't be read or is another or older one; `LMDBError`, `KeyFileError`.
+    init(reading directory: String, _ keyring: Keyring, _ stored: StoredKeys) throws {
         tree = try ClaimKeys.named { try KeyTree(reading: directory, master: keyring.masterKey()) }
         supply = nil
-        try require(id, directory)
+        try require(stored, directory)
     }
 
     /// To be used by the one process that may change it.
     ///
-    /// - Parameter first: the first slot no scope of the store ever had.
     /// - Throws: as the other.
-    init(writing directory: String, _ keyring: Keyring, id: String, unassigned first: UInt64) throws {
+    init(writing directory: String, _ keyring: Keyring, _ stored: StoredKeys) throws {
         let tree = try ClaimKeys.named { try KeyTree(directory: directory, master: keyring.masterKey()) }
         self.tree = tree
-        supply = try ClaimKeys.named { try KeySupply(tree, from: first) }
-        try require(id, directory)
+        supply = try ClaimKeys.named { try KeySupply(tree, from: stored.nextSlot) }
+        try require(stored, directory)
     }
 
-    private func require(_ id: String, _ directory: String) throws(StartupRefusal) {
-        guard tree.id.utf8.elementsEqual(id.utf8) else {
+    /// Refuses another tree, and an older copy of the one: what was erased since could be read again, what was sealed since
+    /// could not, and slots that scopes have would be given to others.
+    private func require(_ stored: StoredKeys, _ directory: String) throws(StartupRefusal) {
+        try ClaimKeys.require(tree, stored, directory)
+        let advice = """
+            Put the newer keys back, and destroy this copy of them; where there are none, 'evidence keys restore' says what \
+            it would undo, and what is lost
+            """
+        guard tree.epoch >= stored.epoch else {
+            throw StartupRefusal(
+                .keysOlder,
+                """
+                the key tree is of epoch \(tree.epoch), and the store knows of \(stored.epoch): what was erased since \
+                could be read again
+                """,
+                advice: advice
+            )
+        }
+        guard tree.slots >= stored.nextSlot else {
+            throw StartupRefusal(
+                .keysOlder,
+                """
+                the key tree has \(tree.slots) slots, and the store gave \(stored.nextSlot) of them to scopes: the keys of \
+                some are not in it
+                """,
+                advice: advice
+            )
+        }
+    }
+
+    /// Refuses another tree than the store names.
+    static func require(_ tree: KeyTree, _ stored: StoredKeys, _ directory: String) throws(StartupRefusal) {
+        guard tree.id.utf8.elementsEqual(stored.tree.utf8) else {
             throw StartupRefusal(
                 .keysOther,
-                "\(directory) holds the key tree \(tree.id), and the store's claims are sealed under \(id)",
+                "\(directory) holds the key tree \(tree.id), and the store's claims are sealed under \(stored.tree)",
                 advice: "Put this ledger's own keys back"
             )
         }
@@ -63,11 +93,27 @@ extension StartupRefusal {
             case .missing: .keysMissing
             case .exists: .alreadyExists
             case .inUse: .inUse
-            case .damaged, .torn, .full: .keysDamaged
+            case .damaged, .torn, .replaced, .full: .keysDamaged
             case .noRoom: .noRoom
             case .otherMaster: .badKeyring
             }
         self.init(code, refusal.what, advice: refusal.advice)
+    }
+}
+
+/// What a store says of the key tree its claims are sealed under.
+struct StoredKeys {
+    /// The tree's id.
+    let tree: String
+    /// The first slot that no scope ever had.
+    let nextSlot: UInt64
+    /// The epoch it had when the store last knew of a change of it.
+    let epoch: UInt64
+
+    init(_ transaction: borrowing some Readable & ~Copyable, _ schema: StoreSchema) throws {
+        tree = try schema.keyTree(transaction)
+        nextSlot = try schema.nextSlot(transaction)
+        epoch = try schema.keyEpoch(transaction)
     }
 }
 

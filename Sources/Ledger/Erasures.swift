@@ -40,26 +40,34 @@ struct Erasures {
     /// Whether an event was recorded whose keys are not destroyed yet.
     func arePending() throws -> Bool { try environment.read { try !schema.pendingErasures($0).isEmpty } }
 
+    /// Those events, and the scopes each of them erases.
+    func pending() throws -> [(entry: UInt64, scopes: [StreamID])] {
+        try environment.read { try schema.pendingScopes($0) }
+    }
+
     /// Destroys the keys of every event that waits for it, then has the store say so.
     ///
-    /// - Throws: `KeyRefusal` `.noRoom` where there is no room for it yet, and nothing was done; `StoreDamage` where it isn't
-    ///   known what to destroy; `CommitError`, `KeyFileError` where it may be half done: the process must end then.
+    /// - Throws: `KeyRefusal` `.noRoom` where there is no room for it yet, and nothing was done; `LMDBError` that the map is
+    ///   full where the store can't say so yet; `StoreDamage` where it isn't known what to destroy; `CommitError`,
+    ///   `KeyFileError` where it may be half done: the process must end then.
     func execute() throws {
         let (indexes, scopes) = try environment.read { transaction in
-            let indexes = try schema.pendingErasures(transaction)
             var scopes: [StreamID: (slot: UInt64, entry: UInt64)] = [:]
-            var hasher = SHA256Hasher()
-            for index in indexes {
-                let entry = try schema.intactEntry(transaction, index, &hasher).entry
-                for scope in Erasing.scopes(namedBy: entry) where scopes[scope] == nil {
+            let hasher = SHA256Hasher()
+            let pending = try schema.pendingScopes(transaction)
+            for (index, named) in pending {
+                for scope in named where scopes[scope] == nil {
                     guard case .slot(let slot)? = try schema.scopeRow(of: scope, transaction, hasher) else { continue }
                     scopes[scope] = (slot, index)
                 }
             }
-            return (indexes, scopes)
+            return (pending.map(\.entry), scopes)
         }
         guard !indexes.isEmpty else { return }
-        if !scopes.isEmpty { try tree.erase(scopes.values.map(\.slot)) }
+        // What an earlier try destroyed, of which the store could not be told, is not destroyed again.
+        let shape = tree.shape
+        let living = try scopes.values.map(\.slot).filter { try shape.isErased($0) != true }
+        if !living.isEmpty { try tree.erase(living) }
         let hasher = SHA256Hasher()
         let rows = scopes.map { scope, erased in
             (
@@ -127,37 +135,5 @@ extension StoreSchema {
             }
         }
         return try found?.get()
-    }
-
-    private static let pendingErasuresKey = Array("erasing".utf8)
-    private static let keyEpochKey = Array("key epoch".utf8)
-
-    /// The recorded events whose keys are not destroyed yet, in ascending order.
-    func pendingErasures(_ transaction: borrowing some Readable & ~Copyable) throws -> [UInt64] {
-        guard let row = try transaction.get(meta, StoreSchema.pendingErasuresKey) else {
-            throw StoreDamage(nil, "the store does not say which erasures are under way")
-        }
-        return try stride(from: 0, to: row.count, by: 8).map { start in
-            guard let index = StoreKey.readNumber(row[start..<min(start + 8, row.count)]) else {
-                throw StoreDamage(nil, "which erasures are under way is not as it was written")
-            }
-            return index
-        }
-    }
-
-    func setPendingErasures(_ indexes: [UInt64], _ transaction: borrowing WriteTransaction) throws {
-        try transaction.set(meta, StoreSchema.pendingErasuresKey, indexes.flatMap { StoreKey.number($0) })
-    }
-
-    /// The epoch the key tree had when the store last knew of a change of it.
-    func keyEpoch(_ transaction: borrowing some Readable & ~Copyable) throws -> UInt64 {
-        guard let epoch = try transaction.get(meta, StoreSchema.keyEpochKey).flatMap({ StoreKey.readNumber($0) }) else {
-            throw StoreDamage(nil, "the store does not say how old its key tree is")
-        }
-        return epoch
-    }
-
-    func setKeyEpoch(_ epoch: UInt64, _ transaction: borrowing WriteTransaction) throws {
-        try transaction.set(meta, StoreSchema.keyEpochKey, StoreKey.number(epoch))
     }
 }

@@ -97,11 +97,10 @@ public enum KeyCare {
             readers: 126,
             create: false
         )
-        let (id, next, known) = try environment.read {
-            (try schema.keyTree($0), try schema.nextSlot($0), try schema.keyEpoch($0))
-        }
-        try SucceedingKeys.settle(locations.keys, id: id)
-        let staged = locations.keys + restoringSuffix
+        let stored = try environment.read { try StoredKeys($0, schema) }
+        try SucceedingKeys.settle(locations.keys, id: stored.tree)
+        let directory = try FileSystem.target(of: locations.keys)
+        let staged = directory + restoringSuffix
         try discard(staged)
         try FileSystem.makeDirectory(staged)
         for name in ["data.mdb", "root.key"] {
@@ -110,14 +109,15 @@ public enum KeyCare {
         }
         var restored: Restored?
         do {
-            let tree = try ClaimKeys(writing: staged, keyring, id: id, unassigned: .max).tree
-            restored = try mend(tree, environment, schema, from: next, known: known, isOlderTaken: isOlderTaken)
+            let tree = try ClaimKeys.named { try KeyTree(directory: staged, master: keyring.masterKey()) }
+            try ClaimKeys.require(tree, stored, source)
+            restored = try mend(tree, environment, schema, stored, isOlderTaken: isOlderTaken)
         } catch {
             try discard(staged)
             throw error
         }
         guard let restored else { preconditionFailure("it was set or thrown") }
-        try SucceedingKeys.replace(locations.keys, by: staged, suffix: ".replaced")
+        try SucceedingKeys.replace(directory, by: staged, suffix: ".replaced")
         return restored
     }
 
@@ -126,8 +126,7 @@ public enum KeyCare {
         _ tree: KeyTree,
         _ environment: Environment,
         _ schema: StoreSchema,
-        from next: UInt64,
-        known: UInt64,
+        _ stored: StoredKeys,
         isOlderTaken: Bool
     ) throws -> Restored {
         var erased: [UInt64] = []
@@ -147,12 +146,12 @@ public enum KeyCare {
             }
             guard areLinked else { throw schema.scopes.damage }
         }
-        guard isOlderTaken || tree.epoch >= known && lost == 0 else {
+        guard isOlderTaken || tree.epoch >= stored.epoch && lost == 0 else {
             let list = entries.sorted().prefix(20).map(String.init).joined(separator: ", ")
             throw StartupRefusal(
                 .keysOlder,
                 """
-                the copy is of epoch \(tree.epoch), and the store knows of \(known): it would undo \(erased.count) erasures\
+                the copy is of epoch \(tree.epoch), and the store knows of \(stored.epoch): it would undo \(erased.count) erasures\
                 \(entries.isEmpty ? "" : " (entries \(list))") and lacks the keys of \(lost) scopes
                 """,
                 advice: """
@@ -163,7 +162,9 @@ public enum KeyCare {
         }
         if !erased.isEmpty { try tree.erase(erased) }
         // So that no slot is made twice: those the copy lacks are made, and go unused.
-        while tree.slots < next { _ = try tree.makeSlots(nodes: Int(min((next - tree.slots + 63) / 64, 64))) }
+        while tree.slots < stored.nextSlot {
+            _ = try tree.makeSlots(nodes: Int(min((stored.nextSlot - tree.slots + 63) / 64, 64)))
+        }
         try environment.write(growingTo: .max) { try schema.setKeyEpoch(tree.epoch, $0) }
         return Restored(epoch: tree.epoch, erasedAgain: erased.count, lostScopes: lost)
     }

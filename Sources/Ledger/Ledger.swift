@@ -111,7 +111,7 @@ public final class Ledger: Sendable {
             tree: opening.claimKeys.tree,
             settings: settings
         )
-        keyMaker = opening.claimKeys.supply.map { KeyMaker($0, fatal: fatal) }
+        keyMaker = opening.claimKeys.supply.map { KeyMaker($0) { fatal(StoreDamage.named($0)) } }
         writer = LedgerWriter(
             environment: environment,
             schema: schema,
@@ -135,7 +135,7 @@ public final class Ledger: Sendable {
         )
         let renewal = try writer.signCommitted()
         // Before anybody can ask for what is to be gone.
-        if try erasures.arePending() { _ = try writer.executeErasures() }
+        if try erasures.arePending() { try ClaimKeys.named { [writer] in _ = try writer.executeErasures() } }
         warnings = locations.warnings + [renewal].compactMap { $0 }
         guard let first = relay.newest else { throw StoreDamage(nil, "no checkpoint was signed") }
         published = Mutex(first)

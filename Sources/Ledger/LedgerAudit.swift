@@ -95,8 +95,9 @@ public enum LedgerAudit {
         var unlocked: (any Error)?
         if let keyring {
             do {
-                let id = try environment.read { try schema.keyTree($0) }
-                claimKeys = try ClaimKeys(reading: locations.keys, keyring, id: id)
+                // Before the tree, which can only be newer then.
+                let stored = try environment.read { try StoredKeys($0, schema) }
+                claimKeys = try ClaimKeys(reading: locations.keys, keyring, stored)
             } catch let refusal as StartupRefusal where refusal.code == .keysMissing && isCopy {
                 // They stay with the original: claims are counted only.
             } catch  where !Shortage.isMeant(by: error) {
@@ -110,7 +111,8 @@ public enum LedgerAudit {
             totals: try environment.read { try AuditTotals($0, schema) },
             identity: identity,
             claimKeys: claimKeys,
-            lookups: lookups
+            lookups: lookups,
+            isCopy: isCopy
         )
         var walk = AuditWalk(size: audited.totals.size)
         if let unlocked { walk.found(nil, "the key tree cannot be read: \(unlocked)") }
@@ -252,6 +254,8 @@ struct Audited {
     let lookups: LookupAudit?
     /// Whether the rows of sealed claims are not compared.
     var leavesOutClaims = false
+    /// Whether it is a copy of the store, which may be older than the key tree.
+    var isCopy = false
 
     func sealedClaims() throws -> SealedClaims? {
         try claimKeys.map { try SealedClaims($0, losses: .audited) }

@@ -32,7 +32,7 @@ struct LedgerOpening {
         let schema = schema
         let lock = lock
         let environment = environment
-        let keys: (tree: String, next: UInt64, epoch: UInt64)
+        let keys: StoredKeys
         (identity, history, state, wasStoppedCleanly, keys) = try StoreSchema.sayingDamage {
             try environment.read { transaction in
                 try LedgerOpening.requireFormat(transaction, schema)
@@ -45,11 +45,9 @@ struct LedgerOpening {
                 let last = try Entry(schema.entry(transaction, state.size - 1))
                 let history = try LedgerHistory(transaction, schema, identity: identity)
                 let ends = ["system.stopped", "ledger.created", "system.recovered"]
-                let keys = (
-                    try schema.keyTree(transaction), try schema.nextSlot(transaction),
-                    try schema.keyEpoch(transaction)
+                return (
+                    identity, history, state, ends.contains(last.type), try StoredKeys(transaction, schema)
                 )
-                return (identity, history, state, ends.contains(last.type), keys)
             }
         }
         signer = try CheckpointSigner(seed: keyring.checkpointSeed, origin: identity.origin)
@@ -61,17 +59,7 @@ struct LedgerOpening {
             )
         }
         try SucceedingKeys.settle(locations.keys, id: keys.tree)
-        claimKeys = try ClaimKeys(writing: locations.keys, keyring, id: keys.tree, unassigned: keys.next)
-        guard claimKeys.tree.epoch >= keys.epoch else {
-            throw StartupRefusal(
-                .keysOlder,
-                """
-                the key tree is of epoch \(claimKeys.tree.epoch), and the store knows of \(keys.epoch): what was erased \
-                since could be read again
-                """,
-                advice: "Put the newer keys back, and destroy this copy of them"
-            )
-        }
+        claimKeys = try ClaimKeys(writing: locations.keys, keyring, keys)
     }
 
     static func requireFormat(_ transaction: borrowing ReadTransaction, _ schema: StoreSchema) throws {

@@ -32,8 +32,8 @@ final class LedgerWriter: @unchecked Sendable {
     var memory: BatchMemory
     /// Destroys the keys of what is recorded as erased.
     let erasures: Erasures
-    /// Whether keys wait for room to be destroyed.
-    var isErasingDue = false
+    /// Erasures that wait for room; nil where none does.
+    var waiting: WaitingErasures?
     private let clock: LedgerClock
     private var clockPolicy: ClockPolicy
     private let clockStanding: ClockStanding
@@ -48,7 +48,7 @@ final class LedgerWriter: @unchecked Sendable {
     /// The newest checkpoint; the next transaction stores its signature.
     private var unsaved: SignedCheckpoint?
     private var unsavedSignature: SignedNote.Signature?
-    private var room: StoreRoom
+    var room: StoreRoom
 
     init(
         environment: Environment,
@@ -112,7 +112,7 @@ final class LedgerWriter: @unchecked Sendable {
                     try lock.requireInPlace()
                     continue
                 }
-                if isErasingDue, try executeErasures() == nil { notice("what was recorded as erased is erased") }
+                if waiting != nil, try executeErasures() { notice("what was recorded as erased is erased") }
                 try waitForFollower()
                 let now = try confirmedTime()
                 let ownCalls = try own.calls(stream: identity.stream, now: now)
@@ -142,7 +142,7 @@ final class LedgerWriter: @unchecked Sendable {
     }
 
     /// Whether nothing is to be done before the next call.
-    private var isIdle: Bool { own.isEmpty && clockStanding.hold == nil && !isErasingDue }
+    private var isIdle: Bool { own.isEmpty && clockStanding.hold == nil && waiting == nil }
 
     /// How long the writer has been at the batch at hand; 0 between batches.
     var secondsAtBatch: Int64 {
@@ -200,6 +200,7 @@ final class LedgerWriter: @unchecked Sendable {
         guard let draft else {
             // Duplicates and refusals only: nothing was written, and the newest checkpoint covers it.
             guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
+            results = results.map(answerable)
             answer(calls, results, unsaved)
             return results
         }
@@ -208,7 +209,8 @@ final class LedgerWriter: @unchecked Sendable {
         state = builder.state
         let checkpoint = try moveLock(to: draft, over: root, time: state.time)
         // What is recorded as erased is gone before anybody is told that it is recorded.
-        if !builder.erasing.isEmpty { results = try afterErasures(results, of: builder.erasing) }
+        if !builder.erasing.isEmpty { try executeErasures() }
+        results = results.map(answerable)
         answer(calls, results, checkpoint)
         return results
     }
@@ -324,7 +326,7 @@ final class LedgerWriter: @unchecked Sendable {
         do {
             let known = try recorded(calls)
             guard let unsaved else { throw StoreDamage(nil, "no checkpoint was signed at start") }
-            answer(calls, known.map { $0 ?? .failure(refusal) }, unsaved)
+            answer(calls, known.map { answerable($0 ?? .failure(refusal)) }, unsaved)
         } catch {
             fatal(error)
         }

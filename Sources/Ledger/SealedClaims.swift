@@ -10,7 +10,7 @@ import OpenSSL
 struct SealedClaims {
     private let source: ClaimKeys
     private let losses: ClaimLosses
-    private let cipher: AuthenticatedCipher
+    private var cipher: AuthenticatedCipher
     let hasher = SHA256Hasher()
     /// Room for what is sealed and for what is hashed, kept from event to event.
     private var plaintext: [UInt8] = []
@@ -224,14 +224,27 @@ struct SealedClaims {
     }
 
     /// Has the keys of scopes be taken for destroyed from now on, as an entry says that they are.
-    mutating func condemn(_ scopes: [StreamID], by entry: UInt64) {
-        for scope in scopes where condemned[scope] == nil { condemned[scope] = entry }
+    ///
+    /// - Returns: those that were not before.
+    @discardableResult
+    mutating func condemn(_ scopes: [StreamID], by entry: UInt64) -> [StreamID] {
+        let new = scopes.filter { condemned[$0] == nil }
+        for scope in new { condemned[scope] = entry }
+        return new
     }
 
-    /// The keys of those that were condemned are destroyed.
-    mutating func noteExecuted() {
+    /// Takes that back: no entry says it.
+    mutating func pardon(_ scopes: [StreamID]) {
+        for scope in scopes { condemned[scope] = nil }
+    }
+
+    /// The keys of those that were condemned are destroyed; no copy of them stays here.
+    mutating func noteExecuted() throws {
         condemned.removeAll()
         doomed.removeAll()
+        keys.removeAll(keepingCapacity: true)
+        // It keeps the last key it used.
+        cipher = try AuthenticatedCipher()
     }
 
     /// The keys of those that were condemned wait to be destroyed.
@@ -300,12 +313,6 @@ struct SealedClaims {
     mutating func remember(_ key: CipherKey, for scope: StreamID) {
         if keys.count >= SealedClaims.cachedScopes { keys.removeAll(keepingCapacity: true) }
         keys[scope] = key
-    }
-
-    private static func keyContext(_ scope: StreamID, in context: inout [UInt8]) {
-        context.removeAll(keepingCapacity: true)
-        context.append(contentsOf: "evidenced/scope-key/v1\n".utf8)
-        scope.append(to: &context)
     }
 
     private static func context(_ scope: StreamID, _ index: UInt64, in context: inout [UInt8]) {

@@ -50,6 +50,8 @@ struct Staging {
     var numbers: [UInt64] = []
     /// Scopes the call gave their data key.
     var freshScopes: [StreamID] = []
+    /// Scopes the call erases.
+    var condemned: [StreamID] = []
 
     mutating func clear() {
         bytes.removeAll(keepingCapacity: true)
@@ -57,5 +59,6 @@ struct Staging {
         memberships.removeAll(keepingCapacity: true)
         sealed.removeAll(keepingCapacity: true)
         freshScopes.removeAll(keepingCapacity: true)
+        condemned.removeAll(keepingCapacity: true)
     }
 }

@@ -1,3 +1,4 @@
+import Keys
 import LMDB
 import LedgerFormat
 import Merkle
@@ -25,8 +26,6 @@ struct StoreSchema {
     static let formatKey = Array("format".utf8)
     static let format = Array("evidenced store 5".utf8)
     static let identityKey = Array("identity".utf8)
-    private static let keyTreeKey = Array("keys".utf8)
-    private static let nextSlotKey = Array("slots".utf8)
 
     /// - Parameter checkPages: has the whole file's structure checked before LMDB follows it; told of the progress.
     /// - Throws: `StoreDamage` where the file is not what LMDB wrote; `LMDBError` where the system refuses it.
@@ -217,36 +216,13 @@ public struct StoreDamage: Error, Equatable, Sendable, CustomStringConvertible {
         switch error {
         case let damage as PageDamage: StoreDamage(nil, damage.description)
         case let refusal as LMDBError where refusal.isDamage: StoreDamage(nil, refusal.description)
+        case let refusal as KeyRefusal where [.damaged, .torn].contains(refusal.code): StoreDamage(nil, refusal.what)
         default: error
         }
     }
 }
 
 extension StoreSchema {
-    /// The id of the key tree the claims are sealed under, 32 hex digits.
-    func keyTree(_ transaction: borrowing some Readable & ~Copyable) throws -> String {
-        guard let row = try transaction.get(meta, StoreSchema.keyTreeKey), row.count == 32,
-            let id = String(validating: row, as: UTF8.self)
-        else { throw StoreDamage(nil, "the store does not say which key tree it belongs to") }
-        return id
-    }
-
-    func setKeyTree(_ id: String, _ transaction: borrowing WriteTransaction) throws {
-        try transaction.set(meta, StoreSchema.keyTreeKey, Array(id.utf8))
-    }
-
-    /// The first slot of the key tree that no scope has had.
-    func nextSlot(_ transaction: borrowing some Readable & ~Copyable) throws -> UInt64 {
-        guard let next = try transaction.get(meta, StoreSchema.nextSlotKey).flatMap({ StoreKey.readNumber($0) }) else {
-            throw StoreDamage(nil, "the store does not say which slots of the key tree it uses")
-        }
-        return next
-    }
-
-    func setNextSlot(_ slot: UInt64, _ transaction: borrowing WriteTransaction) throws {
-        try transaction.set(meta, StoreSchema.nextSlotKey, StoreKey.number(slot))
-    }
-
     func entry(_ transaction: borrowing some Readable & ~Copyable, _ index: UInt64) throws -> [UInt8] {
         guard let bytes = try transaction.get(entries, StoreKey.number(index)) else {
             throw StoreDamage(index, "the entry is missing")

@@ -22,11 +22,13 @@ struct SucceedingKeys {
         _ schema: StoreSchema,
         reason: Recovery.Reason
     ) throws {
+        // What a symbolic link leads to, so that the new tree lies on the volume that was chosen.
+        let directory = try FileSystem.target(of: directory)
         self.directory = directory
-        let id = try environment.read { try schema.keyTree($0) }
-        try SucceedingKeys.settle(directory, id: id)
+        let stored = try environment.read { try StoredKeys($0, schema) }
+        try SucceedingKeys.settle(directory, id: stored.tree)
         do {
-            let keys = try ClaimKeys(writing: directory, keyring, id: id, unassigned: .max)
+            let keys = try ClaimKeys(writing: directory, keyring, stored)
             (kept, made, lost) = (keys.tree, nil, nil)
         } catch let refusal as StartupRefusal where !reason.isSigned && refusal.code != .inUse {
             kept = nil
@@ -65,10 +67,14 @@ struct SucceedingKeys {
     /// Where a recovery was cut off behind the point at which the store names another tree, puts that in its place; a copy
     /// of the one that was given up stays beside it.
     static func settle(_ directory: String, id: String) throws {
+        let directory = try FileSystem.target(of: directory)
         let staged = directory + FileSystem.nextSuffix
-        guard FileSystem.isTaken(staged), try KeyTreeShape(directory: staged)?.id.utf8.elementsEqual(id.utf8) == true,
-            (try? KeyTreeShape(directory: directory)?.id.utf8.elementsEqual(id.utf8)) != true
-        else { return }
+        guard FileSystem.isTaken(staged) else { return }
+        // One whose making was cut off is in nobody's way: the store doesn't name it.
+        func isNamed(_ path: String) -> Bool {
+            (try? KeyTreeShape(directory: path))?.id.utf8.elementsEqual(id.utf8) == true
+        }
+        guard !isNamed(directory), isNamed(staged) else { return }
         try replace(directory, by: staged, suffix: ".lost")
     }
 
@@ -93,11 +99,21 @@ extension StoreSchema {
     fileprivate func forgetClaims(_ transaction: borrowing WriteTransaction, _ keys: KeyTreeShape?) throws {
         var erased: [(scope: [UInt8], content: [UInt8])] = []
         let hasher = SHA256Hasher()
+        // Recorded as erased, and not done yet: it is with this.
+        var pending: [[UInt8]: UInt64] = [:]
+        for (entry, named) in try pendingScopes(transaction) {
+            for scope in named where pending[StoreKey.stream(scope)] == nil { pending[StoreKey.stream(scope)] = entry }
+        }
         let areLinked = try scopes.forEach(transaction) { scope, content in
             switch StoreKey.readStream(Array(scope)).flatMap({ ScopeRow(content, of: $0, hasher) }) {
             case .erased(let entry, _)?: erased.append((Array(scope), entry.map { StoreKey.number($0) } ?? []))
-            case .slot(let slot)? where (try? keys?.isErased(slot)) == true: erased.append((Array(scope), []))
-            case .slot, nil: break
+            case .slot(let slot)?:
+                if let entry = pending[Array(scope)] {
+                    erased.append((Array(scope), StoreKey.number(entry)))
+                } else if (try? keys?.isErased(slot)) == true {
+                    erased.append((Array(scope), []))
+                }
+            case nil: break
             }
         }
         guard areLinked else { throw scopes.damage }

@@ -96,6 +96,22 @@ import Testing
         }
     }
 
+    /// Nothing else says what they say, so each bit of them is held by a hash.
+    @Test(arguments: ["keys", "slots", "erasing", "key epoch"])
+    func whatTheStoreSaysOfItsKeysIsHeld(_ row: String) throws {
+        let name = Array(row.utf8)
+        let good = try fixture.read { try #require(try $0.get($1.meta, name)) }
+        for position in good.indices {
+            var bad = good
+            bad[position] ^= 1 << UInt8(position % 8)
+            try fixture.tamper { try $0.set($1.meta, name, bad) }
+            #expect(try audited(nil).contains { $0.what.contains("'\(row)'") }, "\(position)")
+        }
+        #expect(throws: StoreDamage.self) { try fixture.open() }
+        try fixture.tamper { try $0.set($1.meta, name, good) }
+        #expect(try audited(nil) == [])
+    }
+
     @Test func eachEventThatDestroysClaimsNamesItsScopes() throws {
         let request = StreamID(kind: .request, id: try Sample.id())
         let scope = JSONValue.array([.string(object.description)])

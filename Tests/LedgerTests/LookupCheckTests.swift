@@ -173,7 +173,7 @@ import Testing
                     claimKeys: try ClaimKeys(
                         reading: fixture.locations.keys,
                         fixture.keyring,
-                        id: environment.read { try schema.keyTree($0) }
+                        environment.read { try StoredKeys($0, schema) }
                     ),
                     losses: .before(0)
                 ),

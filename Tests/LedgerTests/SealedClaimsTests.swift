@@ -169,7 +169,7 @@ import Testing
 extension LedgerFixture {
     /// What opens claims of a scope under a key that is known.
     fileprivate func claims(_ scope: StreamID, key: ClosedRange<UInt8>) throws -> SealedClaims {
-        let keys = try ClaimKeys(reading: locations.keys, keyring, id: read { try $1.keyTree($0) })
+        let keys = try ClaimKeys(reading: locations.keys, keyring, read { try StoredKeys($0, $1) })
         var claims = try SealedClaims(keys, losses: .before(0))
         claims.remember(try CipherKey(SecretBytes(copying: key)), for: scope)
         return claims
