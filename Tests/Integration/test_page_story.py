@@ -26,27 +26,32 @@ def test_parties_are_told_apart_by_label_name_and_the_end_of_their_ids(browser, 
     parties = [party for entry in story.ledger.entries if entry["type"] == "contract.created" for party in entry["body"]["parties"]]
     names = dict(zip(story.people, ("王芳", "陈强", "Maria Lopez")))
     rows = browser.script("return [...document.querySelectorAll('.people')].map(row => row.innerText)")
-    for label, party, row in zip(("Party A", "Party B", "Party C"), parties, rows):
-        assert row.startswith(label) and names[party] in row and f"…{party[-8:]}" in row and "electronic signatory" in row
+    for label, party, row in zip(("Party 1", "Party 2", "Party 3"), parties, rows):
+        assert row.startswith(label) and names[party] in row and f"…{party[-8:]}" in row
+        # What a system reports is not said to be so, and a number is not taken for a role of the contract.
+        assert re.search(r"As systems report: .*\bsignatory\b", row) and "verified" not in row
     text = browser.text("#story")
+    assert "this page’s own numbers" in browser.text("#names") and "not the contract’s roles" in browser.text("#names")
+    assert browser.script("const size = e => getComputedStyle(e).fontSize; return size(document.querySelector('#names')) === size(document.querySelector('#story p'))")
     # Everywhere, and never by the digits that all ids share.
     signing = next(entry for entry in story.ledger.entries if entry["type"] == "contract.signed")
     item = browser.text(f"#record-{signing['index']}")
-    label = f"Party {'ABC'[parties.index(signing['actor'])]} {names[signing['actor']]} …{signing['actor'][-8:]}"
-    assert f"By {label}" in item and "contract 合伙协议 …" in text and f"{label} signed contract 合伙协议" in text
+    label = f"Party {parties.index(signing['actor']) + 1} {names[signing['actor']]} …{signing['actor'][-8:]}"
+    assert f"By {label}, as the system reports: contract-service" in item and f"Reported: {label} signed contract 合伙协议 …" in text
     assert story.people[0][8:20] not in text
     browser.find("button[data-language='zh-CN']").click()
-    assert f"{'甲乙丙'[parties.index(signing['actor'])]}方 {names[signing['actor']]} …" in browser.text(f"#record-{signing['index']}")
+    assert f"所报行为人：当事人{'一二三'[parties.index(signing['actor'])]} {names[signing['actor']]} …" in browser.text(f"#record-{signing['index']}")
+    assert "并非合同文本中的甲方、乙方" in browser.text("#names") and not re.search("[甲乙丙]方(?!、乙方|。)", browser.text("#story"))
 
 
-def test_more_parties_than_letters_are_numbered(browser, tmp_path):
+def test_parties_are_numbered_however_many(browser, tmp_path):
     ledger, contract = Ledger(), new_stream("contract")
     parties = sorted(new_stream("subject") for _ in range(11))
     ledger.append("contract.created", [contract], {"parties": parties, "media_type": "text/plain"}, {contract: {"sha256": "00" * 32}})
     ledger.append("account.closed", [new_stream("subject")], {"channel": "web"})
     browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path) / "index.html")
     labels = browser.script("return [...document.querySelectorAll('.people b')].map(b => b.textContent)")
-    assert labels == [f"Party {letter}{stem}方" for letter, stem in zip("ABCDEFGHIJ", "甲乙丙丁戊己庚辛壬癸")] + ["Party 11当事人11", "Person 1其他主体1"]
+    assert labels == [f"Party {number}当事人{numeral}" for number, numeral in enumerate("一二三四五六七八九十", 1)] + ["Party 11当事人11", "Person 1其他主体1"]
 
 
 def test_ids_with_one_end_are_shown_longer(browser, tmp_path):
@@ -62,9 +67,9 @@ def test_the_same_act_is_one_line_however_often(browser, partners):
     """But a line never reaches across a signing: who reads of 101 looks before and after it takes all for before."""
     browser.open(partners / "index.html")
     lines = browser.script("return [...document.querySelectorAll('.overview > li')].map(li => li.innerText)")
-    assert len(lines) < 25 and sum("looked at contract" in line for line in lines) == 4
+    assert len(lines) < 25 and sum("opened contract" in line for line in lines) == 4
     for count, first, last in ((80, 16, 95), (99, 197, 295), (2, 298, 299)):
-        assert any(re.search(rf"looked at contract .* {count} times.*record {first} to record {last}", line, re.DOTALL) for line in lines)
+        assert any(re.search(rf"opened contract .* {count} times.*record {first} to record {last}", line, re.DOTALL) for line in lines)
 
 
 def test_what_was_done_to_somebody_is_not_said_to_be_his_doing(browser, partners):
@@ -74,8 +79,8 @@ def test_what_was_done_to_somebody_is_not_said_to_be_his_doing(browser, partners
     issued = [line for line in lines if "issued a certificate" in line]
     assert len(issued) == 3
     for line in issued:
-        assert re.search(r"A certificate authority outside issued a certificate to Party [ABC] .* as reported by contract-service", line, re.DOTALL), line
-    assert sum(bool(re.search(r"Identity check passed, of Party [ABC] .*\(face\), as reported by identity-service", line)) for line in lines) == 3
+        assert re.search(r"contract-service reports: an outside authority issued a certificate to Party [123] ", line), line
+    assert sum(bool(re.search(r"identity-service reports: identity check passed, of Party [123] .*\(face\)", line)) for line in lines) == 3
 
 
 def test_times_begin_with_the_zone_of_the_language(browser, good):
@@ -134,12 +139,12 @@ def test_citations_what_is_not_here_and_the_clock_are_told(browser, tmp_path, na
     case = TOLD[name]
     assert browser.open(unpack(case.members, tmp_path) / "index.html") == "not-shown", browser.text("#checks")
     bad, absent, clock = case.told
-    marked = "return [...document.querySelectorAll('.timeline > li')].filter(li => li.innerText.includes('citation does not hold')).map(li => Number(li.id.slice(7)))"
+    marked = "return [...document.querySelectorAll('.timeline > li')].filter(li => li.innerText.includes('citation does not fit')).map(li => Number(li.id.slice(7)))"
     assert browser.script(marked) == bad
     notes = {kind: " ".join(browser.script(f"return [...document.querySelectorAll('#notes [data-note={kind}]')].map(e => e.innerText)"))
              for kind in ("citations", "cited", "clock")}
     assert [f"record {index}: its citation" in notes["citations"].lower() for index in bad] == [True] * len(bad)
-    assert bool(bad) == ("does not hold" in notes["citations"]), notes
+    assert bool(bad) == ("does not fit" in notes["citations"]), notes
     said = re.search(r"not in this bundle: records ([0-9, ]+)\.", notes["cited"])
     assert ([int(number) for number in said[1].split(", ")] if said else []) == absent
     doubted = bool(re.search("NOT synchronised|jumped", notes["clock"]))
@@ -148,11 +153,30 @@ def test_citations_what_is_not_here_and_the_clock_are_told(browser, tmp_path, na
 
 def test_a_clock_that_was_not_set_is_told_of_each_record(browser, partners):
     browser.open(partners / "index.html")
-    assert "The clock was not synchronised at this time: record 2." in browser.text("#record-12")
+    assert "Clock reported not synchronised (record 2)." in browser.text("#record-12")
     assert "not synchronised" not in browser.text("#record-15")
-    assert re.search(r"NOT synchronised when 7 record\(s\) were made, as record 2 says: records 3, 5–6, 8–9, 11–12\. No signature",
-                     browser.text("#notes"))
-    assert "All signatures of contracts are among them" in browser.text("#notes")
+    notes = browser.text("#notes")
+    assert "Record 2 reports the ledger’s clock NOT synchronised; after it come 7 record(s): 3, 5–6, 8–9, 11–12. No signature" in notes
+    # What a record reports of its own moment vouches for no later one.
+    assert ("Record 14 reports the ledger’s clock synchronised, at 2026-03-14 03:15:01 UTC; no record here later reports anything. That is the "
+            "ledger’s own report, of that moment; after it come 285 record(s): 15–299. All signatures of contracts are among them.") in notes
+    assert "was synchronised when" not in notes
+    assert "before 3 identity check(s), 3 record(s) of certificates, 1 deposit(s)" in browser.text("#headline")
+    browser.find("button[data-language='zh-CN']").click()
+    assert "此后所含记录未再报告；此仅为账本自身就该时刻的报告" in browser.text("#notes")
+    assert "时间均为账本时钟所示，准确性未证明" in browser.text("footer")
+
+
+def test_the_clock_is_told_beside_each_time(browser, partners, good):
+    """Of signatures, and of all others where nothing is reported."""
+    cells = "return [...document.querySelectorAll('.signatures tbody tr')].map(row => row.cells[1].innerText)"
+    browser.open(partners / "index.html")
+    assert all("clock: reported synchronised before (record 14)" in cell for cell in browser.script(cells))
+    browser.open(good / "index.html")
+    assert all("⚠ clock: nothing reported here" in cell for cell in browser.script(cells))
+    lines = browser.script("return [...document.querySelectorAll('.overview > li')].map(li => li.innerText)")
+    assert lines and all("⚠ clock unknown" in line for line in lines)
+    assert "Clock: nothing reported here." in browser.text("#record-8")
 
 
 # What readers with fresh eyes read wrong
@@ -162,20 +186,26 @@ def test_a_citation_that_fails_says_whose_it_is_and_what_rests_on_it(browser, pa
     browser.open(partners / "index.html")
     notes = browser.script("return [...document.querySelectorAll('#notes li')].map(li => li.innerText)")
     said = next(note for note in notes if "record 196" in note)
-    person = re.search(r"(Party [ABC]) 陈强’s signature", said)[1]
-    other = re.search(r"that is (Party [ABC]) 王芳’s identity check", said)[1]
-    assert person != other and f"{person} 陈强’s own is record 6, which it does not name" in said and "What rests on it: record 297" in said
+    person = re.search(r"(Party [123]) 陈强’s signature", said)[1]
+    other = re.search(r"that is (Party [123]) 王芳’s identity check", said)[1]
+    assert person != other and f"{person} 陈强’s own is record 6, which it does not name" in said and "It is named by, directly or not: record 297" in said
+    # By this reference: there may be another way, and where it breaks off is told.
+    assert f"By this reference it is not tied to one of {person} 陈强; its certificate (record 8) names application 7, which is not here." in said
     # Box, person, timeline and documents have the mark, too.
-    assert f"3 warnings below, under “What a reader has to know”; among them one about {person} 陈强’s signature (record 196)" in browser.text("#headline")
+    headline = browser.text("#headline")
+    assert "; 3 warnings\n" in headline and f"See “What a reader has to know” below; among them one about {person} 陈强’s signature (record 196)" in headline
+    assert all(said in browser.text("#conclusion") for said in ("3 warnings", f"{person} 陈强’s signature (record 196)"))
     assert [row for row in browser.script("return [...document.querySelectorAll('.people')].map(row => row.innerText)") if "⚠" in row][0].startswith(person)
     lines = browser.script("return [...document.querySelectorAll('.overview > li')].map(li => li.innerText)")
-    for index, words in ((196, "its citation of record 3 does not hold"), (297, "rests on record 196")):
+    for index, words in ((196, "its citation of record 3 does not fit"), (297, "names record 196")):
         assert f"⚠ {words}" in next(line for line in lines if f"record {index})" in line)
     marks = browser.script("return [96, 196, 296, 297].map(index => marksOf(bundle.entries.get(index)).length)")
     assert marks == [0, 1, 0, 1]
     browser.find("button[data-language='zh-CN']").click()
-    assert "陈强签署合同（第 196 项记录）时所引用的实名认证是第 3 项记录，该项是" in browser.text("#notes")
-    assert "项提示，见下方“阅读须知”；其中涉及" in browser.text("#headline")
+    assert re.search("陈强签署合同（第 196 项记录）时所引用的实名认证是第 3 项记录，该项是当事人.王芳的，与当事人.陈强不符；仅凭此引用不能认定", browser.text("#notes"))
+    assert "其证书（第 8 项记录）载明的申请（第 7 项记录）不在此处" in browser.text("#notes")
+    assert "另有 3 项提示\n" in browser.text("#headline") and "见下方“阅读须知”；其中涉及" in browser.text("#headline")
+    assert "不成立" not in browser.text("body")
 
 
 def test_a_signature_whose_identity_check_is_not_here_is_marked(browser, good):
@@ -186,13 +216,14 @@ def test_a_signature_whose_identity_check_is_not_here_is_marked(browser, good):
                 in browser.text(f"#record-{signature}"))
     notes, headline = browser.text("#notes"), browser.text("#headline")
     assert "identity check: 2, 4" in notes and "certificate: 12, 16" in notes
-    assert "⚠ Nothing here says whether the ledger’s clock was synchronised when 7 record(s) were made" in notes
-    assert "the identity check or certificate of 2 signature(s) is not in this bundle" in headline
+    assert "(Cited as: identity check: 2, 4; certificate: 12, 16.) Whoever filed this bundle can be asked for them, and the ledger’s operator." in notes
+    assert "⚠ Nothing here reports whether the ledger’s clock was synchronised when 7 record(s) were made" in notes
+    assert "of 2 signature(s) the identity check and certificate are not in this bundle" in headline
     # Nor is a name withheld that no record here has, and the rest of the ledger is counted.
     story = browser.text("#story")
     assert "no record in this bundle has the name" in story and "name not disclosed" not in story
     assert "has 20 records; this bundle holds 8 of them, and 12 are not in it (4 of those are cited here)" in story
-    assert re.search(r"Complete\s+Contract .*: all 6 record\(s\) up to the newest here", story) and "Not complete\n" in story
+    assert re.search(r"Complete\s+Contract .*: its first 6 record\(s\), to record 18; later ones unknown", story) and "Not complete\n" in story
 
 
 def test_signatures_stand_in_a_table_with_what_they_rest_on(browser, partners, good):
@@ -201,19 +232,24 @@ def test_signatures_stand_in_a_table_with_what_they_rest_on(browser, partners, g
     heads = "return [...document.querySelectorAll('.signatures thead th')].map(cell => cell.innerText)"
     browser.open(partners / "index.html")
     first, faulty, last = browser.script(rows)
-    assert browser.script(heads) == ["Party", "When", "Document", "Identity check", "Certificate", "Confirmed by", "IP address"]
-    assert re.match(r"Party [ABC] 王芳 …", first[0]) and "2026-03-14 12:49:11 UTC" in first[1] and "record 96" in first[1]
-    assert "originals/1.txt" in first[2] and "record 3\npassed (face)" in first[3] and "⚠" not in "".join(first + last)
-    assert "record 5" in first[4] and "valid 2026-03-14 to 2027-03-14" in first[4] and first[5:] == ["SMS code", "not recorded"]
-    assert "陈强" in faulty[0] and re.search(r"record 3\n⚠ of Party [ABC] 王芳: does not hold", faulty[3]) and "passed" not in faulty[3]
+    assert browser.script(heads) == ["Party", "Recorded", "Document", "Identity check", "Certificate", "Confirmed by", "IP address"]
+    assert re.match(r"Party [123] 王芳 …", first[0]) and "2026-03-14 12:49:11 UTC" in first[1] and "record 96" in first[1]
+    assert "originals/1.txt" in first[2] and "record 3\nreported passed (face)" in first[3] and "⚠" not in "".join(first + last)
+    assert "record 5" in first[4] and "stated period 2026-03-14 to 2027-03-14" in first[4] and first[5:] == ["SMS code", "not recorded"]
+    assert "陈强" in faulty[0] and re.search(r"record 3\n⚠ of Party [123] 王芳: does not fit", faulty[3]) and "passed" not in faulty[3]
+    assert browser.text("#how-many") == "3 of 3 parties have a record of a signature here; 1 of these records with a warning."
+    assert "whether it was revoked is not shown" in browser.text("#as-reported")
     browser.find("button[data-language='zh-CN']").click()
-    assert re.search(r"第 3 项记录\n⚠ 系[甲乙丙]方王芳的记录，引用不成立", browser.script(rows)[1][3])
+    assert "是否吊销未予证明" in browser.text("#as-reported")
+    assert re.search(r"第 3 项记录\n⚠ 系当事人[一二三]王芳的记录，与签署人不符", browser.script(rows)[1][3])
     browser.open(good / "index.html")
     for row, (identity, certificate) in zip(browser.script(rows), ((2, 12), (4, 16)), strict=True):
-        assert row[3:5] == [f"⚠ record {number} (not in this bundle)" for number in (identity, certificate)] and row[6] == "203.0.113.7"
+        assert row[3:5] == [f"⚠ record {number} (not in this bundle)" for number in (identity, certificate)] and row[6].split("\n")[0] == "203.0.113.7"
     # Nor does what rests on such signatures look better than they do.
     assert not browser.script("return document.querySelector('#unsigned')")
-    assert "Of signatures it names the identity check or certificate is not in this bundle: records 13, 17." in browser.text("#record-18")
+    assert "Of signatures it names the identity check and certificate are not in this bundle: records 13, 17." in browser.text("#record-18")
+    # Both are reported from one address.
+    assert [row[6].split("\n")[1] for row in browser.script(rows)] == ["⚠ same as in record 17", "⚠ same as in record 13"]
 
 
 def test_a_certificate_or_identity_check_that_did_not_hold_is_marked(browser, tmp_path):
@@ -241,8 +277,8 @@ def test_a_certificate_or_identity_check_that_did_not_hold_is_marked(browser, tm
             {contract: {"sha256": "00" * 32, "signature_sha256": "11" * 32}}, "c", person)
         return at, told + [take(type) for type in after]
     good, _ = signed()
-    cases = [(signed(expires="2025"), "its identity check had run out"), (signed(begins="2026-12-01"), "not within the certificate’s dates"),
-             (signed(ends="2026-02-01"), "not within the certificate’s dates"),
+    cases = [(signed(expires="2025"), "its identity check had run out"), (signed(begins="2026-12-01"), "not within the certificate’s stated period"),
+             (signed(ends="2026-02-01"), "not within the certificate’s stated period"),
              (signed(before=["cert.revoked 2026-03-01"]), "its certificate was revoked (record {0})"),
              (signed(after=["cert.revoked 2026-03-01"]), "its certificate was revoked (record {0})"),
              (signed(before=["cert.suspended"]), "its certificate was suspended before (record {0})"),
@@ -268,12 +304,12 @@ def test_without_signatures_no_table(browser, tmp_path):
     ledger.append("contract.declined", sorted([contract, person]), {}, {}, "contract-service", person)
     browser.open(unpack(ledger.bundle(PAGE, indexes=[1]), tmp_path / "none") / "index.html")
     assert "No record here is of a signature." in browser.text("#story") and not browser.script("return document.querySelector('.signatures')")
-    assert browser.text("#unsigned") == f"⚠ No record here of a signature by Party A …{person[-8:]}, Party B …{other[-8:]}."
+    assert browser.text("#unsigned") == f"⚠ No record here of a signature by Party 1 …{person[-8:]}, Party 2 …{other[-8:]}."
     browser.open(unpack(ledger.bundle(PAGE, indexes=[1, 2]), tmp_path / "declined") / "index.html")
     assert "declined to sign" in browser.text(".signatures tbody tr")
-    assert browser.text("#unsigned") == f"⚠ No record here of a signature by Party B …{other[-8:]}."
+    assert browser.text("#unsigned") == f"⚠ No record here of a signature by Party 2 …{other[-8:]}."
     browser.find("button[data-language='zh-CN']").click()
-    assert browser.text("#unsigned") == f"⚠ 所含记录中没有下列当事人的签署：乙方 …{other[-8:]}。"
+    assert browser.text("#unsigned") == f"⚠ 所含记录中没有下列当事人的签署：当事人二 …{other[-8:]}。"
 
 
 def test_the_order_is_that_of_a_reader(browser, partners):
@@ -286,7 +322,7 @@ def test_the_order_is_that_of_a_reader(browser, partners):
     head = browser.text("#identity")
     assert head.startswith("Contract\n合伙协议 …") and "does not say who had it made, nor when" in head
     assert "Its newest record, 299, is of 2026-03-15 12:30:37 UTC" in head
-    assert "whether more followed later is unknown" in browser.text("#story")
+    assert "later ones unknown" in browser.text("#story")
 
 
 def test_a_chain_of_failing_citations_is_followed_so_far(browser, tmp_path):
@@ -314,12 +350,98 @@ def test_what_was_not_checked_has_not_passed(browser, partners):
     browser.open(partners / "index.html")
     looks = "return Object.fromEntries(CHECKS.map(check => [check.id, check.look]))"
     shown = browser.script(looks)
-    assert (shown["archive"], shown["originals"], shown["consistency"]) == ("open", "partly", "none")
-    assert browser.text("[data-check=consistency]").startswith("– does not apply")
-    assert "8 checks were made and passed, 1 of them only in part, 1 was not made, 1 does not apply." in browser.text("#headline")
+    assert (shown["archive"], shown["originals"], shown["consistency"]) == ("open", "unread", "unmade")
+    assert browser.text("[data-check=consistency]").startswith("○ not checked: nothing to compare with")
+    assert browser.text("[data-check=originals]").startswith("○ not checked") and "✓" not in browser.text("[data-check=originals]")
+    headline = browser.text("#headline")
+    assert ("7 checks were made and passed; 3 not made: check 1, whether the files are those that were issued; check 9, whether the file in this "
+            "bundle is the one recorded (drop it in section 3); check 10, whether the ledger was rewritten before: no older checkpoint is here.") in headline
+    # Wherever the file is named, it is said, and what is read then is said there, too.
+    states = "return [...document.querySelectorAll('.file-state')].map(mark => mark.innerText)"
+    assert len(browser.script(states)) == 5 and all("not checked" in said for said in browser.script(states))
+    assert "The files in the folder were not read." in browser.text("[data-check=manifest]")
+    browser.find("button[data-language='zh-CN']").click()
+    assert "第 9 项（包内文件尚未核对，不能认定即所签文件，请在第三部分拖放）" in browser.text("#headline")
+    assert "无从核验" in browser.text("[data-check=consistency]") and "无需核验" not in browser.text("[data-check=consistency]")
+    browser.find("button[data-language='en']").click()
     browser.choose(partners / "originals/1.txt")
     WebDriverWait(browser.driver, 10, 0.05).until(lambda _: browser.script(looks)["originals"] == "passed")
-    assert "only in part" not in browser.text("#headline")
+    assert "8 checks were made and passed; 2 not made: check 1," in browser.text("#headline") and "check 9" not in browser.text("#headline")
+    assert all(said == "read by this page: the one recorded" for said in browser.script(states))
+
+
+def test_another_file_in_its_place_is_not_called_the_one_recorded(browser, partners, tmp_path):
+    browser.open(partners / "index.html")
+    folder = tmp_path / "case"
+    bundle_containers.write({path.relative_to(partners).as_posix(): path.read_bytes() for path in partners.rglob("*") if path.is_file()}
+                            | {"originals/1.txt": b"another"}, folder)
+    assert browser.choose(folder, field="#folder")[0] == "failed" and browser.verdict == "failed"
+    assert all("not checked" in said for said in browser.script("return [...document.querySelectorAll('.file-state')].map(mark => mark.innerText)"))
+
+
+def test_an_older_checkpoint_says_over_which_records_it_is(browser, lease, good, tmp_path):
+    """And whether the signatures are among them."""
+    browser.open(good / "index.html")
+    said = browser.text("[data-check=consistency]")
+    first = lease.older
+    assert f"over records 0 to {first - 1}, " in said and "When it was signed is not shown." in said
+    signed = [entry["index"] for entry in lease.ledger.entries if entry["type"] == "contract.signed"]
+    assert ("No signature of a contract is among them." in said) == all(index >= first for index in signed), (first, signed)
+    for size, words in ((signed[0] + 1, f"Of the signatures of contracts, records {signed[0]} are among them; the others are not."),
+                        (signed[-1] + 1, "All signatures of contracts here are among them.")):
+        browser.open(unpack(lease.bundle(PAGE, consistency=[size]), tmp_path / str(size)) / "index.html")
+        assert words in browser.text("[data-check=consistency]")
+
+
+def test_records_that_are_not_here_and_nothing_cites_are_told(browser, good, tmp_path):
+    """Those later than the newest first: they may change the story."""
+    browser.open(good / "index.html")
+    notes = browser.script("return [...document.querySelectorAll('#notes [data-note=unnamed]')].map(e => e.innerText)")
+    assert notes[0].startswith("⚠ Recorded after the newest record here, and not in this bundle: 19.") and "(a withdrawal, a refusal)" in notes[0]
+    assert notes[1] == "Neither in this bundle nor cited here: 1, 3, 5–7, 11, 15. What they say is unknown." and len(notes) == 2
+    assert "; 3 warnings\n" in browser.text("#headline") and "recorded later than all here, and not here: 19" in browser.text("#headline")
+    assert "Of the records in this bundle: 13 of 13 disclosed, 0 withheld; those of other records are not counted." in browser.text("#story")
+    browser.find("button[data-language='zh-CN']").click()
+    assert "⚠ 晚于所含最新一项记录且不在本证据包中的：第 19 项记录。其内容不明，可能改变案情" in browser.text("#notes")
+
+
+def test_what_a_reader_must_see_stands_before_a_long_list(browser, partners):
+    browser.open(partners / "index.html")
+    first = browser.script("return [...document.querySelectorAll('#first-of-all > li')].map(li => li.innerText.split('\\n')[0])")
+    assert first == ["Record 96", "Record 196", "Record 296", "Record 297"]
+    assert "1–100 of 297" in browser.text("#records .shown-of") and "All 297, in their order" in browser.text("#records")
+    assert browser.script("return document.querySelectorAll('[id=record-96]').length") == 1
+
+
+def test_nothing_is_called_verified(browser, partners):
+    """Only keys are compared, as they stand: who typed one, and from where, no page can know."""
+    browser.open(partners / "index.html")
+    key = (partners / "keys/1.vkey").read_text().strip()
+    for language, title, proves, compared, origin in (
+            ("en", "= Keys match: the key entered is the one that signed this ledger; where it came from is not shown here; 3 warnings",
+             "if the key entered was got from the operator by a way of its own",
+             "Only keys are compared: who the operator is, and who signed a contract, is not checked.", "copied from this bundle, the comparison shows nothing"),
+            ("zh-CN", "= 仅密钥比对一致：输入的密钥与对账本作数字签名的密钥相同；其来源未经核实；另有 3 项提示", "如输入的密钥系通过独立途径自运营方取得，则证明",
+             "仅比对密钥；未核实运营方身份，亦未核验何人签署合同。", "如抄自本证据包，此比对无证明意义")):
+        browser.find(f"button[data-language='{language}']").click()
+        browser.script("const field = document.querySelector('#expected'); field.value = ''; field.dispatchEvent(new Event('input'))")
+        WebDriverWait(browser.driver, 5, 0.05).until(lambda _: browser.verdict == "not-shown")
+        assert "would prove, if a key got from the operator" in browser.text("#limits") or "如通过独立途径自运营方取得的密钥比对一致，则可证明" in browser.text("#limits")
+        assert compared in browser.text("#headline")
+        browser.type_key(key)
+        assert browser.verdict == "passed"
+        for place in ("#headline", "#conclusion"):
+            said = browser.text(place)
+            assert said.startswith(title) and "✓" not in said and "erified" not in said and "核验通过" not in said
+        assert compared in browser.text("#headline") and origin in browser.text("#headline") and proves in browser.text("#limits")
+    green = browser.script("return getComputedStyle(document.querySelector('.state.passed')).color")
+    assert browser.script("return getComputedStyle(document.querySelector('#headline strong')).color") != green
+    body = browser.text("body")
+    assert not re.search("核验通过|未被改动|只能追加|已实名认证|核验人|指纹|有效期", browser.text("header") + browser.text("#story") + browser.text("#limits")), body
+    browser.find("button[data-language='en']").click()
+    said = browser.text("header") + browser.text("#story") + browser.text("#limits")
+    assert not re.search("[Vv]erified|unchanged|no character|can only add|valid 20", said)
+    assert "older checkpoints or receipts held by others would show it" in said and "The ledger names the system that submitted each" in said
 
 
 # What the files lie in, and other bundles
