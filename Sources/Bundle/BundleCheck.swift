@@ -37,7 +37,7 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
     var subject: Words {
         switch self {
         case .container: Words("what the files came in", "文件载体")
-        case .citations: Words("a citation does not hold", "引用不成立")
+        case .citations: Words("a citation does not fit", "引用不符")
         case .cited: Words("records that are cited", "被引用的记录")
         case .clock: Words("the ledger's clock", "账本时钟")
         default: words
@@ -61,16 +61,16 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
         case .identity: Words("the ledger's first record and recoveries establish its keys", "首项记录及恢复记录确立账本密钥")
         case .keys: Words("the key files hold the ledger's keys", "密钥文件与账本密钥一致")
         case .signature: Words("the checkpoint is signed by the ledger's newest key", "账本签名快照由账本最新密钥作出")
-        case .trust: Words("the ledger operator's key is the one you hold", "账本运营方的密钥与您持有的密钥一致")
+        case .trust: Words("the ledger's key is the one given", "账本密钥与所提供的密钥一致")
         case .succession:
-            Words("each key since the one you hold was signed by the one before", "自您持有的密钥起，各密钥均经前一密钥签名")
+            Words("each key since the one given was signed by the one before", "自所提供的密钥起，各密钥均经前一密钥签名")
         case .streams: Words("no record of a complete stream is missing", "完整记录流没有缺少记录")
         case .openings: Words("disclosed values are those whose salted hashes were recorded", "披露内容与记录中的加盐哈希值一致")
-        case .originals: Words("originals have the digests that were recorded", "原始文件哈希值与记录一致")
-        case .consistency: Words("the ledger only grew since its older checkpoints", "账本自较早的账本签名快照以来只增不改")
+        case .originals: Words("originals have the digests that were recorded", "所附电子文件哈希值与记录一致")
+        case .consistency: Words("older checkpoints are the beginning of this ledger", "较早的账本签名快照为当前账本的开头部分")
         case .citations: Words("what the records cite is what they say", "各记录所引用的记录与其所述相符")
         case .cited: Words("every record that is cited is in the bundle", "所引用的记录均在本证据包中")
-        case .clock: Words("the ledger's clock was synchronised", "账本时钟已同步")
+        case .clock: Words("the ledger reported its clock synchronised", "账本报告其时钟已同步")
         }
     }
 }

@@ -8,7 +8,7 @@ public struct BundlePeople: Sendable {
     public struct Person: Sendable {
         /// What entries name it by: a `subject`, or the stream a contract lists as its party.
         public let stream: StreamID
-        /// "Party A", 甲方; or "Person 1".
+        /// "Party 1", 当事人一; or "Person 1".
         public let label: Words
         /// Names that are disclosed, in the order they were recorded; may be hostile.
         public internal(set) var names: [String] = []
@@ -18,6 +18,14 @@ public struct BundlePeople: Sendable {
 
     /// Parties first.
     public private(set) var people: [Person] = []
+    /// Whether some of them are parties to a contract, so that what their numbers mean has to be said.
+    public private(set) var numbersParties = false
+    /// What the numbers of parties mean.
+    public static let aboutNumbers = Words(
+        "(“Party 1” and so on are numbers, in the order in which the contract's record lists its parties, not the contract's "
+            + "roles, such as Party A.)",
+        "（“当事人一”等依合同记录所列次序编排，并非合同文本中的甲方、乙方。）"
+    )
     /// Disclosed names of what is no person: documents and contracts.
     private var things: [StreamID: [String]] = [:]
     /// How many digits from the end tell all ids of the bundle apart; they begin with the time they were made at.
@@ -41,6 +49,7 @@ public struct BundlePeople: Sendable {
             }
         }
         let others = seen.filter { $0.kind == .subject && !parties.contains($0) }
+        numbersParties = !parties.isEmpty
         people = parties.enumerated().map { Person(stream: $1, label: BundlePeople.party($0)) }
         people += others.enumerated().map { Person(stream: $1, label: Words("Person \($0 + 1)", "其他主体\($0 + 1)")) }
         let ids = Set(seen.map { String($0.id.description) })
@@ -59,13 +68,11 @@ public struct BundlePeople: Sendable {
             .flatMap { $0.value.array ?? [] }.compactMap { $0.string.flatMap { StreamID($0) } }
     }
 
+    /// A number, and not 甲方 or "Party A": those are roles of the contract, which the ledger does not know.
     private static func party(_ position: Int) -> Words {
-        let labels = [
-            ("A", "甲方"), ("B", "乙方"), ("C", "丙方"), ("D", "丁方"), ("E", "戊方"), ("F", "己方"), ("G", "庚方"), ("H", "辛方"),
-            ("I", "壬方"), ("J", "癸方"),
-        ]
-        guard position < labels.count else { return Words("Party \(position + 1)", "当事人\(position + 1)") }
-        return Words("Party \(labels[position].0)", labels[position].1)
+        let numerals = ["一", "二", "三", "四", "五", "六", "七", "八", "九", "十"]
+        let number = position < numerals.count ? numerals[position] : "\(position + 1)"
+        return Words("Party \(position + 1)", "当事人\(number)")
     }
 
     private mutating func name(_ entry: Entry, _ opened: [String: OpeningText]) {
@@ -102,11 +109,11 @@ public struct BundlePeople: Sendable {
                 (Set(listed(entry)), Words("party to the contract", "合同当事人")),
                 (actor, Words("initiated the contract", "合同发起方")),
             ]
-        case "contract.signed": return [(own, Words("electronic signatory", "电子签名人"))]
+        case "contract.signed": return [(own, Words("signatory", "签署人"))]
         case "contract.declined": return [(own, Words("declined to sign", "拒绝签署"))]
         case "evidence.deposited": return [(actor, Words("depositor", "存证人"))]
-        case "identity.verified": return [(own, Words("identity verified", "已实名认证"))]
-        case "identity.org_verified": return [(own, Words("organisation, verified", "已认证企业"))]
+        case "identity.verified": return [(own, Words("identity check passed", "实名认证通过"))]
+        case "identity.org_verified": return [(own, Words("organisation, check passed", "企业认证通过"))]
         case "identity.agent_authorised": return [(actor, Words("gave authority", "授权人"))]
         case "issuance.requested": return [(own, Words("applicant for evidence", "出证申请人"))]
         case "erasure.requested": return [(actor, Words("asked for erasure", "删除请求人"))]

@@ -75,6 +75,6 @@ extension BundleVerifier {
                 )
             }
         }
-        return Words(count: manifest.originals.count, "original", "originals", "份原始文件")
+        return Words(count: manifest.originals.count, "original", "originals", "份所附电子文件")
     }
 }

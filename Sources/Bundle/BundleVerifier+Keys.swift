@@ -176,7 +176,7 @@ extension BundleVerifier {
             do {
                 roots[size] = try checkConsistency(bytes, size: size)
             } catch let error as ProofError {
-                fail(.consistency, name, Words(error.rawValue, "证明不成立（\(error.rawValue)）"))
+                fail(.consistency, name, Words(error.rawValue, "证明有误（\(error.rawValue)）"))
             } catch {
                 fail(.consistency, name, Words(error: error))
             }
@@ -185,6 +185,15 @@ extension BundleVerifier {
             if let root = incarnation.lock.flatMap({ roots[$0.size] }) {
                 checkLock(.consistency, of: incarnation, root: root)
             }
+        }
+        guard count > 0 else {
+            note(
+                .consistency,
+                .unchecked,
+                nil,
+                Words("no older checkpoint to compare with", "未附较早的账本签名快照，无从核验")
+            )
+            return nil
         }
         return Words(count: count, "older checkpoint", "older checkpoints", "个较早的账本签名快照")
     }

@@ -65,7 +65,7 @@ extension BundleVerifier {
         )
     }
 
-    /// For each of the first records of which a citation does not hold, those that rest on it: they cite it, or cite one that
+    /// For each of the first records of which a citation does not fit, those that rest on it: they cite it, or cite one that
     /// does. No more are followed than are told: a chain of thousands would take its square of time and room.
     private func restingOnFaults(_ byIndex: [UInt64: Entry]) -> [UInt64: [UInt64]] {
         var roots: [UInt64: Set<UInt64>] = [:]
@@ -137,10 +137,10 @@ extension BundleVerifier {
                     read,
                     doubts,
                     Words(
-                        "record \(entry.index): not synchronised from here on\(vouched.english)"
-                            + (set.first { $0 > entry.index }.map { "; synchronised again from record \($0) on" } ?? ""),
-                        "第 \(entry.index) 项记录：自此记录起未经时钟同步\(vouched.chinese)"
-                            + (set.first { $0 > entry.index }.map { "；自第 \($0) 项记录起已重新同步" } ?? "")
+                        "record \(entry.index): reported not synchronised from here on\(vouched.english)"
+                            + (set.first { $0 > entry.index }.map { "; record \($0) reports it synchronised" } ?? ""),
+                        "第 \(entry.index) 项记录：报告自此未经时钟同步\(vouched.chinese)"
+                            + (set.first { $0 > entry.index }.map { "；第 \($0) 项记录报告已同步" } ?? "")
                     )
                 )
             } else if entry.type == "system.clock_jumped" {
@@ -219,12 +219,12 @@ extension Words {
         )
     }
 
-    /// What rests on a citation that does not hold.
+    /// What names a record of which a citation does not fit.
     fileprivate init(restingOn indexes: [UInt64]) {
         let list = Words(list: indexes)
         self.init(
-            indexes.isEmpty ? "" : "; what rests on it: \(list.english)",
-            indexes.isEmpty ? "" : "；以其为依据的有：\(list.chinese)"
+            indexes.isEmpty ? "" : "; named by, directly or not: \(list.english)",
+            indexes.isEmpty ? "" : "；直接或间接载明该项的有：\(list.chinese)"
         )
     }
 }

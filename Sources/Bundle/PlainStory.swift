@@ -23,13 +23,18 @@ enum PlainStory {
         }
         entries.sort { $0.index < $1.index }
         let people = BundlePeople(entries, opened: opened)
-        var html = "\n<ul>\n"
+        var html = "\n"
+        if people.numbersParties {
+            html += "<p>\(text(BundlePeople.aboutNumbers.english)) \(BundlePeople.aboutNumbers.chinese)</p>\n"
+        }
+        html += "<ul>\n"
         for person in people.people {
             let roles = person.roles.map { "\($0.english) \($0.chinese)" }.joined(separator: "; ")
             let known = person.names.map(text).joined(separator: " / ")
             let names = known.isEmpty ? "name not disclosed 姓名或名称未披露" : known
             html += "<li><b>\(person.label.english) \(person.label.chinese)</b> <bdi>\(names)</bdi>"
-            html += " …\(people.tail(person.stream)) <small>\(roles)</small></li>\n"
+            let reported = roles.isEmpty ? "" : "as systems report 系统报告: \(roles)"
+            html += " …\(people.tail(person.stream)) <small>\(reported)</small></li>\n"
         }
         html += "</ul>\n<ol class=\"plain-story\">\n"
         for entry in entries { html += item(entry, opened[entry.index] ?? [:], people, digests) }
@@ -39,7 +44,7 @@ enum PlainStory {
                 html += "\(digest.hex)  \(text(name))\n"
                 continue
             }
-            html += "\(digest.hex)  <a href=\"\(text(name))\">\(text(name))</a>\n"
+            html += "\(digest.hex)  <a href=\"\(text(name))\">\(text(name))</a> (file not checked 文件尚未核对)\n"
         }
         return Array((html + "</pre>\n").utf8)
     }
@@ -65,8 +70,8 @@ enum PlainStory {
         if doneTo.contains(entry.type) {
             html += "Reported by the system 报告的系统: \(text(entry.submitter))<br>\n"
         } else {
-            html += "By 行为人: <bdi>\(text(both(actor)))</bdi>; "
-            html += "submitted by the system 提交系统: \(text(entry.submitter))<br>\n"
+            html += "By 所报行为人: <bdi>\(text(both(actor)))</bdi>; "
+            html += "as the system reports 报告的系统: \(text(entry.submitter))<br>\n"
         }
         let about = entry.streams.map(\.stream).filter { $0.kind != .ledger }.map { both(people.words($0)) }
         if !about.isEmpty { html += "About 涉及对象: <bdi>\(about.map(text).joined(separator: "; "))</bdi><br>\n" }

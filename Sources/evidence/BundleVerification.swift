@@ -45,11 +45,12 @@ enum BundleVerification {
                 person.roles.map(\.english).joined(separator: ", "), person.roles.map(\.chinese).joined(separator: "、")
             )
             let end = "…\(people.tail(person.stream))"
+            let reported = roles.0.isEmpty ? ("", "") : ("  as systems report: \(roles.0)", "　系统报告：\(roles.1)")
             return Words(
-                "\(person.label.english): \(names.isEmpty ? "name not disclosed" : names) (\(end))  \(roles.0)",
-                "\(person.label.chinese)：\(names.isEmpty ? "姓名或名称未披露" : names)（\(end)）　\(roles.1)"
+                "\(person.label.english): \(names.isEmpty ? "name not disclosed" : names) (\(end))\(reported.0)",
+                "\(person.label.chinese)：\(names.isEmpty ? "姓名或名称未披露" : names)（\(end)）\(reported.1)"
             )
-        }
+        } + (people.numbersParties ? [BundlePeople.aboutNumbers] : [])
     }
 
     /// What a reader has to know though the verdict does not rest on it.
@@ -67,8 +68,8 @@ enum BundleVerification {
         list(
             remarks(report, .citations),
             under: Words(
-                "NOTE: citations that don't hold; what rests on them is not shown:",
-                "提示：部分引用不成立，以其为依据的事项未获证明："
+                "NOTE: citations that do not fit; nothing is shown by them:",
+                "提示：部分引用不符，不足为证："
             )
         )
     }
@@ -77,8 +78,8 @@ enum BundleVerification {
     private static func cited(_ report: BundleReport) -> [Words] {
         remarks(report, .cited).map {
             Words(
-                "NOTE: records that are cited are \($0.english). Whoever filed it can be asked for them.",
-                "提示：部分被引用的记录\($0.chinese)。可要求提交方补充提交。"
+                "NOTE: records that are cited are \($0.english). Whoever filed it can be asked for them, and the ledger operator.",
+                "提示：部分被引用的记录\($0.chinese)。可要求举证方补充提交，亦可向账本运营方调取。"
             )
         }
     }
@@ -128,25 +129,35 @@ enum BundleVerification {
             ]
         }
         let (origin, count) = (manifest.checkpoint.origin, manifest.entries.count)
+        // How the records stand to the checkpoint: nothing shows when that was signed.
+        let asSigned = [
+            Words(
+                "(If it was copied from this bundle, the comparison shows nothing.)",
+                "（如抄自本证据包，此比对无证明意义。）"
+            ),
+            Words(
+                "The integrity checks made here hold; read the notes. The \(count) records of \(origin) are as the checkpoint has "
+                    + "them; when that was signed, and whether the ledger was rewritten before, is not shown.",
+                "此处所作各项完整性核验均成立，请阅读提示。\(origin) 的 \(count) 项记录与所附账本签名快照一致；"
+                    + "快照的数字签名时间不明，此前是否改写不能排除。"
+            ), aboutTheKey,
+        ]
         switch report.signer {
         case .given:
             return [
                 Words(
-                    "VERIFIED: \(origin) recorded these \(count) records, and nothing in them was changed",
-                    "核验通过：\(origin) 记录了这 \(count) 项记录，内容未被更改"
-                ), aboutTheKey,
-            ]
+                    "KEYS MATCH: the key given is the one that signed this ledger; where it came from is not shown here.",
+                    "仅密钥比对一致：所提供的密钥与对账本作数字签名的密钥相同；其来源未经核实。"
+                )
+            ] + asSigned
         case .succeeded:
             return [
                 Words(
-                    "VERIFIED: \(origin) recorded these \(count) records, and nothing in them was changed",
-                    "核验通过：\(origin) 记录了这 \(count) 项记录，内容未被更改"
-                ),
-                Words(
-                    "(Its present key follows from the one you gave, each key signed by the one before.)",
-                    "（其现行密钥由您提供的密钥起，均经前一密钥签名接续。）"
-                ), aboutTheKey,
-            ]
+                    "KEYS MATCH: the key of this ledger follows, by unbroken signatures, from the key given; where that came "
+                        + "from is not shown here.",
+                    "仅密钥比对一致：账本密钥由所提供的密钥起，经各密钥连续签名接续而来；所提供的密钥来源未经核实。"
+                )
+            ] + asSigned
         case .notShown:
             return [
                 Words(
@@ -167,9 +178,9 @@ enum BundleVerification {
 
     /// Beside every verdict: readers took the key for that of the contract's signer.
     private static let aboutTheKey = Words(
-        "(This is about who keeps the ledger, not about who signed a contract. The parties' own electronic signatures and "
-            + "certificates are not checked.)",
-        "（此处核对账本由谁保管，不是核对谁签了合同；当事人对合同的电子签名及其证书未经核验。）"
+        "(Only keys are compared: who the operator is, and who signed a contract, is not checked. Nor are the parties' own "
+            + "electronic signatures and certificates, of which records have at most the digests.)",
+        "（仅比对密钥；未核实运营方身份，亦未核验何人签署合同；当事人对合同的电子签名及其证书未经核验；记录中至多载有其哈希值。）"
     )
 
     private static func json(_ report: BundleReport) -> JSONValue {

@@ -207,6 +207,10 @@ struct Verification {
         }
         let place = "\(checkpoint.origin) recorded this entry, \(entry.type), as number \(entry.index)"
         Swift.print("\nVERIFIED: \(Terminal.printable(place)), and dates it \(entry.time)")
+        Swift.print(
+            "(Only keys are compared: who the operator is, is not checked. When the checkpoint was signed, whether the ledger was "
+                + "rewritten before, and that its clock was right, is not shown.)"
+        )
     }
 
     private mutating func record(_ what: String, _ problem: String? = nil) {

@@ -95,7 +95,7 @@ def test_the_program_tells_what_stands_beside_the_verdict(bin, tmp_path):
         found = sorted({int(number) for line in absent for number in re.findall(r"\b\d+\b", line)})
         assert (records(report, "citations"), found, records(report, "clock")) == case.told, name
         said = subprocess.run(command, capture_output=True).stdout.decode().split("\n\n")[-1]
-        assert [word in said for word in ("citations that don't hold", "not in this bundle", "in doubt")] == [
+        assert [word in said for word in ("citations that do not fit", "not in this bundle", "in doubt")] == [
             bool(part) for part in case.told], (name, said)
 
 
@@ -110,8 +110,8 @@ def test_the_program_says_last_that_the_page_of_another_program_was_not_checked(
             command = [bin / "evidence", "verify", packed(case, tmp_path), *key]
             report = json.loads(subprocess.run([*command, "--json"], capture_output=True).stdout)
             assert report["pageChecked"] is is_known and report["verdict"] == (VERIFIED if key else NOT_SHOWN)
-            for more, verdict, words in (([], ("VERIFIED", "NOT CONFIRMED"), "NOTE: page and instructions"),
-                                         (["--chinese"], ("核验通过", "尚未确认"), "提示：本证据包中的网页")):
+            for more, verdict, words in (([], ("KEYS MATCH", "NOT CONFIRMED"), "NOTE: page and instructions"),
+                                         (["--chinese"], ("仅密钥比对一致", "尚未确认"), "提示：本证据包中的网页")):
                 said = subprocess.run([*command, *more], capture_output=True, text=True).stdout
                 end = said.split("\n\n")[-1].rstrip("\n").split("\n")
                 assert end[0].startswith(verdict) and end[-1].startswith(words) != is_known, said
@@ -148,8 +148,8 @@ def test_the_instructions_tell_what_stands_beside_the_verdict(shell, tmp_path):
                  for kind in ("its citation", "the clock")]
         absent = re.search(r"^NOTE    cited, and not in the bundle: (.*)$", said, re.MULTILINE)
         assert (found[0], [int(n) for n in absent[1].split(", ")] if absent else [], found[1]) == case.told, (name, said)
-        verdict = said[said.index("VERIFIED"):]
-        assert [word in verdict for word in ("citations that do not hold", "not in this bundle", "in doubt")] == [
+        verdict = said[said.index("KEYS MATCH"):]
+        assert [word in verdict for word in ("citations that do not fit", "not in this bundle", "in doubt")] == [
             bool(part) for part in case.told], (name, verdict)
 
 

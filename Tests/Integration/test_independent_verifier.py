@@ -41,9 +41,9 @@ def verify(*args, status: int | None = 0) -> str:
     said = done.stdout + done.stderr
     status = done.returncode if status is None else status
     assert done.returncode == status and (status is None or status in (0, 1, 2, 64)), f"{args}: {done.returncode}\n{said}"
-    begins = {0: ("VERIFIED\n",), 1: ("REFUSED: ", "NOT THIS KEY: "), 2: ("NOT CONFIRMED whose ledger this is",), 64: ("REFUSED: --key",)}
+    begins = {0: ("KEYS MATCH: ",), 1: ("REFUSED: ", "NOT THIS KEY: "), 2: ("NOT CONFIRMED whose ledger this is",), 64: ("REFUSED: --key",)}
     assert said.startswith(begins[status]), said
-    assert said.startswith("REFUSED: ") or "about who keeps the ledger, not about who signed a contract" in said
+    assert said.startswith("REFUSED: ") or "Only keys are compared: who the operator is, and who signed a contract, is not checked." in said
     assert status in (0, 2) or said.count("\n") == 1, said
     return said
 
@@ -313,7 +313,7 @@ def test_every_field_of_an_archive_is_as_the_table_has_it(example, tmp_path):
                     good = is_free or is_free is None and bit == 0
                     said = verify("bundle", path, "--key", example.vkey, status=None)
                     # Refused, or told not to be the archive that was issued.
-                    assert ("container: as issued" in said) == bool(good) and ("VERIFIED" in said or "REFUSED" in said), (name, said)
+                    assert ("container: as issued" in said) == bool(good) and ("KEYS MATCH" in said or "REFUSED" in said), (name, said)
     # What it takes to extract is 1.0 or 2.0, in both places.
     for version, status in ((10, 0), (20, 0), (45, 1), (0, 1)):
         changed = bytearray(whole)

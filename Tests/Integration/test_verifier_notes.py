@@ -1,6 +1,7 @@
 """What all verifiers tell beside their verdict, and what they never say there: the clock, and names nothing has checked."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,8 +96,8 @@ def test_contents_are_intact_where_all_holds_only(bin, lease, members, tmp_path)
 def test_another_key_is_not_called_a_change(bin, lease, members, tmp_path):
     """The key may be the wrong one, or the bundle another's; a bundle that was changed fails otherwise."""
     folder, other = write(members, tmp_path / "case"), Key("tests.example/other").vkey
-    for option, begins, about in ((), "NOT THIS KEY: the bundle agrees in itself", "not about who signed a contract"), (
-            ("--chinese",), "密钥不符：证据包内部各项相符", "不是核对谁签了合同"):
+    for option, begins, about in ((), "NOT THIS KEY: the bundle agrees in itself", "who signed a contract, is not checked"), (
+            ("--chinese",), "密钥不符：证据包内部各项相符", "亦未核验何人签署合同"):
         status, said = program(bin, folder, *option, key=other)
         end = said.split("\n\n")[-1]
         assert status == 1 and end.startswith(begins) and about in end, said
@@ -117,13 +118,13 @@ def test_notes_name_records_and_parties_beside_the_verdict(bin, lease, members, 
     first, again = (row["index"] for row in rows["system.clock_status"])
     folder = write(story.bundle(PAGE), tmp_path / "case")
     for option, label, line, clock in (
-            ((), "Party ABC", "NOTE:   record {0} (a party signed a contract, {1} 陈强 …{2}): identity check: record {3} is of another person, "
-             "{4} 王芳 …{5}; what rests on it: record {6}\n", "NOTE: the ledger's clock was in doubt:\nNOTE:   record {0}: not synchronised from "
-             "here on; synchronised again from record {1} on\n"),
-            (("--chinese",), "方 甲乙丙", "提示：　第 {0} 项记录（签署合同，{1} 陈强 …{2}）：实名认证：第 {3} 项记录属于另一主体（{4} 王芳 …{5}）；"
-             "以其为依据的有：第 {6} 项记录\n", "提示：账本时钟曾存疑：\n提示：　第 {0} 项记录：自此记录起未经时钟同步；自第 {1} 项记录起已重新同步\n")):
+            ((), "Party 123", "NOTE:   record {0} (a party signed a contract, {1} 陈强 …{2}): identity check: record {3} is of another person, "
+             "{4} 王芳 …{5}; named by, directly or not: record {6}\n", "NOTE: the ledger's clock was in doubt:\nNOTE:   record {0}: reported not synchronised from "
+             "here on; record {1} reports it synchronised\n"),
+            (("--chinese",), "当事人 一二三", "提示：　第 {0} 项记录（签署合同，{1} 陈强 …{2}）：实名认证：第 {3} 项记录属于另一主体（{4} 王芳 …{5}）；"
+             "直接或间接载明该项的有：第 {6} 项记录\n", "提示：账本时钟曾存疑：\n提示：　第 {0} 项记录：报告自此未经时钟同步；第 {1} 项记录报告已同步\n")):
         word, letters = label.split(" ")
-        names = {party: f"{word} {letter}" if not option else f"{letter}{word}" for party, letter in zip(parties, letters, strict=True)}
+        names = {party: f"{word} {letter}" if not option else f"{word}{letter}" for party, letter in zip(parties, letters, strict=True)}
         status, said = program(bin, folder, *option, key=story.vkey)
         end = said.split("\n\n")[-1]
         assert status == 0 and line.format(signed["index"], names[owner], owner[-8:], signed["body"]["identity"], names[other], other[-8:],
@@ -132,7 +133,9 @@ def test_notes_name_records_and_parties_beside_the_verdict(bin, lease, members, 
     folder = write(members, tmp_path / "lease")
     end = program(bin, folder, key=lease.vkey)[1].split("\n\n")[-1]
     assert ("NOTE: records that are cited are not in this bundle: identity check: records 2, 4; certificate: records 12, 16. "
-            "Whoever filed it can be asked for them.\n") in end
+            "Whoever filed it can be asked for them, and the ledger operator.\n") in end
+    # What a system reported is told as that, and a number is no role of the contract.
+    assert re.search(r"Party 1: .*  as systems report: .*signatory", end) and "not the contract's roles" in end and "verified" not in end
     assert "NOTE: whether the ledger's clock was synchronised is not told: no record here says so.\n" in end
 
 
@@ -164,7 +167,7 @@ def test_the_page_says_so_of_a_bundle_whose_digests_were_made_to_match(browser, 
 
 # Names nothing has checked
 
-WORDS = "a); contents intact. VERIFIED: 核验通过"
+WORDS = "a); contents intact. KEYS MATCH: 比对一致"
 HOSTILE = {f"__MACOSX/{number}{WORDS}": b"x" for number in range(7)}
 SHOWN = "__MACOSX/0a?"
 
@@ -176,7 +179,7 @@ def test_names_that_are_passed_over_put_no_words_in_a_sentence(bin, lease, membe
     for path in (tmp_path / "case.zip", folder):
         for key, status in ((lease.vkey, 0), (other, 1)):
             found, said = program(bin, path, key=key)
-            assert found == status and SHOWN in said and " and 2 more" in said and "/0a)" not in said and "通过" not in said, said
+            assert found == status and SHOWN in said and " and 2 more" in said and "/0a)" not in said and "比对" not in said, said
             assert "；已略过：" in program(bin, path, "--chinese", key=key)[1]
         status, said = independent(path, lease.vkey)
         assert status == 0 and SHOWN in said and " and 2 more" in said and "/0a)" not in said, said

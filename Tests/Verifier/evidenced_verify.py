@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 Key, Note = namedtuple("Key", "name id public text"), namedtuple("Note", "signed origin size root signatures")
 Given = namedtuple("Given", "key matches")   # the key, if it has a name; whether it is this one
-ABOUT_THE_KEY = "This is about who keeps the ledger, not about who signed a contract."
+ABOUT_THE_KEY = "Only keys are compared: who the operator is, and who signed a contract, is not checked."
 def need(holds, where, rule):       # `where` is a member or an entry
     if not holds:
         raise SystemExit(f"REFUSED: {where}: {rule}")
@@ -592,16 +592,15 @@ def told(entries):
                     fault = "is of another " + shared if own and others and not own & others else ""
                 if fault:
                     lines.append(f"note: citation: record {index}: `{field}`: record {cited} {fault}")
+        vouched = entry["body"].get("confirmed", "nothing")
         if entry["type"] == "system.clock_status" and not entry["body"]["synchronized"]:
-            vouched = entry["body"].get("confirmed", "nothing")
             lines.append(f"note: clock: record {index}: not synchronised from here, confirmed by {vouched}")
         if entry["type"] == "system.clock_jumped":
-            jump, vouched = entry["body"]["microseconds"], entry["body"].get("confirmed", "nothing")
+            jump = entry["body"]["microseconds"]
             lines.append(f"note: clock: record {index}: it jumped by {jump} us, confirmed by {vouched}")
     if untold:
         lines.append(f"note: clock: of {untold} records nothing here says whether it was synchronised")
-    listed = ", ".join(map(str, sorted(absent)))
-    return lines + [f"note: cited, and not in the bundle: {listed}"][:len(absent)]
+    return lines + [f"note: cited, and not in the bundle: {str(sorted(absent))[1:-1]}"][:len(absent)]
 if __name__ == "__main__":
     kinds = {"tiles": verify_tiles, "bundle": verify_bundle}
     parser = argparse.ArgumentParser(description=__doc__)
@@ -629,10 +628,12 @@ if __name__ == "__main__":
     except Exception as error:      # of a library, or since the manifest has not the form of §14
         need(False, getattr(error, "filename", "manifest.json or archive"), f"cannot be read: {error!a}")
     unchecked = ["types, with their fields and values (§6)", *unchecked]
-    shown = signer != "not-shown"
-    print("VERIFIED" if shown else "NOT CONFIRMED whose ledger this is: all else holds. Ask the ledger "
-          "operator for its current verification key, by a way of its own (§6).", ABOUT_THE_KEY, sep="\n")
+    print("NOT CONFIRMED whose ledger this is: all else holds. Ask the ledger operator for its current "
+          "verification key, by a way of its own (§6)." if signer == "not-shown" else
+          "KEYS MATCH: where the key given came from is not shown here. The integrity checks made here "
+          "hold;\nread the notes. The records are as the checkpoint has them; when that was signed, and "
+          "whether the\nledger was rewritten before, is not shown.", ABOUT_THE_KEY, sep="\n")
     print(f"signer: {signer}\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}")
     print(f"size: {note.size}\nroot: {base64(note.root)}\nrecords checked: {len(story.requests)}")
     print(*story.notes, *(f"not checked: {what}" for what in unchecked), sep="\n")
-    raise SystemExit(0 if shown else 2)
+    raise SystemExit(2 if signer == "not-shown" else 0)
