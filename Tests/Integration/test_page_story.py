@@ -70,6 +70,9 @@ def test_the_same_act_is_one_line_however_often(browser, partners):
     assert len(lines) < 25 and sum("opened contract" in line for line in lines) == 4
     for count, first, last in ((80, 16, 95), (99, 197, 295), (2, 298, 299)):
         assert any(re.search(rf"opened contract .* {count} times.*record {first} to record {last}", line, re.DOTALL) for line in lines)
+    # What a machine may have done, too, is told with what shows it; and nothing of it shows that anybody read.
+    assert any(", 30 s each, 7 min apart (record 16 to record 95)" in line for line in lines)
+    assert browser.text("#openings") == "That something was opened, as reported, does not show that it was read."
 
 
 def test_what_was_done_to_somebody_is_not_said_to_be_his_doing(browser, partners):
