@@ -130,11 +130,11 @@ enum BundleVerification {
         }
         let (origin, count) = (manifest.checkpoint.origin, manifest.entries.count)
         // How the records stand to the checkpoint: nothing shows when that was signed.
+        let copied = Words(
+            "(If it was copied from this bundle, the comparison shows nothing.)",
+            "（如抄自本证据包，此比对无证明意义。）"
+        )
         let asSigned = [
-            Words(
-                "(If it was copied from this bundle, the comparison shows nothing.)",
-                "（如抄自本证据包，此比对无证明意义。）"
-            ),
             Words(
                 "The integrity checks made here hold; read the notes. The \(count) records of \(origin) are as the checkpoint has "
                     + "them; when that was signed, and whether the ledger was rewritten before, is not shown.",
@@ -149,7 +149,7 @@ enum BundleVerification {
                     "KEYS MATCH: the key given is the one that signed this ledger; where it came from is not shown here.",
                     "仅密钥比对一致：所提供的密钥与对账本作数字签名的密钥相同；其来源未经核实。"
                 )
-            ] + asSigned
+            ] + [copied] + asSigned
         case .succeeded:
             return [
                 Words(
@@ -157,7 +157,7 @@ enum BundleVerification {
                         + "from is not shown here.",
                     "仅密钥比对一致：账本密钥由所提供的密钥起，经各密钥连续签名接续而来；所提供的密钥来源未经核实。"
                 )
-            ] + asSigned
+            ] + [copied] + asSigned
         case .notShown:
             return [
                 Words(
@@ -171,8 +171,8 @@ enum BundleVerification {
                 Words(
                     "Until the key is confirmed, no record, of a signature or of anything else, can be taken to be the operator's.",
                     "密钥确认前，全部记录（含签署记录）均不能认定出自该运营方。"
-                ), aboutTheKey,
-            ]
+                ),
+            ] + asSigned
         }
     }
 

@@ -68,7 +68,7 @@ def test_the_instructions_tell_of_the_clock(clock):
     for told in ("0003.json: the clock was not synchronised from here on; the operator confirmed its time\n",
                  "0005.json: the clock jumped; it went evenly when looked at again\n",
                  "0006.json: the clock jumped; it was synchronised later\n",
-                 "NOTE    of 2 record(s) nothing here says whether the clock was synchronised\n"):
+                 "NOTE    of 2 record(s) nothing here says whether the clock was synchronised: 1, 2\n"):
         assert said.count(told) == 1, (told, said)
 
 
@@ -137,6 +137,24 @@ def test_notes_name_records_and_parties_beside_the_verdict(bin, lease, members, 
     # What a system reported is told as that, and a number is no role of the contract.
     assert re.search(r"Party 1: .*  as systems report: .*signatory", end) and "not the contract's roles" in end and "verified" not in end
     assert "NOTE: whether the ledger's clock was synchronised is not told: no record here says so.\n" in end
+
+
+def test_the_instructions_name_what_a_failing_citation_reaches(lease, members, tmp_path):
+    """And signatures whose identity check or certificate is not here."""
+    story = Partnership(40)
+    signed, completed = ([row["index"] for row in story.ledger.entries if row["type"] == kind] for kind in ("contract.signed", "contract.completed"))
+    done = instructions.run(write(story.bundle(PAGE), tmp_path / "case"), story.vkey)
+    said = done.stdout.decode()
+    assert done.returncode == instructions.VERIFIED
+    line = f"names record {signed[1]}, of which, or of one it names, a citation does not fit"
+    assert f"NOTE    entries/{completed[0]:016}.json: {line}\n" in said and f"NOTE:   record {completed[0]}: {line}\n" in said.split("KEYS MATCH")[1]
+    assert said.count("does not fit\n") == 2, said
+    done = instructions.run(write(members, tmp_path / "lease"), "")
+    said = done.stdout.decode().split("NOT CONFIRMED")[1]
+    for number, name, cited in ((13, "identity", 2), (13, "certificate", 12), (17, "identity", 4), (17, "certificate", 16)):
+        assert f"NOTE:   record {number}: a signature, whose {name} (record {cited}) is not here\n" in said
+    assert "whether the clock was synchronised: 8, 9, 10, 13, 14, 17, 18.\n" in said and "whether the ledger was rewritten before, is not shown." in said
+    assert done.returncode == instructions.NOT_CONFIRMED
 
 
 def test_the_page_says_so_too(browser, lease, members, tmp_path):

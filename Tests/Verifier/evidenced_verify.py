@@ -630,9 +630,9 @@ if __name__ == "__main__":
     unchecked = ["types, with their fields and values (§6)", *unchecked]
     print("NOT CONFIRMED whose ledger this is: all else holds. Ask the ledger operator for its current "
           "verification key, by a way of its own (§6)." if signer == "not-shown" else
-          "KEYS MATCH: where the key given came from is not shown here. The integrity checks made here "
-          "hold;\nread the notes. The records are as the checkpoint has them; when that was signed, and "
-          "whether the\nledger was rewritten before, is not shown.", ABOUT_THE_KEY, sep="\n")
+          "KEYS MATCH: where the key given came from is not shown here.", "The integrity checks made here "
+          "hold; read the notes. The records are as the checkpoint has them; when that was signed, and "
+          "whether the ledger was rewritten before, is not shown.", ABOUT_THE_KEY, sep="\n")
     print(f"signer: {signer}\norigin: {note.origin}\nincarnation: {story.identities[-1][0]}")
     print(f"size: {note.size}\nroot: {base64(note.root)}\nrecords checked: {len(story.requests)}")
     print(*story.notes, *(f"not checked: {what}" for what in unchecked), sep="\n")
