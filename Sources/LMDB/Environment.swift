@@ -15,13 +15,13 @@ public final class Environment: @unchecked Sendable {
     /// Copies that are being made. Held while one takes the gate, and while the map is resized.
     let copies = Mutex<[CopyRelay]>([])
     /// Up to where `reserveFile` gave the file blocks.
-    private let reserved = Atomic(0)
+    let reserved = Atomic(0)
     /// Bytes up to which the file is known to have blocks; 0 before `reserveFile`.
     public var reservedBytes: Int { reserved.load(ordering: .relaxed) }
     /// Reset read transactions waiting for reuse; starting one anew costs a system-wide lock.
     private let idleReaders = Mutex<[UInt]>([])
     /// Held by the thread that writes; guards `pageGuard`.
-    private let writing: UnsafeMutablePointer<pthread_mutex_t>
+    let writing: UnsafeMutablePointer<pthread_mutex_t>
     private var pageGuard: PageGuard?
     let watch: DamageWatch
 
@@ -292,6 +292,11 @@ public final class Environment: @unchecked Sendable {
         // LMDB reads both from the map, which a resize takes away for a moment.
         pthread_rwlock_rdlock(gate)
         defer { pthread_rwlock_unlock(gate) }
+        return sizesInGate
+    }
+
+    /// The same, for who holds the gate.
+    var sizesInGate: (map: Int, used: Int) {
         var info = MDB_envinfo()
         var stat = MDB_stat()
         mdb_env_info(handle, &info)
@@ -310,57 +315,10 @@ public final class Environment: @unchecked Sendable {
         return Int(dead)
     }
 
-    /// Makes the data file at least `bytes` long, with blocks of its own behind all pages in use, so that commits do not
-    /// run out of disk. Its length says nothing of blocks, for a copy may have holes; where they are, nothing happens.
-    /// Only the thread that writes transactions may call this, and not within one: where the file system can't do it,
-    /// zeros are written.
-    ///
-    /// - Throws: `LMDBError` with the errno of the failed call, and the file is as usable as before.
-    public func reserveFile(to bytes: Int) throws(LMDBError) {
-        let descriptor = try descriptor()
-        let start = max(reservedBytes, sizes.used)
-        guard start < bytes else { return }
-        var code = posix_fallocate(descriptor, off_t(start), off_t(bytes - start))
-        while code == EINTR { code = posix_fallocate(descriptor, off_t(start), off_t(bytes - start)) }
-        // A file system or a sandbox that doesn't have the call: what is written has blocks too.
-        if [EINVAL, ENOSYS, EPERM, EOPNOTSUPP].contains(code) {
-            try writeZeros(descriptor, from: start, count: bytes - start, "extending the data file")
-        } else if code != 0 {
-            throw LMDBError(code: code, operation: "extending the data file")
-        }
-        reserved.store(bytes, ordering: .relaxed)
-    }
-
-    /// Writes zeros over a part of the file behind all pages in use: a commit into blocks that were written before
-    /// needs no journal of the file system. Only the thread that writes transactions may call this, and not within one:
-    /// LMDB itself writes there.
-    public func prewrite(from offset: Int, count: Int) throws(LMDBError) {
-        precondition(offset >= sizes.used)
-        try writeZeros(descriptor(), from: offset, count: count, "writing ahead in the data file")
-    }
-
-    private func writeZeros(
-        _ descriptor: Int32,
-        from offset: Int,
-        count: Int,
-        _ operation: String
-    ) throws(LMDBError) {
-        let zeros = [UInt8](repeating: 0, count: min(count, 1 << 20))
-        var written = 0
-        while written < count {
-            let code = zeros.withUnsafeBytes { bytes in
-                pwrite(descriptor, bytes.baseAddress, min(count - written, bytes.count), off_t(offset + written))
-            }
-            if code < 0, errno == EINTR { continue }
-            guard code > 0 else { throw LMDBError(code: errno, operation: operation) }
-            written += code
-        }
-    }
-
     /// The data file as pages.
     func pageFile() throws(LMDBError) -> PageFile { PageFile(descriptor: try descriptor()) }
 
-    private func descriptor() throws(LMDBError) -> Int32 {
+    func descriptor() throws(LMDBError) -> Int32 {
         var descriptor: mdb_filehandle_t = -1
         try check(mdb_env_get_fd(handle, &descriptor), "finding the data file")
         return descriptor

@@ -28,7 +28,7 @@ final class TileDirectory {
         descriptor = root.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw Failure(output: root, errno: errno) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            defer { close(descriptor) }
+            // Whole as it is, it closes the directory as it is given up.
             guard errno == EWOULDBLOCK else { throw Failure(output: root, errno: errno) }
             throw Failure(.busy, "\(root): another export is under way")
         }

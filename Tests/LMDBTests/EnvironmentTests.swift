@@ -199,6 +199,35 @@ struct EnvironmentTests {
         #expect(try store.keys(store.main) == [[1]])
     }
 
+    /// What one thread learned of the pages in use is no longer so once another has committed.
+    @Test("write nothing ahead over what another thread has committed meanwhile")
+    func writingAheadBesideWrites() throws {
+        let store = try Store()
+        try store.fill([1])
+        let (environment, other) = (store.environment, store.other)
+        try environment.reserveFile(to: 8 << 20)
+        let isDone = Mutex(false)
+        let ended = DispatchSemaphore(value: 0)
+        DispatchQueue.global().async {
+            while !isDone.withLock({ $0 }) {
+                let start = environment.sizes.used
+                usleep(100)
+                try? environment.prewrite(from: start, count: 64 << 10)
+            }
+            ended.signal()
+        }
+        for number in UInt8(0)..<200 {
+            try environment.write { try $0.set(other, [number], [UInt8](repeating: number, count: 3_000)) }
+        }
+        isDone.withLock { $0 = true }
+        ended.wait()
+        try environment.checkPages { _, _ in }
+        for number in UInt8(0)..<200 {
+            let found = try environment.read { try $0.get(other, [number]) }
+            #expect(found == [UInt8](repeating: number, count: 3_000))
+        }
+    }
+
     @Test("write ahead behind all pages in use and stay as they were")
     func writingAhead() throws {
         let store = try Store()

@@ -39,14 +39,15 @@ final class LedgerFixture {
         clock: LedgerClock = LedgerClock(),
         notice: @escaping @Sendable (String) -> Void = { _ in }
     ) throws -> Ledger {
-        try Ledger(
+        let test = Test.current?.name ?? "no test"
+        return try Ledger(
             at: locations,
             keyring: keyring ?? self.keyring,
             settings: settings,
             version: "0.0.1",
             clock: clock,
             notice: notice,
-            fatal: { fatalError("the ledger stopped: \($0)") }
+            fatal: { fatalError("the ledger of \(test) stopped: \($0)") }
         )
     }
 
