@@ -103,6 +103,53 @@ struct KeyTreeCrashTests {
         #expect(after.root.range(of: Data(old.wrapped)) == nil)
     }
 
+    /// The same for every node, and whatever opens whatever: starting from the root key there is now, each row of before and
+    /// of after is tried under each key that was found for its node, until no other is found.
+    @Test("what can be reached from what is left are the living keys, and no others")
+    func reach() throws {
+        let now = try #require(RootRecord(slot: Array(after.root.suffix(4_096))))
+        let root = try now.unwrap(fixture.master, KeyWrapper(.aes))
+        let rows = try [before, after].map { files in
+            try fixture.put(keys: files.keys)
+            let environment = try LMDBEnvironment(fixture.directory)
+            let places = (0..<5).map { NodePlace(depth: $0, index: 0) } + (0..<2).map { NodePlace(depth: 5, index: $0) }
+            return try places.map { ($0, try environment.node($0)) }
+        }
+        func reached(from root: CipherKey) throws -> Set<UInt64> {
+            let wrapper = try KeyWrapper(.aes)
+            var found: [NodePlace: [CipherKey]] = [.top: [root]]
+            var slots: Set<UInt64> = []
+            // Parents come before their children.
+            for position in rows[0].indices {
+                for (place, node) in rows.map({ $0[position] }) {
+                    for child in node.livingPositions {
+                        let context = Array(
+                            "evidenced/key-tree/v1\n\(now.tree)\n\(place.depth)\n\(place.index)\n\(child)".utf8
+                        )
+                        for key in found[place] ?? [] {
+                            let opened = try? node.withWrapped(child) {
+                                try wrapper.unwrap($0, under: key, context: context)
+                            }
+                            guard let opened else { continue }
+                            let index = place.index * 64 + UInt64(child)
+                            if place.depth == 5 {
+                                #expect(opened == keys[Int(index)])
+                                slots.insert(index)
+                            } else {
+                                found[NodePlace(depth: place.depth + 1, index: index), default: []].append(opened)
+                            }
+                        }
+                    }
+                }
+            }
+            return slots
+        }
+        #expect(try reached(from: root) == Set(0..<128).subtracting(KeyTreeCrashTests.erased))
+        // The root key that was overwritten opens all of them: that it is gone is what counts.
+        let old = try #require(RootRecord(slot: Array(before.root.prefix(4_096))))
+        #expect(try reached(from: old.unwrap(fixture.master, KeyWrapper(.aes))) == Set(0..<128))
+    }
+
     private func rows(_ place: NodePlace) throws -> KeyNode {
         let environment = try LMDBEnvironment(fixture.directory)
         return try environment.node(place)
