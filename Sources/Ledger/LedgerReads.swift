@@ -70,7 +70,7 @@ extension Ledger {
 
     /// What the log of a service says of an error: streams, and so people, are not named.
     public static func forLog(_ error: any Error) -> String {
-        switch explained(error) {
+        switch StoreDamage.named(error) {
         case let refusal as LedgerError: refusal.forLog
         case let damage as StoreDamage: damage.forLog
         default: "\(error)"

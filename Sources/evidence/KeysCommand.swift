@@ -14,6 +14,10 @@ struct KeysCommand: ParsableCommand {
             Without a subcommand, the same as evidence keys show. rotate, backup and restore are about the key tree under \
             which claims are sealed, and work on the ledger's files.
 
+            EXAMPLES
+              evidence keys > ledger.vkey
+              sudo -u evidenced evidence keys backup /mnt/safe/keys-monday
+
             \(ExitStatus.help)
             """,
         subcommands: [ShowKey.self, KeysRotateCommand.self, KeysBackupCommand.self, KeysRestoreCommand.self],

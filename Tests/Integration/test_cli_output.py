@@ -261,6 +261,10 @@ def everything(ledger, document, tmp_path):
     index = ledger.evidence_json("deposit", document)[0]["index"]
     ledger.evidence("prove", index, "-o", tmp_path / "p", "--entry-out", tmp_path / "e")
     ledger.evidence("bundle", "--index", index, "-o", tmp_path / "b.zip")
+    scope = f"subject/{events.new_id()}"
+    asked = ledger.append(events.event(
+        "erasure.requested", [f"request/{events.new_id()}", scope], {"ground": "D1", "scopes": [scope]}, actor=scope))
+    asked = asked["receipts"][0]["index"]
     flags = ["--type", "account.closed", "--actor", "system", "--stream", f"subject/{events.new_id()}", "--body",
              "channel=web"]
     return [
@@ -271,6 +275,7 @@ def everything(ledger, document, tmp_path):
         ["bundle", "--index", index, "-o", tmp_path / "{}.zip"], ["bundle", "--index", index, "-o", "-"],
         ["verify", tmp_path / "p", "--entry", tmp_path / "e", "--key", ledger.vkey],
         ["verify", tmp_path / "b.zip", "--key", ledger.vkey], ["verify", tmp_path / "b.zip", "--key", ledger.vkey, "--json"],
+        ["erase", asked], ["erase", asked, "--json"], ["keys", "backup", tmp_path / "k{}", "--config", ledger.config],
         ["tiles", "export", tmp_path / "tiles"], ["keys"], ["keys", "--pem"], ["status"], ["status", "--json"], ["instructions"],
         ["instructions", "--sha256"], ["confirm-clock"], ["confirm-clock", "--json"],
         ["backup", ledger.backups / "{}"], ["catalogue"], ["catalogue", "evidence.deposited"], ["catalogue", "--json"],

@@ -139,7 +139,7 @@ def test_an_index_that_is_not_the_stores(old, indexed, tmp_path, damage):
         # One that held nothing yet: no damage, it catches up.
         shutil.rmtree(ledger.index)
         older = Ledger(tmp_path / "older", ledger.bin, origin=ledger.origin)
-        for directory in ("store", "lock"):
+        for directory in ("store", "lock", "keys"):
             shutil.copytree(ledger.root / directory, older.root / directory)
         shutil.copy2(ledger.keyring, older.keyring)
         settle(older.lock, older.store)
