@@ -1,5 +1,6 @@
 /// Why a key tree is not opened, or what was found wrong in it.
 public struct KeyRefusal: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What is the matter.
     public enum Code: String, Sendable {
         /// There is none at these paths.
         case missing

@@ -12,15 +12,7 @@ extension KeyTree {
     func makeRoom(pages: Int, isUrgent: Bool = false) throws {
         // The free list, the heads, and what is copied of the pages above.
         let needed = environment.sizes.used + (pages + 64) * Environment.pageBytes
-        while environment.sizes.map < needed { try environment.resizeMap(bytes: environment.sizes.map * 2) }
-        guard environment.reservedBytes < needed else { return }
-        for bytes in [needed + KeyTree.aheadBytes, needed] {
-            do {
-                return try environment.reserveFile(to: min(bytes, environment.sizes.map))
-            } catch {
-                guard error.isOutOfRoom else { throw error }
-            }
-        }
+        if try environment.makeRoom(to: needed, ahead: KeyTree.aheadBytes) { return }
         if isUrgent, environment.reservedBytes >= environment.sizes.used + pages * Environment.pageBytes { return }
         throw KeyRefusal(.noRoom, "there is no room for keys", advice: "Make room on the disk of the key tree")
     }

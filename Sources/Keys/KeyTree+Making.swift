@@ -17,6 +17,8 @@ extension KeyTree {
             let wrapper = try KeyWrapper(suite)
             try makeRoom(pages: 2 * nodes)
             let known = try knownKeys(above: first, count: nodes)
+            // Drawn together, for each draw is a call of the kernel's; none is left over for later slots.
+            let random = RandomSupply()
             var keys: [CipherKey] = []
             try environment.write(growingTo: .max) { transaction in
                 keys.removeAll()
@@ -24,17 +26,17 @@ extension KeyTree {
                 var made: [(place: NodePlace, key: CipherKey)] = []
                 for index in 0..<UInt64(nodes) {
                     let place = NodePlace(depth: NodePlace.depths - 1, index: first / NodePlace.children + index)
-                    let nodeKey = try KeyTree.freshKey()
+                    let nodeKey = try KeyTree.freshKey(random)
                     var node = KeyNode(suite)
                     for position in 0..<Int(NodePlace.children) {
-                        let key = try KeyTree.freshKey()
+                        let key = try KeyTree.freshKey(random)
                         node.set(position, try wrapped(key, at: place, position, under: nodeKey, wrapper))
                         keys.append(key)
                     }
                     try transaction.insert(schema.nodes, place.key, node.row(at: place))
                     made.append((place, nodeKey))
                 }
-                try attach(made, known, transaction, wrapper)
+                try attach(made, known, transaction, wrapper, random)
                 try schema.set(KeyTreeHead(tree: id, suite: suite, epoch: epoch, slots: first + count), transaction)
             }
             state.withLock { $0.slots = first + count }
@@ -68,7 +70,8 @@ extension KeyTree {
         _ nodes: [(place: NodePlace, key: CipherKey)],
         _ keys: [NodePlace: CipherKey],
         _ transaction: borrowing WriteTransaction,
-        _ wrapper: KeyWrapper
+        _ wrapper: KeyWrapper,
+        _ random: RandomSupply
     ) throws {
         var made: [(place: NodePlace, key: CipherKey)] = []
         var rest = nodes[...]
@@ -84,7 +87,7 @@ extension KeyTree {
             if let old = keys[parent] {
                 key = old
             } else {
-                key = try KeyTree.freshKey()
+                key = try KeyTree.freshKey(random)
                 made.append((parent, key))
             }
             var node = known ?? KeyNode(suite)
@@ -95,8 +98,11 @@ extension KeyTree {
             }
             try transaction.set(schema.nodes, parent.key, node.row(at: parent))
         }
-        if !made.isEmpty { try attach(made, keys, transaction, wrapper) }
+        if !made.isEmpty { try attach(made, keys, transaction, wrapper, random) }
     }
 
-    static func freshKey() throws -> CipherKey { try CipherKey(SecretBytes.random(AuthenticatedCipher.keyBytes)) }
+    /// - Parameter random: where many are wanted, what to draw them from.
+    static func freshKey(_ random: RandomSupply = RandomSupply()) throws -> CipherKey {
+        try CipherKey(random.secret(AuthenticatedCipher.keyBytes))
+    }
 }

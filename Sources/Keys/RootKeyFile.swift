@@ -68,18 +68,30 @@ final class RootKeyFile: Sendable {
 
     private func read(_ number: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: RootRecord.slotBytes)
-        var done = 0
-        while done < bytes.count {
-            let offset = off_t(number * RootRecord.slotBytes + done)
-            let count = bytes.withUnsafeMutableBytes { buffer in
+        // What a shorter file doesn't have reads as zeros.
+        _ = try transfer(number, "reading") { done, offset in
+            bytes.withUnsafeMutableBytes { buffer in
                 pread(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, offset)
             }
+        }
+        return bytes
+    }
+
+    /// Repeats a call until it has moved a whole slot, or moves nothing.
+    ///
+    /// - Parameter move: takes how many bytes are done and where the next one stands; gives how many more it did, or −1 and
+    ///   sets `errno`.
+    /// - Returns: how many bytes.
+    private func transfer(_ number: Int, _ operation: String, _ move: (Int, off_t) -> Int) throws -> Int {
+        var done = 0
+        while done < RootRecord.slotBytes {
+            let count = move(done, off_t(number * RootRecord.slotBytes + done))
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw KeyFileError("reading \(path)") }
+            guard count >= 0 else { throw KeyFileError("\(operation) \(path)") }
             if count == 0 { break }
             done += count
         }
-        return bytes
+        return done
     }
 
     /// Writes a slot in place and syncs it.
@@ -87,16 +99,12 @@ final class RootKeyFile: Sendable {
     /// - Parameter record: nil for zeros.
     func write(_ record: RootRecord?, to number: Int) throws {
         let bytes = record?.slot ?? [UInt8](repeating: 0, count: RootRecord.slotBytes)
-        var done = 0
-        while done < bytes.count {
-            let offset = off_t(number * RootRecord.slotBytes + done)
-            let count = bytes.withUnsafeBytes { buffer in
+        let done = try transfer(number, "writing") { done, offset in
+            bytes.withUnsafeBytes { buffer in
                 pwrite(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, offset)
             }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw KeyFileError("writing \(path)") }
-            done += count
         }
+        guard done == bytes.count else { throw KeyFileError("writing \(path)") }
         // Never repeated where it fails: the kernel may have forgotten what it could not write.
         guard fdatasync(descriptor) == 0 else { throw KeyFileError("syncing \(path)") }
     }

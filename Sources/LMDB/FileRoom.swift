@@ -27,6 +27,25 @@ extension Environment {
         reserved.store(bytes, ordering: .relaxed)
     }
 
+    /// Gives map and file room up to a size, and some more ahead where there is that much, so that a full disk shows before
+    /// a transaction and not in its commit. Otherwise as `reserveFile`.
+    ///
+    /// - Returns: false where there is no room, and nothing has changed.
+    /// - Throws: `LMDBError` for another reason.
+    public func makeRoom(to bytes: Int, ahead: Int) throws(LMDBError) -> Bool {
+        while sizes.map < bytes { try resizeMap(bytes: sizes.map * 2) }
+        guard reservedBytes < bytes else { return true }
+        for end in [bytes + ahead, bytes] {
+            do throws(LMDBError) {
+                try reserveFile(to: min(end, sizes.map))
+                return true
+            } catch {
+                guard error.isOutOfRoom else { throw error }
+            }
+        }
+        return false
+    }
+
     /// Writes zeros over a part of the file behind all pages in use: a commit into blocks that were written before
     /// needs no journal of the file system. What came into use meanwhile is left out. Not to be called within a write
     /// transaction, for LMDB itself writes there; those of other threads wait.

@@ -180,14 +180,8 @@ struct AuditWalk {
         } catch let damage as StoreDamage {
             return found(nil, damage.what)
         }
-        // A bit for each slot that has a scope.
-        var taken = [UInt64](repeating: 0, count: Int(next / 64) + 1)
-        func take(_ slot: UInt64) -> Bool {
-            let bit: UInt64 = 1 << (slot % 64)
-            guard slot < next, taken[Int(slot / 64)] & bit == 0 else { return false }
-            taken[Int(slot / 64)] |= bit
-            return true
-        }
+        // As many as there are rows, whatever a store that is not trusted says it has given away.
+        var taken: [UInt64] = []
         let hasher = SHA256Hasher()
         let areLinked = try schema.scopes.forEach(transaction) { scope, content in
             // Number 0 of the stream: its key is the scope's and eight zero bytes.
@@ -198,12 +192,12 @@ struct AuditWalk {
             if !isKnown, !isFull { found(nil, "a data key is stored for a scope that no entry names") }
             guard !isFull else { return }
             switch StoreKey.readStream(Array(scope)).flatMap({ ScopeRow(content, of: $0, hasher) }) {
-            case .slot(let slot)? where slot < next:
-                if !take(slot) { found(nil, "two scopes have the data key of slot \(slot)") }
+            case .slot(let slot)? where slot < next: taken.append(slot)
             case .erased(by: nil, _)?: break
             case .erased(let entry?, let slot)?:
-                if let slot, !take(slot) {
-                    found(nil, "two scopes have the data key of slot \(slot), or it was never given to one")
+                if let slot {
+                    taken.append(slot)
+                    if slot >= next { found(nil, "slot \(slot) was never given to a scope, and one has it") }
                 }
                 if let slot, (try? shape?.isErased(slot)) == false {
                     found(entry, "the key of a scope it erases is not destroyed")
@@ -217,6 +211,10 @@ struct AuditWalk {
             }
         }
         if !areLinked { found(nil, schema.scopes.damage.what) }
+        taken.sort()
+        for (slot, following) in zip(taken, taken.dropFirst()) where slot == following && !isFull {
+            found(nil, "two scopes have the data key of slot \(slot)")
+        }
     }
 
     /// Compares totals: rows that no entry accounts for are as wrong as missing ones.

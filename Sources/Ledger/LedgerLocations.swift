@@ -10,6 +10,7 @@ public struct LedgerLocations: Sendable {
     /// File of the checkpoint lock.
     public let lock: String
 
+    /// Paths, absolute or relative to the process; see the fields.
     public init(store: String, index: String, keys: String, lock: String) {
         self.store = store
         self.index = index

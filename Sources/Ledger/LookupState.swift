@@ -111,16 +111,6 @@ extension LookupIndex {
             + [block.types, block.submitters].reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.count } }
         let pages = touched + added + shape.requests.branches + names + content / page + 64
         let needed = environment.sizes.used + pages * page
-        while environment.sizes.map < needed { try environment.resizeMap(bytes: environment.sizes.map * 2) }
-        guard environment.reservedBytes < needed else { return }
-        for bytes in [needed + LookupIndex.aheadBytes, needed] {
-            do {
-                try environment.reserveFile(to: min(bytes, environment.sizes.map))
-                return
-            } catch {
-                guard error.isOutOfRoom else { throw error }
-            }
-        }
-        throw LookupFull()
+        guard try environment.makeRoom(to: needed, ahead: LookupIndex.aheadBytes) else { throw LookupFull() }
     }
 }

@@ -8,6 +8,7 @@ import COpenSSL
 /// beginning of a MAC over all that is sealed, as the nonce of `AuthenticatedCipher` is, and for the same reason: it never
 /// depends on fresh random numbers whether two messages have the same one.
 public final class SM4Cipher {
+    /// Bytes a sealed message has more than what was sealed: initial counter and MAC.
     public static let overhead = 48
     private static let counterBytes = 16
     private static let macBytes = 32
@@ -19,6 +20,7 @@ public final class SM4Cipher {
     /// The key the contexts have, and what was derived from it.
     private var current: (key: CipherKey, derived: SecretBytes)?
 
+    /// A cipher without a key yet; each message states its own.
     public init() {
         context = required(EVP_CIPHER_CTX_new(), "allocating a cipher context")
     }
