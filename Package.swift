@@ -23,7 +23,7 @@ let package = Package(
         // For the fuzz targets: what parses, without the event loops, and what has them.
         .library(
             name: "EvidencedFormats",
-            targets: ["Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "Zip"]
+            targets: ["Bundle", "Keys", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "Zip"]
         ),
         .library(name: "EvidencedDaemon", targets: ["Daemon", "Varlink"]),
     ],

@@ -19,6 +19,8 @@ private let target = chosen(of: [
     "bundle": fuzzBundle,
     "lock": fuzzLock,
     "keyring": fuzzKeyring,
+    "root-key": fuzzRootKey,
+    "key-node": fuzzKeyNode,
     "pages": fuzzPages,
     "guard": fuzzGuard,
 ])

@@ -2,6 +2,7 @@ import Driver
 import Merkle
 import OpenSSL
 
+@testable import Keys
 @testable import Ledger
 
 private let slotBytes = 4_096
@@ -31,11 +32,46 @@ private func slot(_ text: ArraySlice<UInt8>) -> [UInt8] {
 
 @Sendable func fuzzKeyring(_ bytes: [UInt8]) {
     guard let keyring = bytes.withUnsafeBytes({ Keyring($0) }) else { return }
-    for key in [keyring.checkpointSeed, keyring.claimsKey, keyring.indexKey] { check(key.count == 32) }
+    for key in [keyring.checkpointSeed, keyring.masterSecret, keyring.indexKey] { check(key.count == 32) }
     let again = keyring.encoded.withUnsafeBytes { Keyring($0) }
     check(
-        again?.checkpointSeed == keyring.checkpointSeed && again?.claimsKey == keyring.claimsKey
+        again?.checkpointSeed == keyring.checkpointSeed && again?.masterSecret == keyring.masterSecret
             && again?.indexKey == keyring.indexKey,
         "a keyring is not read as it was written"
     )
+}
+
+/// The input is the text of a slot of `root.key`; zero bytes and hash are added.
+@Sendable func fuzzRootKey(_ bytes: [UInt8]) {
+    let slot = slot(bytes[...])
+    guard let record = RootRecord(slot: slot) else { return }
+    check(record.slot == slot, "a root key's record has two encodings")
+    check(RootRecord(slot: record.slot) == record, "a root key's record is not read as it was written")
+}
+
+/// The input is a byte for the suite and one for the node's depth, its index in eight, and its row without the seal, which
+/// is added. What is read is then changed as erasing and making keys change it.
+@Sendable func fuzzKeyNode(_ bytes: [UInt8]) {
+    guard bytes.count >= 10 else { return }
+    let suite = KeySuite.allCases[Int(bytes[0]) % KeySuite.allCases.count]
+    let index = bytes[2..<10].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let place = NodePlace(depth: bytes[1] % NodePlace.depths, index: index)
+    let content = bytes[10...]
+    let label = Array("evidenced/key-node/v1\n".utf8)
+    let row = Array(content) + SHA256Hasher().hash(label + place.key + content).bytes.prefix(16)
+    guard var node = row.withUnsafeBytes({ KeyNode($0, at: place, suite) }) else { return }
+    check(node.row(at: place) == row, "a node has two encodings")
+    let living = node.livingPositions
+    let keys = living.map { node.withWrapped($0) { Array($0) } }
+    check(keys.allSatisfy { $0.count == suite.wrappedBytes }, "a wrapped key of another length")
+    if let first = living.first {
+        node.erase(first)
+        check(node.wasMade(first) && !node.lives(first), "an erased key lives, or was never made")
+        check(
+            zip(living, keys).dropFirst().allSatisfy { at, key in node.withWrapped(at) { $0.elementsEqual(key) } },
+            "erased another"
+        )
+        node.set(first, keys[0])
+        check(node.row(at: place) == row, "a key put back in its place makes another node")
+    }
 }
