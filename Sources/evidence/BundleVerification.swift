@@ -177,7 +177,7 @@ enum BundleVerification {
     }
 
     /// Beside every verdict: readers took the key for that of the contract's signer.
-    private static let aboutTheKey = Words(
+    static let aboutTheKey = Words(
         "(Only keys are compared: who the operator is, and who signed a contract, is not checked. Nor are the parties' own "
             + "electronic signatures and certificates, of which records have at most the digests.)",
         "（仅比对密钥；未核实运营方身份，亦未核验何人签署合同；当事人对合同的电子签名及其证书未经核验；记录中至多载有其哈希值。）"

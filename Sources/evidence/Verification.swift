@@ -5,12 +5,12 @@ import Merkle
 import OpenSSL
 import Paths
 
-/// The checks of `evidence verify`, each kept with its outcome in plain words.
+/// The checks of `evidence verify` of a single record, each kept with its outcome in plain words.
 struct Verification {
     private struct Check {
-        let what: String
+        let what: Words
         /// What is wrong; nil where it passed.
-        let problem: String?
+        let problem: Words?
     }
 
     private let entryBytes: [UInt8]
@@ -21,6 +21,8 @@ struct Verification {
     private var entry: Entry?
     private var checkpoint: Checkpoint?
     private var digests: [(name: String, hex: String)] = []
+    /// Whether the key given made none of the checkpoint's signatures: that is no sign of a change.
+    private var isAnothersKey = false
 
     /// - Parameter key: not a fingerprint, which checks no signature.
     init(entryBytes: [UInt8], proofBytes: [UInt8], key: GivenKey) {
@@ -33,64 +35,78 @@ struct Verification {
 
     /// The entry's form: a text that can be read in two ways proves nothing.
     mutating func checkEntry() {
-        let what = "the entry is well-formed and canonical"
+        let what = Words("the record is well-formed and canonical", "记录符合格式且为规范形式")
         do {
             let entry = try Entry(entryBytes)
             self.entry = entry
             record(what)
             checkType(entry)
         } catch {
-            let hint = entryBytes.last == 0x0A ? "; the file ends in a line feed, which is not part of an entry" : ""
-            record(what, "\(error)\(hint)")
+            let isLonger = entryBytes.last == 0x0A
+            let hint = Words(
+                isLonger ? "; the file ends in a line feed, which is not part of a record" : "",
+                isLonger ? "；文件末尾有换行符，不属于记录" : ""
+            )
+            record(what, Words("\(error)\(hint.english)", "\(error)\(hint.chinese)"))
         }
     }
 
     private mutating func checkType(_ entry: Entry) {
-        let what = "the entry keeps the rules of its type, \(entry.type)"
+        let what = Words("the record keeps the rules of its type, \(entry.type)", "记录符合其类型 \(entry.type) 的规则")
         guard let type = EventCatalogue.type(named: entry.type) else {
-            return record(what, "the catalogue has no such type")
+            return record(what, Words("the catalogue has no such type", "目录中没有此类型"))
         }
-        record(what, type.contradiction(entry).map { "it \($0)" })
+        record(what, type.contradiction(entry).map { Words("it \($0)", "\($0)") })
     }
 
     /// Signature, place and path.
     mutating func checkProof() {
+        let what = Words("the proof is a tlog-proof", "证明符合 tlog-proof 格式")
         let proof: TlogProof
         do {
             guard let text = String(validating: proofBytes, as: UTF8.self) else {
                 throw NoteError(.malformedProof, "not UTF-8")
             }
             proof = try TlogProof(parsing: text)
-            record("the proof is a tlog-proof")
+            record(what)
         } catch {
-            return record("the proof is a tlog-proof", "\(error)")
+            return record(what, Words("\(error)", "\(error)"))
         }
         checkSignature(proof)
         checkInclusion(proof)
         guard let entry else { return }
         let isSame = entry.index == proof.index
         record(
-            "the entry says of itself that it is entry \(proof.index), as the proof does",
-            isSame ? nil : "it says it is entry \(entry.index)"
+            Words(
+                "the record says of itself that it is number \(proof.index), as the proof does",
+                "记录所载编号与证明所载的第 \(proof.index) 项相同"
+            ),
+            isSame ? nil : Words("it says it is number \(entry.index)", "记录所载为第 \(entry.index) 项")
         )
     }
 
     private mutating func checkSignature(_ proof: TlogProof) {
-        let what = "the checkpoint is signed by the key given"
+        let what = Words("the checkpoint is signed by the key given", "账本签名快照由所提供的密钥作出数字签名")
         do {
             let note = try SignedNote(parsing: Array(proof.note.utf8))
             let checkpoint = try Checkpoint(parsing: note.text)
+            self.checkpoint = checkpoint
             let key = try verificationKey(for: checkpoint)
             try note.verify([KeyVerifier(key)])
-            self.checkpoint = checkpoint
             record(what)
             let isSame = checkpoint.origin.utf8.elementsEqual(key.name.utf8)
             record(
-                "the checkpoint is of the ledger the key is of",
-                isSame ? nil : "it is of \(checkpoint.origin), the key of \(key.name)"
+                Words("the checkpoint is of the ledger the key is of", "账本签名快照与密钥属于同一账本"),
+                isSame
+                    ? nil
+                    : Words(
+                        "it is of \(checkpoint.origin), the key of \(key.name)",
+                        "快照属于 \(checkpoint.origin)，密钥属于 \(key.name)"
+                    )
             )
         } catch {
-            record(what, "\(error)")
+            isAnothersKey = (error as? NoteError)?.code == .noKnownSignature
+            record(what, Words("\(error)", "\(error)"))
         }
     }
 
@@ -107,7 +123,10 @@ struct Verification {
 
     private mutating func checkInclusion(_ proof: TlogProof) {
         guard let checkpoint else { return }
-        let what = "the entry's hash leads to the signed root of \(checkpoint.size) entries"
+        let what = Words(
+            "the record's hash leads to the root of the checkpoint of \(checkpoint.size) records",
+            "记录的哈希值可得出载有 \(checkpoint.size) 项记录的账本签名快照的根"
+        )
         do {
             try ProofVerifier.inclusion(
                 leaf: hasher.leaf(entryBytes),
@@ -119,50 +138,65 @@ struct Verification {
             )
             record(what)
         } catch {
-            record(what, error.rawValue)
+            record(what, Words(error.rawValue, error.rawValue))
         }
     }
 
     /// Every opening of a file: one, a list, or an object with a list `openings`.
     mutating func checkOpenings(_ bytes: [UInt8], name: String) {
+        let held = Words("\(name) holds openings", "\(name) 载有披露内容")
         let values: [JSONValue]
         do {
             let value = try JSONReader.parse(bytes)
             values = value["openings"]?.array ?? value.array ?? [value]
         } catch {
-            return record("\(name) holds openings", "\(error)")
+            return record(held, Words("\(error)", "\(error)"))
         }
-        if values.isEmpty { record("\(name) holds openings", "there are none") }
+        if values.isEmpty { record(held, Words("there are none", "其中没有披露内容")) }
         for value in values {
             guard let opening = Verification.opening(value) else {
-                record("\(name) holds openings", "one lacks scope, name, salt of 32 bytes or value")
-                continue
-            }
-            let what = "the claim \(opening.name) is the one the entry commits to"
-            guard let entry else {
-                record(what, "there is no entry to compare it with")
-                continue
-            }
-            let scope = entry.claims.first { $0.scope == opening.scope }
-            let claim = scope?.claims.first { $0.name == opening.name }
-            if let claim {
-                let isSame = hasher.hash(opening.preimage) == claim.commitment
-                let rule = EventCatalogue.type(named: entry.type)?.claims.first { $0.name == opening.name }?.rule
-                let keepsRule =
-                    rule?.allows(opening.value) ?? false
-                    && opening.value.canonicalBytes.count <= FormatLimits.claimValueBytes
                 record(
-                    what,
-                    !isSame
-                        ? "salt and value give another commitment"
-                        : keepsRule ? nil : "its value must be \(rule?.summary ?? "one the entry's type has")"
+                    held,
+                    Words("one lacks scope, name, salt of 32 bytes or value", "其中一项缺少 scope、name、32 字节的 salt 或 value")
                 )
-                if isSame, EventCatalogue.digestClaims.contains(opening.name), let hex = opening.value.string {
-                    digests.append((opening.name, hex))
-                }
-            } else {
-                record(what, "the entry has no such claim under \(opening.scope)")
+                continue
             }
+            checkOpening(opening)
+        }
+    }
+
+    private mutating func checkOpening(_ opening: Opening) {
+        let what = Words(
+            "the value of \(opening.name) is the one of which the record has the salted hash",
+            "披露的 \(opening.name) 与记录中的加盐哈希值一致"
+        )
+        guard let entry else { return record(what, Words("there is no record to compare it with", "没有可供比对的记录")) }
+        let scope = entry.claims.first { $0.scope == opening.scope }
+        guard let claim = scope?.claims.first(where: { $0.name == opening.name }) else {
+            return record(
+                what,
+                Words("the record has no such value under \(opening.scope)", "记录在 \(opening.scope) 下没有此项内容")
+            )
+        }
+        guard hasher.hash(opening.preimage) == claim.commitment else {
+            return record(what, Words("salt and value give another hash", "随机数与内容得出的哈希值不同"))
+        }
+        let rule = EventCatalogue.type(named: entry.type)?.claims.first { $0.name == opening.name }?.rule
+        let keepsRule =
+            rule?.allows(opening.value) ?? false
+            && opening.value.canonicalBytes.count <= FormatLimits.claimValueBytes
+        let due = rule?.summary
+        record(
+            what,
+            keepsRule
+                ? nil
+                : Words(
+                    "its value must be \(due ?? "one the record's type has")",
+                    "其内容不符合规则（\(due ?? "the record's type has no such value")）"
+                )
+        )
+        if EventCatalogue.digestClaims.contains(opening.name), let hex = opening.value.string {
+            digests.append((opening.name, hex))
         }
     }
 
@@ -175,12 +209,18 @@ struct Verification {
             bar.update(done: UInt64(clamping: $0), total: total)
         }
         bar.clear()
-        if digests.isEmpty { record("\(path) is the document", "no valid opening discloses its sha256 or sm3") }
+        if digests.isEmpty {
+            record(
+                Words("\(path) is the document", "\(path) 即所记录的文件"),
+                Words("no valid opening discloses its sha256 or sm3", "没有有效的披露内容载有其 sha256 或 sm3")
+            )
+        }
         for digest in digests {
             let own = (digest.name.utf8.elementsEqual("sm3".utf8) ? taken.sm3 : nil)?.hex ?? taken.sha256.hex
             record(
-                "\(path) has the \(digest.name) that was recorded",
-                own == digest.hex ? nil : "it has \(own), recorded was \(digest.hex)"
+                Words("\(path) has the \(digest.name) that was recorded", "\(path) 的 \(digest.name) 与所记录者相同"),
+                own == digest.hex
+                    ? nil : Words("it has \(own), recorded was \(digest.hex)", "其为 \(own)，所记录者为 \(digest.hex)")
             )
         }
     }
@@ -188,32 +228,61 @@ struct Verification {
     var json: JSONValue {
         let list: [JSONValue] = checks.map { check in
             .members([
-                "check": .string(check.what), "passed": .bool(check.problem == nil),
-                "problem": check.problem.map { .string($0) } ?? .null,
+                "check": .string(check.what.english), "passed": .bool(check.problem == nil),
+                "problem": check.problem.map { .string($0.english) } ?? .null,
             ])
         }
         return .members(["passed": .bool(hasPassed), "checks": .array(list)])
     }
 
-    func print() {
+    func print(chinese: Bool) {
         for check in checks {
+            let outcome = check.problem == nil ? Words("passed", "通过") : Words("FAILED", "未通过")
+            let problem = check.problem.map { Words(": \($0.english)", "：\($0.chinese)") } ?? Words("", "")
             // What is checked may be hostile, down to the names in it.
-            let line = check.problem.map { "FAILED  \(check.what): \($0)" } ?? "passed  \(check.what)"
+            let line = [outcome, Words("  ", "  "), check.what, problem].map { $0.text(chinese: chinese) }.joined()
             Swift.print(Terminal.printable(line))
         }
-        guard hasPassed, let entry, let checkpoint else {
-            Swift.print("\nNOT VERIFIED: do not rely on this evidence")
-            return
-        }
-        let place = "\(checkpoint.origin) recorded this entry, \(entry.type), as number \(entry.index)"
-        Swift.print("\nVERIFIED: \(Terminal.printable(place)), and dates it \(entry.time)")
-        Swift.print(
-            "(Only keys are compared: who the operator is, is not checked. When the checkpoint was signed, whether the ledger was "
-                + "rewritten before, and that its clock was right, is not shown.)"
-        )
+        Swift.print("")
+        for line in verdict { Swift.print(Terminal.printable(line.text(chinese: chinese))) }
     }
 
-    private mutating func record(_ what: String, _ problem: String? = nil) {
+    /// What the checks come to, in the words of a bundle's verdict: no more than was checked.
+    private var verdict: [Words] {
+        guard hasPassed, let entry, let checkpoint else {
+            guard isAnothersKey, checks.filter({ $0.problem != nil }).count == 1 else {
+                return [Words("FAILED: do not rely on this proof", "核验未通过：不应采信本证明")]
+            }
+            return [
+                Words(
+                    "NOT THIS KEY: record and proof agree, but the key given is another. Either it is the wrong key, or the proof "
+                        + "does not come from its holder. Do not rely on it before that is cleared up.",
+                    "密钥不符：记录与证明相符，但与所提供的密钥不符。或者所提供的密钥不对，或者本证明并非出自该密钥的持有者；查明之前不应采信。"
+                ), BundleVerification.aboutTheKey,
+            ]
+        }
+        return [
+            Words(
+                "KEYS MATCH: the key given is the one that signed this checkpoint; where it came from is not shown here.",
+                "仅密钥比对一致：所提供的密钥与对账本签名快照作数字签名的密钥相同；其来源未经核实。"
+            ),
+            Words("(If it came with this proof, the comparison shows nothing.)", "（如与本证明一同取得，此比对无证明意义。）"),
+            Words(
+                "The checks made here hold. Record \(entry.index) (\(entry.type)) of \(checkpoint.origin) is as the checkpoint has "
+                    + "it, and bears the time \(entry.time), by the ledger's clock; when the checkpoint was signed, whether the ledger "
+                    + "was rewritten before, and that its clock was right, is not shown.",
+                "此处所作各项核验均成立。\(checkpoint.origin) 的第 \(entry.index) 项记录（\(entry.type)）与所附账本签名快照一致，"
+                    + "所载时间为 \(entry.time)，系账本时钟所示；快照的数字签名时间不明，此前是否改写不能排除，账本时钟准确性未证明。"
+            ), BundleVerification.aboutTheKey,
+            Words(
+                "NOTE: of what was recorded before and since, and of records that this one cites, nothing is said here; a bundle "
+                    + "(evidence bundle) has them.",
+                "提示：此前此后的记录，以及本项记录所引用的记录，均不在此列；可要求出具证据包（evidence bundle）。"
+            ),
+        ]
+    }
+
+    private mutating func record(_ what: Words, _ problem: Words? = nil) {
         checks.append(Check(what: what, problem: problem))
     }
 

@@ -21,7 +21,8 @@ struct VerifyCommand: ParsableCommand {
             Given a proof, checks that an entry is what the ledger signed: its hash, its path to the root, and the checkpoint's \
             signature under a key you trust. With --opening it also checks disclosed claims against their \
             commitments in the entry, and with --document that a file is the one whose digest was disclosed. Says \
-            of each check whether it passed; exits with 1 if one failed. Needs no network and no daemon.
+            of each check whether it passed; exits with 1 if one failed. Needs no network and no daemon. Where all hold \
+            it says KEYS MATCH, as of a bundle: that the key given signed, and not where it came from.
 
             The key is a verification key NAME+ID+KEY as evidence init and evidence keys print it, a public key in \
             PEM, or the SHA-256 fingerprint of one; or a file that holds one of them. Any key the ledger has had will \
@@ -77,7 +78,7 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A document whose digest an opening discloses.", valueName: "file"), completion: .file())
     var document: FilePath?
 
-    @Flag(help: "Print the checks of a bundle in Chinese (中文).")
+    @Flag(help: "Print the checks in Chinese (中文).")
     var chinese = false
 
     @OptionGroup var output: OutputOptions
@@ -97,7 +98,6 @@ struct VerifyCommand: ParsableCommand {
             return try BundleVerification.run(material, key: trusted, chinese: chinese, json: output.json)
         }
         guard let entry, let key else { throw Failure(.usage, "a proof needs --entry and --key") }
-        guard !chinese else { throw Failure(.usage, "--chinese goes with a bundle only") }
         let entryBytes = try LocalFile.read(entry)
         let trusted = try KeyArgument.read(key)
         if case .fingerprint = trusted { throw Failure(.usage, "a proof needs the key itself, not its fingerprint") }
@@ -109,7 +109,7 @@ struct VerifyCommand: ParsableCommand {
         if output.json {
             Terminal.print(json: verification.json)
         } else {
-            verification.print()
+            verification.print(chinese: chinese)
         }
         if !verification.hasPassed { throw ExitCode(ExitStatus.refused.rawValue) }
     }

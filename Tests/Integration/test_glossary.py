@@ -54,6 +54,17 @@ def told(tmp_path_factory, bin):
             for key in ([], ["--key", story.vkey]):
                 done = subprocess.run([bin / "evidence", "verify", directory / "case.zip", *key, *option], capture_output=True)
                 said[language] += done.stdout.decode()
+    # And of a single record.
+    index = next(number for number, row in enumerate(story.ledger.entries) if row["type"] == "evidence.deposited")
+    proof, entry = members[f"proofs/{index:016}.tlog-proof"], members[f"entries/{index:016}.json"]
+    for name, text in ("proof", proof), ("entry", entry), ("changed", entry.replace(b"upload", b"api")):
+        (directory / name).write_bytes(text)
+    for language, option in (("en", []), ("zh", ["--chinese"])):
+        for name in ("entry", "changed"):
+            done = subprocess.run([bin / "evidence", "verify", directory / "proof", "--entry", directory / name, "--key", story.vkey, *option],
+                                  capture_output=True)
+            assert done.returncode == (name == "changed"), done
+            said[language] += done.stdout.decode()
     # Names of files and of members of the list of contents are no words.
     said["en"] = re.sub(r"\bentries(?= (has|must|does|is no))", "", said["en"])
     return {language: re.sub(r"[A-Za-z]+/[\w./-]+|[A-Za-z_]+\.(json|txt|html)", "", text) for language, text in said.items()}

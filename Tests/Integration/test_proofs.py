@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 
@@ -34,8 +35,11 @@ def verify(ledger: Ledger, tmp_path, proof: bytes, entry: bytes, *args, key: str
     (tmp_path / "entry").write_bytes(entry)
     done = ledger.evidence("verify", tmp_path / "proof", "--entry", tmp_path / "entry", "--key", key or ledger.vkey,
                            *args, status=status)
-    assert ("NOT VERIFIED" in done.stdout) == (status == 1), done.stdout
-    assert ("FAILED" in done.stdout) == (status == 1)
+    if status == 64:
+        return done
+    refused = re.search("^(FAILED: do not rely on this proof|NOT THIS KEY: .*)$", done.stdout, re.MULTILINE)
+    assert bool(refused) == (status == 1) and ("KEYS MATCH: " in done.stdout) == (status == 0), done.stdout
+    assert ("FAILED" in done.stdout) == (status == 1) and "VERIFIED" not in done.stdout
     return done
 
 
@@ -45,7 +49,34 @@ def test_every_receipt_verifies_without_the_daemon(proven, tmp_path):
         index = json.loads(entry)["index"]
         assert checkpoint.size == index + 1, "each call had a checkpoint of its own"
         done = verify(proven, tmp_path, proof.encode(), entry, status=0)
-        assert f"as number {index}" in done.stdout
+        assert f"\nKEYS MATCH: the key given is the one that signed this checkpoint" in done.stdout
+        assert f" Record {index} (" in done.stdout
+
+
+def test_a_records_verdict_says_no_more_than_was_checked(proven, make_ledger, tmp_path):
+    """As of a bundle: keys are compared, and nobody's; the checkpoint has no date; another key is no sign of a change."""
+    (proof, entry), other = proven.receipts[2], make_ledger().init().vkey
+    (tmp_path / "proof").write_text(proof), (tmp_path / "entry").write_bytes(entry)
+    index = json.loads(entry)["index"]
+    told = {
+        ("--chinese",): ("\n仅密钥比对一致：所提供的密钥与对账本签名快照作数字签名的密钥相同；其来源未经核实。\n", "（如与本证明一同取得，此比对无证明意义。）",
+                         f"的第 {index} 项记录（evidence.deposited）与所附账本签名快照一致", "快照的数字签名时间不明，此前是否改写不能排除", "未核实运营方身份，亦未核验何人签署合同",
+                         "所引用的记录，均不在此列"),
+        (): ("\nKEYS MATCH: the key given is the one that signed this checkpoint; where it came from is not shown here.\n",
+             "(If it came with this proof, the comparison shows nothing.)", f"Record {index} (evidence.deposited) of {proven.vkey.split('+')[0]} is as the "
+             "checkpoint has it", "whether the ledger was rewritten before, and that its clock was right, is not shown",
+             "who the operator is, and who signed a contract, is not checked", "of records that this one cites, nothing is said here")}
+    for option, sentences in told.items():
+        said = proven.evidence("verify", tmp_path / "proof", "--entry", tmp_path / "entry", "--key", proven.vkey, *option, status=0).stdout
+        assert [sentence for sentence in sentences if sentence not in said] == []
+        assert "VERIFIED" not in said and "passed" not in said if option else "recorded this" not in said
+    for option, begins, about in (((), "NOT THIS KEY: record and proof agree, but the key given is another.", "who signed a contract, is not checked"), (
+            ("--chinese",), "密钥不符：记录与证明相符，但与所提供的密钥不符。", "亦未核验何人签署合同")):
+        for key, changed, is_other in ((other, entry, True), (other, entry.replace(b"upload", b"web"), False), (proven.vkey, entry.replace(b"upload", b"web"), False)):
+            (tmp_path / "entry").write_bytes(changed)
+            said = proven.evidence("verify", tmp_path / "proof", "--entry", tmp_path / "entry", "--key", key, *option, status=1).stdout
+            assert (begins in said and about in said) == is_other, said
+            assert ("FAILED: do not rely on this proof" in said or "核验未通过：不应采信本证明" in said) != is_other, said
 
 
 def test_the_key_may_stand_in_a_file(proven, tmp_path):
