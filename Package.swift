@@ -47,13 +47,14 @@ let package = Package(
         // Floor 2: safe faces, and everything ledger-format.md describes.
         .target(name: "LMDB", dependencies: ["CLMDB", "CLinux"], swiftSettings: strict),
         .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle", "Paths"], swiftSettings: strict),
+        .target(name: "Files", dependencies: ["CLinux", "OpenSSL"], swiftSettings: strict),
         .target(name: "Zip", dependencies: ["CZip", "CZlib", "Paths"], swiftSettings: strict),
         .target(name: "LedgerFormat", dependencies: ["JSON", "Merkle"], swiftSettings: strict),
         // Floor 3: the ledger itself, and the protocol that knows nothing of it.
         .target(
             name: "Ledger",
             dependencies: [
-                "CLinux", "LMDB", "OpenSSL", "Keys", "LedgerFormat", "Merkle", "JSON",
+                "CLinux", "Files", "LMDB", "OpenSSL", "Keys", "LedgerFormat", "Merkle", "JSON",
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict
@@ -109,7 +110,8 @@ let package = Package(
         .executableTarget(
             name: "evidence",
             dependencies: [
-                "CLinux", "Daemon", "Bundle", "Zip", "Ledger", "LMDB", "LedgerFormat", "Merkle", "JSON", "OpenSSL",
+                "CLinux", "Daemon", "Bundle", "Files", "Zip", "Ledger", "LMDB", "LedgerFormat", "Merkle", "JSON",
+                "OpenSSL",
                 "Paths", "Varlink",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -141,7 +143,8 @@ let package = Package(
         .testTarget(
             name: "LedgerTests",
             dependencies: [
-                "CLinux", "Keys", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "SeededRandom",
+                "CLinux", "Files", "Keys", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB",
+                "SeededRandom",
             ],
             swiftSettings: strict
         ),

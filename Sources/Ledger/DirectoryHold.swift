@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Directories held for the one process that creates or recovers a ledger in them: an exclusive flock on each, until the end. Whoever

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Who else than the service may read or write what a ledger lies in, as far as owners and permissions of files tell. Of

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// A small file that is being made: under a passing name beside its own until it is whole, and held (flock) as long, by

@@ -1,4 +1,5 @@
 import CLinux
+import Files
 import Glibc
 
 /// Where a file lies, told by what no copy of it has in common with it (`ledger-format.md` section 8): the inode's

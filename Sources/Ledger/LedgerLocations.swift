@@ -1,3 +1,5 @@
+import Files
+
 /// Where a ledger's parts lie. The lock belongs on another path than the store, so that a backup restored over the
 /// store can't take it back too.
 public struct LedgerLocations: Sendable {

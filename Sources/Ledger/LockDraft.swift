@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// The new file of a checkpoint lock, under a passing name beside the lock's until it takes its place. One that does not

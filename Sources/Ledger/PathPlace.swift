@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Where a path leads, however it is spelt: through links, `.` and `..`, doubled slashes, another mount of the same

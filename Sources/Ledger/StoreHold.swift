@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Holds a store for the one process that may write it, whichever lock it goes by: an exclusive flock on the store's

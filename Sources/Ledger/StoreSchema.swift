@@ -1,3 +1,4 @@
+import Files
 import Keys
 import LMDB
 import LedgerFormat

@@ -1,4 +1,5 @@
 import CLinux
+import Files
 import Glibc
 
 /// What names the volume a file lies on across boots, and tells it from its snapshots and clones (`ledger-format.md`

@@ -1,3 +1,4 @@
+import Files
 import LMDB
 import LedgerFormat
 import Merkle

@@ -51,11 +51,12 @@ only 'COpenSSL' OpenSSL
 only 'CZip|CZlib' Zip
 only 'CBundleTexts' Bundle
 only 'NIO.*|_NIO.*' Varlink
-only 'CLinux' LMDB Ledger Varlink Daemon evidence
+only 'CLinux' Files LMDB Ledger Varlink Daemon evidence
 nothing_but JSON 'Swift|Synchronization'
 nothing_but Merkle 'Swift|Synchronization'
 nothing_but LedgerFormat 'Swift|Synchronization|Glibc|JSON|Merkle'
 nothing_but Keys 'Swift|Synchronization|Glibc|LMDB|OpenSSL|Merkle|DequeModule'
+nothing_but Files 'Swift|Glibc|CLinux|OpenSSL'
 nothing_but Paths 'Swift|Glibc'
 nothing_but Zip 'Swift|Synchronization|Glibc|CZip|CZlib|Paths'
 nothing_but Bundle 'Swift|Synchronization|Glibc|CBundleTexts|JSON|Merkle|OpenSSL|LedgerFormat|Paths|Zip'

@@ -1,29 +1,33 @@
 import CLinux
-import Glibc
-import OpenSSL
+public import Glibc
+public import OpenSSL
 
 /// A failed system call on a path.
 public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     public let operation: String
     public let errno: Int32
 
-    init(_ operation: String, errno code: Int32 = Glibc.errno) {
+    /// - Parameters:
+    ///   - operation: what was tried, with the path.
+    ///   - code: an errno.
+    public init(_ operation: String, errno code: Int32 = Glibc.errno) {
         self.operation = operation
         errno = code
     }
 
     /// The file system has no room: the disk, a quota or the largest size of a file.
-    var isOutOfRoom: Bool { [ENOSPC, EDQUOT, EFBIG].contains(errno) }
+    public var isOutOfRoom: Bool { [ENOSPC, EDQUOT, EFBIG].contains(errno) }
 
     public var description: String { "\(operation): \(String(cString: strerror(errno)))" }
 }
 
 /// The few file operations whose order and durability the ledger depends on.
-enum FileSystem {
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+public enum FileSystem {
+    /// Whether a path leads to something.
+    public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// Whether a name is taken, if only by a symbolic link that leads nowhere.
-    static func isTaken(_ path: String) -> Bool {
+    public static func isTaken(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0
     }
@@ -31,7 +35,7 @@ enum FileSystem {
     /// Makes a directory and those above it, as far as they are missing.
     ///
     /// - Parameter made: told of each that was made.
-    static func makeDirectory(_ path: String, made: (String) -> Void = { _ in }) throws {
+    public static func makeDirectory(_ path: String, made: (String) -> Void = { _ in }) throws {
         let bytes = Array(path.utf8)
         var end = bytes.startIndex
         while end < bytes.endIndex {
@@ -48,14 +52,14 @@ enum FileSystem {
     }
 
     /// Bytes of a file; nil where there is none.
-    static func size(of path: String) -> Int? {
+    public static func size(of path: String) -> Int? {
         var status = stat()
         return stat(path, &status) == 0 ? Int(status.st_size) : nil
     }
 
     /// The device a path lies on, or will: that of the nearest directory above that is there. nil where none can be
     /// looked at.
-    static func device(near path: String) -> dev_t? {
+    public static func device(near path: String) -> dev_t? {
         var status = stat()
         var path = path
         while stat(path, &status) != 0 {
@@ -70,7 +74,7 @@ enum FileSystem {
     /// one to a file that is not there. What is renamed or removed has to be that: the link stays.
     ///
     /// - Throws: `SystemError`: `ELOOP` for a ring of links, `EILSEQ` for one whose target is no UTF-8.
-    static func target(of path: String) throws -> String {
+    public static func target(of path: String) throws -> String {
         var path = path
         // As many as the kernel follows.
         for _ in 0..<40 {
@@ -90,59 +94,44 @@ enum FileSystem {
         throw SystemError("following \(path)", errno: ELOOP)
     }
 
-    static func parent(of path: String) -> String {
+    /// The directory a path names its last part in.
+    public static func parent(of path: String) -> String {
         guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    static func syncDirectory(_ path: String) throws {
+    /// Makes the names in a directory durable.
+    ///
+    /// - Throws: `SystemError`.
+    public static func syncDirectory(_ path: String) throws {
         let descriptor = try openDirectory(path)
         defer { close(descriptor) }
         try syncDirectory(descriptor, path)
     }
 
     /// The same, of one that is open.
-    static func syncDirectory(_ descriptor: Int32, _ path: String) throws {
+    public static func syncDirectory(_ descriptor: Int32, _ path: String) throws {
         guard fsync(descriptor) == 0 else { throw SystemError("syncing \(path)") }
     }
 
     /// Opens a directory, to be synced; the caller closes it.
-    static func openDirectory(_ path: String) throws -> Int32 {
+    public static func openDirectory(_ path: String) throws -> Int32 {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("opening \(path)") }
         return descriptor
     }
 
-    /// What the name of a lock or keyring ends in that is to take the place of another.
-    static let nextSuffix = ".new"
-
-    /// Writes a new file durably, whole or not at all; one that exists is refused, and so is anything but a draft of it
-    /// that was left behind under the passing name it has meanwhile.
+    /// Writes all of the bytes at a place of an open file.
     ///
-    /// - Throws: `StartupRefusal` for the latter; `SystemError`.
-    static func create(_ path: String, _ bytes: [UInt8], mode: mode_t) throws {
-        try bytes.withUnsafeBytes { try create(path, $0, mode: mode) }
-    }
-
-    /// The same.
-    static func create(_ path: String, _ bytes: UnsafeRawBufferPointer, mode: mode_t) throws {
-        let draft = try FileDraft(path + FileDraft.suffix, of: bytes, mode: mode)
-        defer { draft.end() }
-        try draft.publish(bytes, as: path)
-        do {
-            try syncDirectory(parent(of: path))
-        } catch {
-            unlink(path)
-            throw error
-        }
-    }
-
-    static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int, name: String) throws {
+    /// - Parameter name: of the file, for the error.
+    /// - Throws: `SystemError`.
+    public static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int, name: String) throws {
         try bytes.withUnsafeBytes { try write($0, to: descriptor, at: offset, name: name) }
     }
 
     /// The same.
-    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, name: String) throws {
+    public static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int, name: String) throws
+    {
         let done = try transfer(bytes.count, "writing \(name)") { done in
             pwrite(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
         }
@@ -166,7 +155,7 @@ enum FileSystem {
     }
 
     /// Reads a whole small file.
-    static func read(_ path: String, limit: Int) throws -> [UInt8] {
+    public static func read(_ path: String, limit: Int) throws -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("opening \(path)") }
         defer { close(descriptor) }
@@ -174,7 +163,7 @@ enum FileSystem {
     }
 
     /// Reads a whole small file that holds secrets.
-    static func readSecret(_ path: String, limit: Int) throws -> SecretBytes {
+    public static func readSecret(_ path: String, limit: Int) throws -> SecretBytes {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError("opening \(path)") }
         defer { close(descriptor) }
@@ -186,7 +175,7 @@ enum FileSystem {
     }
 
     /// Reads up to `count` bytes; fewer where the file ends.
-    static func read(_ descriptor: Int32, at offset: Int, count: Int, name: String) throws -> [UInt8] {
+    public static func read(_ descriptor: Int32, at offset: Int, count: Int, name: String) throws -> [UInt8] {
         var bytes: [UInt8] = []
         // Room is made for what was found, not for what may be there.
         while bytes.count < count {
@@ -233,7 +222,7 @@ extension FileSystem {
     /// old one away, and this one ends it.
     ///
     /// - Returns: false, and `errno`, where it was not renamed: `EEXIST` where the name is taken.
-    static func renameNew(_ from: String, _ to: String) -> Bool {
+    public static func renameNew(_ from: String, _ to: String) -> Bool {
         if evidenced_rename_new(from, to) == 0 { return true }
         if errno == EEXIST {
             guard areOneFile(from, to) else {
@@ -257,7 +246,7 @@ extension FileSystem {
     }
 
     /// Renames a file, where it exists, to its path with a suffix, and a number more where that is taken.
-    static func moveAside(_ path: String, suffix: String) throws {
+    public static func moveAside(_ path: String, suffix: String) throws {
         guard exists(path) else { return }
         try underFreeName(path + suffix) { name in
             guard renameNew(path, name) else { throw SystemError("moving \(path) aside") }
@@ -265,22 +254,10 @@ extension FileSystem {
         try syncDirectory(parent(of: path))
     }
 
-    /// Copies a small file, which has these bytes, durably to its path with a suffix, and a number more where that is taken
-    /// by anything but such a copy.
-    static func copyAside(_ bytes: [UInt8], _ path: String, suffix: String) throws {
-        try underFreeName(path + suffix) { name in
-            if isTaken(name), try read(name, limit: bytes.count + 1) == bytes {
-                try syncDirectory(parent(of: name))
-            } else {
-                try create(name, bytes, mode: 0o600)
-            }
-        }
-    }
-
     /// Tries a name, and the same with a number more, until `body` does not find it taken.
     ///
     /// - Parameter body: throws a `SystemError` of `EEXIST` where it is.
-    static func underFreeName(_ name: String, _ body: (String) throws -> Void) throws {
+    public static func underFreeName(_ name: String, _ body: (String) throws -> Void) throws {
         var free = name
         var attempt = 1
         while true {
