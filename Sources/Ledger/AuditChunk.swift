@@ -42,8 +42,9 @@ struct AuditChunk {
     var openedClaims = 0
     var erasedClaims = 0
     var lostClaims = 0
-    /// Whether the look-up index says something else of the block.
+    /// Whether the look-up index says something else of the block, and whether it does of the documents.
     var contradictsLookups = false
+    var contradictsDocuments = false
     /// Whether it could not be compared as a block, because entries cannot be read.
     var lacksEntries = false
 

@@ -84,12 +84,13 @@ struct AuditErasures {
     ) throws -> [Gone] {
         let end = min((first / AuditChunk.entries + 1) * AuditChunk.entries, size)
         guard first < end else { return [] }
+        let hasher = SHA256Hasher()
         return try environment.read { transaction in
             var gone: [Gone] = []
             try transaction.forEach(schema.entries, from: first, count: Int(end - first)) { index, stored in
                 guard let stored, let entry = try? Entry([UInt8](stored)) else { return }
                 for (ordinal, scope) in entry.claims.enumerated() {
-                    if let one = try unexplained(scope.scope, index, ordinal, transaction, schema, keys) {
+                    if let one = try unexplained(scope.scope, index, ordinal, transaction, schema, keys, hasher) {
                         gone.append(one)
                     }
                 }
@@ -106,10 +107,11 @@ struct AuditErasures {
         _ ordinal: Int,
         _ transaction: borrowing ReadTransaction,
         _ schema: StoreSchema,
-        _ keys: ClaimKeys?
+        _ keys: ClaimKeys?,
+        _ hasher: SHA256Hasher
     ) throws -> Gone? {
         func gone(_ what: String) -> Gone { Gone(finding: AuditFinding(index: index, what: what), scope: scope) }
-        switch try schema.claimsState(of: scope, index, ordinal, transaction, keys) {
+        switch try schema.claimsState(of: scope, index, ordinal, transaction, keys, hasher) {
         case .erased where !named.contains(scope):
             var gone = gone("its claims under \(scope) are gone, and no event says that they were erased")
             gone.isErased = true
@@ -152,11 +154,12 @@ extension StoreSchema {
         _ index: UInt64,
         _ ordinal: Int,
         _ transaction: borrowing ReadTransaction,
-        _ keys: ClaimKeys?
+        _ keys: ClaimKeys?,
+        _ hasher: SHA256Hasher
     ) throws -> ClaimsState {
         guard let row = try scopes.stored(transaction, StoreKey.stream(scope)) else { return .missing }
         guard row.count == ScopeSlot.bytes else { return .erased }
-        if let keys, case .slot(let slot)? = row.withUnsafeBytes({ ScopeRow($0, of: scope, SHA256Hasher()) }),
+        if let keys, case .slot(let slot)? = row.withUnsafeBytes({ ScopeRow($0, of: scope, hasher) }),
             try keys.tree.shape.isErased(slot) == true
         {
             return .erased

@@ -19,17 +19,13 @@ struct AuditRecheck {
         self.streams = streams
     }
 
-    mutating func examine(
-        _ index: UInt64,
-        _ transaction: borrowing ReadTransaction,
-        _ claims: inout SealedClaims?
-    ) throws {
+    mutating func examine(_ index: UInt64, _ transaction: borrowing ReadTransaction) throws {
         guard let bytes = try? schema.entry(transaction, index), let entry = try? Entry(bytes) else { return }
         if streams { try examineStreams(entry, at: index, transaction) }
         if let lookups, index < lookups.indexed {
             // As the walk does, with the hash stored for a changed entry.
             let leaf = (try? schema.leaf(transaction, index)) ?? hasher.leaf(bytes)
-            let contradiction = try lookups.contradiction(entry, at: index, leaf, transaction, schema, &claims)
+            let contradiction = try lookups.contradiction(entry, at: index, leaf, transaction, schema)
             if let contradiction {
                 contradictsLookups = true
                 found(index, "the look-up index disagrees about its \(contradiction)")

@@ -28,6 +28,8 @@ struct AuditWalk {
     private(set) var isLookupDamaged = false
     /// Whether entries that cannot be read keep the look-ups of others from being compared block by block.
     var isLookupPartial: Bool { lookupSums.lackEntries }
+    /// Blocks of which the look-up index may say something else of their documents.
+    private(set) var documentSuspects: [UInt64] = []
     var checkpointRows = 0
 
     /// - Parameter size: entries of the ledger.
@@ -82,6 +84,9 @@ struct AuditWalk {
         requests.add(chunk.requests)
         erasures.add(chunk)
         isLookupSuspect = isLookupSuspect || chunk.contradictsLookups
+        if chunk.contradictsDocuments || chunk.lacksEntries {
+            documentSuspects.append(chunk.first / LookupBlock.entries)
+        }
     }
 
     /// The subtrees of a chunk, the largest first, stand side by side; a whole chunk's row goes on with those it
@@ -136,6 +141,17 @@ struct AuditWalk {
     /// Looks for entries that repeat another's submitter and request.
     mutating func examineRequests(_ environment: Environment, _ schema: StoreSchema) {
         for finding in requests.findings(environment, schema, size: size) where !isFull { findings.append(finding) }
+    }
+
+    /// Where the look-up index is not known to have what entries say of their documents, finds out of which it hasn't.
+    mutating func examineDocuments(_ audited: Audited) throws {
+        guard let lookups = audited.lookups, let keys = audited.claimKeys else { return }
+        let (environment, schema) = (audited.environment, audited.schema)
+        let lost = try environment.read { try schema.lostBefore(identities.keyLosses, $0) }
+        for block in documentSuspects where !isFull {
+            let claims = try SealedClaims(keys, losses: .before(lost))
+            findings += try lookups.documentFindings(block, environment, schema, claims)
+        }
     }
 
     /// Looks for claims that are gone with no event that says so.

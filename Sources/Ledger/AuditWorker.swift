@@ -13,6 +13,7 @@ final class AuditWorker: @unchecked Sendable {
     private let keys: ClaimKeys?
     private var claims: SealedClaims?
     private var hasher = SHA256Hasher()
+    private let scopeHasher = SHA256Hasher()
     private var key: [UInt8] = []
 
     init(_ audited: Audited) throws {
@@ -31,7 +32,7 @@ final class AuditWorker: @unchecked Sendable {
         var records: [LookupRecord] = []
         let isIndexed = lookups.map { first + UInt64(count) <= $0.indexed && count == AuditChunk.entries } ?? false
         if isIndexed { records.reserveCapacity(count) }
-        var hasAllClaims = true
+        var knowsDocuments = true
         do {
             // A short transaction each, so that an audit of hours doesn't keep the daemon from reusing pages.
             try environment.read { transaction in
@@ -47,7 +48,7 @@ final class AuditWorker: @unchecked Sendable {
                     examineType(entry, index, &chunk)
                     examineStreams(entry, index, &chunk)
                     let documents = examineClaims(entry, index, &chunk, transaction)
-                    if documents == nil { hasAllClaims = false }
+                    if documents == nil { knowsDocuments = false }
                     chunk.requests.append(AuditRequests.hash(entry))
                     chunk.erasures += Erasing.scopes(namedBy: entry)
                     if isIndexed {
@@ -68,7 +69,7 @@ final class AuditWorker: @unchecked Sendable {
                 chunk.last = AuditChunk.Link(leaf: leaves[count - 1], time: chunk.last?.time)
             }
             if isIndexed, let lookups {
-                try lookups.compare(records, hasAllClaims: hasAllClaims, &chunk)
+                try lookups.compare(records, knowsDocuments: knowsDocuments, &chunk)
             }
         } catch {
             chunk.found(first, "\(error)")
@@ -172,7 +173,7 @@ final class AuditWorker: @unchecked Sendable {
         }
     }
 
-    /// Opens the claims and gives the document digests among them; nil where they can't be read.
+    /// Opens the claims and gives what the look-up index must have of them; nil where nobody can tell.
     private func examineClaims(
         _ entry: Entry,
         _ index: UInt64,
@@ -199,13 +200,15 @@ final class AuditWorker: @unchecked Sendable {
                 chunk.sealedRows += entry.claims.count
                 return documents
             }
+            documents = DocumentDigests()
         } catch let damage as StoreDamage {
             chunk.found(index, damage.what)
+            documents = entry.hasDocuments() ? .unread : DocumentDigests()
         } catch {
             chunk.found(index, "its sealed claims cannot be opened: \(error)")
         }
         countSealed(entry, index, &chunk, transaction)
-        return nil
+        return documents
     }
 
     /// Counts the rows of claims that are not all opened, and the claims that can't be.
@@ -220,7 +223,7 @@ final class AuditWorker: @unchecked Sendable {
             let isThere = try? transaction.withValue(schema.sealed, key) { !$0.isEmpty }
             if isThere == true { chunk.sealedRows += 1 }
             let claims = entry.claims[ordinal]
-            switch try? schema.claimsState(of: claims.scope, index, ordinal, transaction, keys) {
+            switch try? schema.claimsState(of: claims.scope, index, ordinal, transaction, keys, scopeHasher) {
             case .sealed?: continue
             case .erased?: chunk.erasedClaims += claims.claims.count
             case .missing?: chunk.lostClaims += claims.claims.count

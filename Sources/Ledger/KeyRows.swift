@@ -99,6 +99,11 @@ extension StoreSchema {
         try setKeyRow(StoreSchema.pendingErasuresKey, indexes.flatMap { StoreKey.number($0) }, transaction)
     }
 
+    /// The row that names them, as it is stored: equal bytes name the same.
+    func pendingErasuresRow(_ transaction: borrowing some Readable & ~Copyable) throws -> [UInt8]? {
+        try transaction.get(meta, StoreSchema.pendingErasuresKey)
+    }
+
     /// The recorded events whose keys are not destroyed yet, with the scopes each of them erases.
     func pendingScopes(
         _ transaction: borrowing some Readable & ~Copyable

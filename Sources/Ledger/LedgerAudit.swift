@@ -172,6 +172,7 @@ public enum LedgerAudit {
         walk.examineRequests(environment, schema)
         if let lookups = audited.lookups { try walk.examineLookups(lookups) }
         try recheck(audited, &walk)
+        try walk.examineDocuments(audited)
         try examineCheckpoints(audited, &walk)
         walk.conclude(audited)
     }
@@ -203,7 +204,6 @@ public enum LedgerAudit {
     /// Where streams or look-ups are not what the entries say as a whole, finds the entries where it shows.
     private static func recheck(_ audited: Audited, _ walk: inout AuditWalk) throws {
         guard walk.isStreamsSuspect || walk.isLookupSuspect || walk.isLookupPartial else { return }
-        var claims = try audited.sealedClaims()
         var recheck = AuditRecheck(
             schema: audited.schema,
             lookups: walk.isLookupSuspect || walk.isLookupPartial ? audited.lookups : nil,
@@ -213,7 +213,7 @@ public enum LedgerAudit {
         while next < audited.totals.size, walk.findings.count + recheck.findings.count < maximumFindings {
             let end = min(next + 4_096, audited.totals.size)
             try audited.environment.read { transaction in
-                for index in next..<end { try recheck.examine(index, transaction, &claims) }
+                for index in next..<end { try recheck.examine(index, transaction) }
             }
             next = end
         }

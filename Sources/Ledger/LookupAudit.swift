@@ -36,20 +36,21 @@ final class LookupAudit: Sendable {
 
     /// Compares a block.
     ///
-    /// - Parameter hasAllClaims: all claims of the block could be read; without them its documents are not compared.
-    func compare(_ records: [LookupRecord], hasAllClaims: Bool, _ chunk: inout AuditChunk) throws {
+    /// - Parameter knowsDocuments: the records have what the index must have of documents; else they are not compared.
+    func compare(_ records: [LookupRecord], knowsDocuments: Bool, _ chunk: inout AuditChunk) throws {
         guard UInt64(records.count) == LookupBlock.entries else {
             chunk.lacksEntries = true
             return
         }
         let block = LookupBlock(records, hash: index.hash)
-        if try !index.agrees(block, documents: isKeyed && hasAllClaims) { chunk.contradictsLookups = true }
+        if try !index.agrees(block) { chunk.contradictsLookups = true }
+        if isKeyed, knowsDocuments, try !index.agreesOnDocuments(block) { chunk.contradictsDocuments = true }
     }
 
     /// The sum over the request keys the index holds.
     func requestSum() throws -> UInt64 { try index.requestSum(below: indexed) }
 
-    /// What the index says of an entry that the entry doesn't; nil where they agree.
+    /// What the index says of an entry that the entry doesn't, its documents apart; nil where they agree.
     ///
     /// - Parameters:
     ///   - index: where the entry stands.
@@ -59,24 +60,15 @@ final class LookupAudit: Sendable {
         at index: UInt64,
         _ leaf: Digest,
         _ transaction: borrowing ReadTransaction,
-        _ schema: StoreSchema,
-        _ claims: inout SealedClaims?
+        _ schema: StoreSchema
     ) throws -> String? {
-        var documents = DocumentDigests()
-        if isKeyed {
-            let erased = try? claims?.open(entry, transaction, schema) { _, name, _, value in
-                documents.note(name.utf8.span, value)
-            }
-            // Of an entry whose claims cannot all be read, the index need not have any.
-            if erased?.isEmpty != true { documents = DocumentDigests() }
-        }
         let record = LookupRecord(
             index: index,
             leaf: leaf,
             type: entry.type,
             submitter: entry.submitter,
             request: RequestReference(entry, SHA256Hasher()),
-            documents: documents
+            documents: DocumentDigests()
         )
         do {
             let contradiction = try self.index.contradiction(record)
@@ -90,6 +82,58 @@ final class LookupAudit: Sendable {
         } catch is LookupDamage {
             return LookupIndex.requestContradiction
         }
+    }
+
+    /// Compares what the index has of the documents of a block's entries with what they say by now.
+    ///
+    /// - Parameters:
+    ///   - block: its number.
+    ///   - log: has the entries, and the keys of their claims.
+    /// - Returns: the findings; none where documents can't be known, for their hash is keyed.
+    func documentFindings(_ block: UInt64, _ environment: Environment, _ schema: StoreSchema, _ claims: SealedClaims)
+        throws
+        -> [AuditFinding]
+    {
+        guard isKeyed else { return [] }
+        // The index before the store: beside the daemon, what is erased later is in the store by then.
+        let (records, forgotten) = try index.documentRecords(block)
+        var held: [UInt16: [ID128]] = [:]
+        for record in records { held[record.offset, default: []].append(record.key) }
+        var claims = claims
+        var findings: [AuditFinding] = []
+        for position in 0..<LookupBlock.entries {
+            let number = block * LookupBlock.entries + position
+            let has = held[UInt16(truncatingIfNeeded: position)] ?? []
+            var documents = DocumentDigests()
+            let erased: [ErasedScope]?
+            do {
+                erased = try environment.read { transaction in
+                    guard let entry = try? Entry(schema.entry(transaction, number)), entry.index == number else {
+                        return nil
+                    }
+                    guard entry.hasDocuments() else { return [] }
+                    return try claims.open(entry, transaction, schema) { _, name, _, value in
+                        documents.note(name.utf8.span, value)
+                    }
+                }
+            } catch is StoreDamage {
+                erased = nil
+            }
+            // What can't be read is a finding already, and nobody can tell of which documents it is.
+            guard let erased else { continue }
+            if erased.isEmpty {
+                // Neither fewer nor more, nor one twice.
+                if has.sorted() != LookupBlock.keys(documents, index.hash).sorted() {
+                    findings.append(
+                        AuditFinding(index: number, what: "the look-up index disagrees about its document digest")
+                    )
+                }
+            } else if !has.isEmpty, !erased.contains(where: { ($0.by ?? 0) >= forgotten && $0.by != nil }) {
+                let what = "the look-up index still has a document of it, whose claims were erased"
+                findings.append(AuditFinding(index: number, what: what))
+            }
+        }
+        return findings
     }
 
     /// How many of the entries the index holds repeat a request of an earlier one.

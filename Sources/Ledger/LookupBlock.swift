@@ -10,7 +10,8 @@ struct LookupBlock {
     static let entries: UInt64 = 1 << 14
     /// Number of the block: that of its first entry divided by the size.
     let number: UInt32
-    /// For each document digest the key's 16 bytes and the entry's offset in the block (u16), ascending.
+    /// For each document digest the key's 16 bytes and the entry's offset in the block (u16), ascending; for an entry whose
+    /// documents are not known 16 bytes 0xff and its offset.
     let documents: [UInt8]
     /// For each entry the first 8 bytes of its leaf hash and its offset (u16), ascending.
     let leaves: [UInt8]
@@ -20,6 +21,8 @@ struct LookupBlock {
     let submitters: [String: [UInt8]]
 
     static let documentBytes = 18
+    /// Stands for the documents of an entry that are not known.
+    private static let unreadKey = ID128(high: .max, low: .max)
     static let leafBytes = 10
 
     /// - Parameter records: those of a whole block, in ledger order.
@@ -34,29 +37,72 @@ struct LookupBlock {
         var submitters = Postings()
         for record in records {
             let offset = UInt16(truncatingIfNeeded: record.index % LookupBlock.entries)
-            record.documents.forEach { keys.append((DocumentKey($0, hash).value, offset)) }
+            keys += LookupBlock.keys(record.documents, hash).map { ($0, offset) }
             hashes.append((ID128(prefix: record.leaf).high, offset))
             types.add(record.type, offset)
             submitters.add(record.submitter, offset)
         }
-        keys.sort { ($0.key, $0.offset) < ($1.key, $1.offset) }
         hashes.sort { ($0.prefix, $0.offset) < ($1.prefix, $1.offset) }
-        var documents: [UInt8] = []
-        documents.reserveCapacity(keys.count * LookupBlock.documentBytes)
-        for (key, offset) in keys {
-            key.append(to: &documents)
-            LookupBlock.append(offset, &documents)
-        }
         var leaves: [UInt8] = []
         leaves.reserveCapacity(hashes.count * LookupBlock.leafBytes)
         for (prefix, offset) in hashes {
             withUnsafeBytes(of: prefix.bigEndian) { leaves.append(contentsOf: $0) }
             LookupBlock.append(offset, &leaves)
         }
-        self.documents = documents
+        documents = LookupBlock.row(&keys)
         self.leaves = leaves
         self.types = types.rows
         self.submitters = submitters.rows
+    }
+
+    /// What a row of `documents` holds for an entry.
+    static func keys(_ documents: DocumentDigests, _ hash: KeyedHash) -> [ID128] {
+        guard !documents.isUnread else { return [unreadKey] }
+        var keys: [ID128] = []
+        documents.forEach { keys.append(DocumentKey($0, hash).value) }
+        return keys
+    }
+
+    /// A row of `documents`.
+    private static func row(_ records: inout [(key: ID128, offset: UInt16)]) -> [UInt8] {
+        records.sort { ($0.key, $0.offset) < ($1.key, $1.offset) }
+        var row: [UInt8] = []
+        row.reserveCapacity(records.count * documentBytes)
+        for (key, offset) in records {
+            key.append(to: &row)
+            append(offset, &row)
+        }
+        return row
+    }
+
+    /// A row of `documents` with other records of some of its entries.
+    ///
+    /// - Parameter changes: what it must hold of them, by their offsets.
+    static func documents(
+        _ row: UnsafeRawBufferPointer,
+        changing changes: [UInt16: DocumentDigests],
+        _ hash: KeyedHash
+    ) -> [UInt8] {
+        var records = documents(row).filter { changes[$0.offset] == nil }
+        for (offset, documents) in changes { records += keys(documents, hash).map { ($0, offset) } }
+        return self.row(&records)
+    }
+
+    /// The records of a row of `documents`, in their order.
+    static func documents(_ row: UnsafeRawBufferPointer) -> [(key: ID128, offset: UInt16)] {
+        func number(_ offset: Int) -> UInt64 {
+            UInt64(bigEndian: row.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+        }
+        return stride(from: 0, to: row.count - documentBytes + 1, by: documentBytes).map { start in
+            let offset = row.loadUnaligned(fromByteOffset: start + 16, as: UInt16.self)
+            return (ID128(high: number(start), low: number(start + 8)), UInt16(bigEndian: offset))
+        }
+    }
+
+    /// Of how many entries a row of `documents` says that their documents are not known.
+    static func unread(_ row: UnsafeRawBufferPointer) -> Int {
+        // They are the last of the row: no key is greater.
+        documents(row).reversed().prefix { $0.key == unreadKey }.count
     }
 
     /// Offsets under names; neighbours mostly have the same name.

@@ -21,15 +21,25 @@ extension LookupIndex {
         }
     }
 
-    /// Whether the environment has the rows of a block as they must be.
-    ///
-    /// - Parameter documents: whether the block's document digests are known and to be compared.
-    func agrees(_ block: LookupBlock, documents isComplete: Bool) throws -> Bool {
+    /// Whether the environment has the row of a block's documents as it must be.
+    func agreesOnDocuments(_ block: LookupBlock) throws -> Bool {
+        try read { try holds(documents, LookupIndex.key(block.number), block.documents, $0) }
+    }
+
+    /// What it has of the documents of a block's entries; and up to which entry what entries erased is taken out of it.
+    func documentRecords(_ block: UInt64) throws -> (records: [(key: ID128, offset: UInt16)], forgotten: UInt64) {
+        try read { transaction in
+            let key = LookupIndex.key(UInt32(truncatingIfNeeded: block))
+            let records = try transaction.withValue(documents, key) { LookupBlock.documents(LookupSeal.content($0)) }
+            return (records ?? [], try state(transaction).forgotten)
+        }
+    }
+
+    /// Whether the environment has the other rows of a block as they must be.
+    func agrees(_ block: LookupBlock) throws -> Bool {
         try read { transaction in
             let key = LookupIndex.key(block.number)
-            guard try holds(leaves, key, block.leaves, transaction),
-                try !isComplete || holds(documents, key, block.documents, transaction)
-            else { return false }
+            guard try holds(leaves, key, block.leaves, transaction) else { return false }
             for (database, rows) in [(types, block.types), (submitters, block.submitters)] {
                 for (name, row) in rows {
                     guard try holds(database, LookupIndex.key(name, block.number), row, transaction) else {

@@ -8,7 +8,7 @@ import Synchronization
 /// and goes on by itself. What is left of a block is read again from the log at the next start. It also clears up after
 /// readers of other processes that were killed.
 final class LookupFollower: @unchecked Sendable {
-    // Sendable: `unfinished` and `damaged` belong to whoever runs `open`, and after it to the one thread that runs `run`.
+    // Sendable: `unfinished`, `forgetting` and `damaged` belong to whoever runs `open`, and after it to the one thread that runs `run`.
     private struct State {
         var size: UInt64 = 0
         var stopping = false
@@ -35,6 +35,8 @@ final class LookupFollower: @unchecked Sendable {
     private let fatal: @Sendable (any Error) -> Never
     /// An index that is open but holds less than the tail could make up for.
     private var unfinished: LookupIndex?
+    /// Works off what was erased; nil before there is an index that was checked.
+    private var forgetting: LookupForgetting?
     /// Entries whose claims were told to be damaged.
     private var damaged: Set<UInt64> = []
 
@@ -105,23 +107,45 @@ final class LookupFollower: @unchecked Sendable {
     /// - Returns: whether there may be more to do at once.
     private func step(_ size: UInt64) throws -> Bool {
         guard let index = try? lookups.ready() else {
+            // It must be closed before another is opened.
+            forgetting = nil
             if !isStopping, !lookups.isRetiring { _ = try open() }
             return false
         }
-        guard index.isChecked, let records = index.tail.oldest(Int(LookupBlock.entries), below: size) else {
-            return false
-        }
+        guard index.isChecked else { return false }
         do {
-            try index.store(records)
-            index.tail.drop(records)
-            noteRoom()
-            return true
+            if let records = index.tail.oldest(Int(LookupBlock.entries), below: size) {
+                try index.store(records)
+                index.tail.drop(records)
+                noteRoom()
+                return true
+            }
+            return try forget(index, below: size)
         } catch is LookupFull {
             noteFull()
         } catch let damage as LookupDamage {
             lookups.condemn(damage)
         }
         return false
+    }
+
+    /// Takes a part of what was erased out of the index.
+    ///
+    /// - Returns: whether there may be more to do at once.
+    private func forget(_ index: LookupIndex, below size: UInt64) throws -> Bool {
+        // The next start goes on where this one ended.
+        guard !isStopping else { return false }
+        var work = try forgetting.flatMap { $0.index === index ? $0 : nil } ?? LookupForgetting(index, log)
+        defer { forgetting = work }
+        let wasHeld = work.damage != nil
+        let isBusy = try work.step(below: size)
+        if !wasHeld, let damage = work.damage {
+            notice(
+                "what was erased is not all taken out of the look-up index, for the store is damaged: \(damage.forLog)"
+            )
+        }
+        if isBusy { noteRoom() }
+        return isBusy
     }
 
     /// Checks the index the start has put in place, where it was too large for that then; meant for a thread of its own,
@@ -249,8 +273,10 @@ final class LookupFollower: @unchecked Sendable {
     /// says of the newest ones what they say.
     private func agrees(_ index: LookupIndex) throws -> Bool {
         let state = try index.read { try index.state($0) }
+        let size = try log.size()
+        guard state.forgotten <= size else { return false }
         guard state.indexed > 0 else { return true }
-        guard try state.indexed <= log.size(), try log.leaf(state.indexed - 1) == state.last else { return false }
+        guard state.indexed <= size, try log.leaf(state.indexed - 1) == state.last else { return false }
         let first = state.indexed > settings.verifiedTail ? state.indexed - settings.verifiedTail : 0
         for record in try log.records(first..<state.indexed) where try index.contradiction(record) != nil {
             // The first of two that have one request key is what the index must name.
@@ -265,6 +291,11 @@ final class LookupFollower: @unchecked Sendable {
     private func catchUp(_ index: LookupIndex) throws {
         var next = try index.indexed()
         if !index.isChecked, try log.size() - next > UInt64(settings.tailEntries) { try index.check() }
+        // What is read from here on knows of all that the log says is erased. Where there is no room to note that, it is
+        // looked through again.
+        if index.isChecked, next == 0, try log.size() >= LookupBlock.entries {
+            do { try index.revise([], forgotten: log.size()) } catch is LookupFull {}
+        }
         while index.isChecked, try next + LookupBlock.entries <= log.size() {
             if isStopping { return }
             let block = try log.records(next..<next + LookupBlock.entries, damaged: noteDamage)

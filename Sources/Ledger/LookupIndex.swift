@@ -24,7 +24,7 @@ final class LookupIndex: Sendable {
     private static let names = [RequestSegment.database, "documents", "leaves", "types", "submitters", "meta"]
     static let ledgerKey = Array("ledger".utf8)
     static let formatKey = Array("format".utf8)
-    static let format = Array("evidenced index 4".utf8)
+    static let format = Array("evidenced index 5".utf8)
     /// Set by `check`.
     private let hasBeenChecked = Atomic(false)
 
@@ -189,7 +189,7 @@ final class LookupIndex: Sendable {
     }
 
     /// Writes in one durable transaction, and makes the map larger where it is too small for that.
-    private func write<Result>(_ body: (borrowing WriteTransaction) throws -> Result) throws -> Result {
+    func write<Result>(_ body: (borrowing WriteTransaction) throws -> Result) throws -> Result {
         do {
             return try environment.write(growingTo: .max) { try body($0) }
         } catch {

@@ -26,7 +26,7 @@ struct LookupLog: Sendable {
     ///   their documents: what they say besides is whole, and one row must not keep all others from being found.
     /// - Throws: `StoreDamage` where one of them is not what its leaf hash was made of.
     func records(
-        _ indexes: Range<UInt64>,
+        _ indexes: some Sequence<UInt64>,
         damaged: (UInt64) -> Void = { _ in }
     ) throws -> [LookupRecord] {
         var claims = try SealedClaims(claimKeys, losses: losses)
@@ -38,10 +38,49 @@ struct LookupLog: Sendable {
         }
     }
 
+    /// The entries before one that erases, which have claims under a scope it erases and may record documents by them, in
+    /// ledger order.
+    ///
+    /// - Throws: `StoreDamage` where it isn't known which there are.
+    func documents(erasedBy erasing: UInt64) throws -> [UInt64] {
+        var hasher = SHA256Hasher()
+        let scopes = try read {
+            Erasing.scopes(namedBy: try schema.intactEntry($0, erasing, &hasher).entry)
+        }
+        var found: Set<UInt64> = []
+        for scope in Set(scopes) {
+            var from: UInt64 = 0
+            while from < erasing {
+                // A short snapshot each: of a scope there may be any number of entries.
+                let rows = try read { transaction in
+                    let rows = try schema.rows(of: scope, transaction, from: from, limit: 1_024, reverse: false)
+                    for row in rows where row.index < erasing {
+                        let entry = try schema.intactEntry(transaction, row.index, &hasher).entry
+                        try row.require(entry, in: scope)
+                        if entry.hasDocuments(under: scope) { found.insert(row.index) }
+                    }
+                    return rows
+                }
+                guard let last = rows.last else { break }
+                from = last.index + 1
+            }
+        }
+        return found.sorted()
+    }
+
     /// Whether the index says that an earlier entry made the request key of a record, and that entry did.
     func isRepeated(_ record: LookupRecord, _ index: LookupIndex) throws -> Bool {
         guard let first = try index.indexes(of: [record.request])[0], first < record.index else { return false }
         return try records(first..<first + 1)[0].request == record.request
+    }
+}
+
+extension Entry {
+    /// Whether it has claims that may be a document's digest, under a scope or under any.
+    func hasDocuments(under scope: StreamID? = nil) -> Bool {
+        guard scope == nil || claims.contains(where: { $0.scope == scope }) else { return false }
+        // All of an entry's documents go with any of its scopes.
+        return claims.contains { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } }
     }
 }
 
@@ -93,8 +132,7 @@ extension StoreSchema {
         damaged: () -> Void
     ) throws -> DocumentDigests {
         var documents = DocumentDigests()
-        guard entry.claims.contains(where: { $0.claims.contains { EventCatalogue.digestClaims.contains($0.name) } })
-        else { return documents }
+        guard entry.hasDocuments() else { return documents }
         do {
             let erased = try claims.open(entry, transaction, self) { _, name, _, value in
                 documents.note(name.utf8.span, value)

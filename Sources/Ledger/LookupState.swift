@@ -24,15 +24,21 @@ struct LookupState: Equatable {
     var unread: UInt64 = 0
     var typeRows: UInt64 = 0
     var submitterRows: UInt64 = 0
+    /// No record is left of a document whose claims an entry below this index erased.
+    var forgotten: UInt64 = 0
     /// Leaf hash of the last of them, zero where there is none. Through `prev` it stands for all before it, so an index of
     /// another history is told from this one's.
     var last = Digest.zero
+
+    private static let bytes = 80
 
     init() {}
 
     /// Reads the content of the row.
     init?(content: UnsafeRawBufferPointer) {
-        guard content.count == 72, let last = Digest(content, at: 40) else { return nil }
+        guard content.count == LookupState.bytes, let last = Digest(content, at: LookupState.bytes - 32) else {
+            return nil
+        }
         func number(_ offset: Int) -> UInt64 {
             UInt64(bigEndian: content.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         }
@@ -41,13 +47,16 @@ struct LookupState: Equatable {
         unread = number(16)
         typeRows = number(24)
         submitterRows = number(32)
+        forgotten = number(40)
         self.last = last
     }
 
     var encoded: [UInt8] {
         var content: [UInt8] = []
-        content.reserveCapacity(72)
-        for value in [indexed, repeated, unread, typeRows, submitterRows] { content += StoreKey.number(value) }
+        content.reserveCapacity(LookupState.bytes)
+        for value in [indexed, repeated, unread, typeRows, submitterRows, forgotten] {
+            content += StoreKey.number(value)
+        }
         last.append(to: &content)
         return content
     }
@@ -110,7 +119,21 @@ extension LookupIndex {
             block.documents.count + block.leaves.count
             + [block.types, block.submitters].reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.count } }
         let pages = touched + added + shape.requests.branches + names + content / page + 64
-        let needed = environment.sizes.used + pages * page
+        try makeRoom(forPages: pages)
+    }
+
+    /// The same, for what giving so many rows of `documents` another content can dirty.
+    ///
+    /// - Throws: `LookupFull`.
+    func makeRoom(forRows rows: Int) throws {
+        // All records of a block, should each entry have two.
+        let row = Int(LookupBlock.entries) * LookupBlock.documentBytes * 2 / Environment.pageBytes + 1
+        let depth = try read { try $0.shape(documents).depth }
+        try makeRoom(forPages: rows * (row + depth) + 64)
+    }
+
+    private func makeRoom(forPages pages: Int) throws {
+        let needed = environment.sizes.used + pages * Environment.pageBytes
         guard try environment.makeRoom(to: needed, ahead: LookupIndex.aheadBytes) else { throw LookupFull() }
     }
 }

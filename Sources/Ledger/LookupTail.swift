@@ -9,6 +9,8 @@ final class LookupTail: Sendable {
         var requests: [RequestReference: UInt64] = [:]
         /// Entries whose request key had made an earlier one.
         var repeated: Set<UInt64> = []
+        /// Entries that erase, of which the index may still hold what they erased; not only those of `records`.
+        var erasing: [UInt64] = []
     }
 
     private let state = Mutex(State())
@@ -30,6 +32,7 @@ final class LookupTail: Sendable {
             var repeated: [UInt64] = []
             for (position, record) in records.enumerated() {
                 state.records.append(record)
+                if Erasing.types.contains(record.type) { state.erasing.append(record.index) }
                 if earlier?[position] != nil || state.requests[record.request] != nil {
                     repeated.append(record.index)
                     state.repeated.insert(record.index)
@@ -53,6 +56,25 @@ final class LookupTail: Sendable {
             return found
         }
     }
+
+    /// The first entry that erases and was not forgotten.
+    var erasing: UInt64? { state.withLock { $0.erasing.first } }
+
+    /// Has the records of entries hold other documents.
+    ///
+    /// - Parameter records: of any entries, in ledger order.
+    func revise(_ records: [LookupRecord]) {
+        state.withLock { state in
+            guard let first = state.records.first?.index else { return }
+            // They follow one another without a gap.
+            for record in records where record.index >= first && record.index - first < UInt64(state.records.count) {
+                state.records[Int(record.index - first)] = record
+            }
+        }
+    }
+
+    /// Forgets an entry that erases: nothing is left of what it erased.
+    func noteForgotten(_ erasing: UInt64) { state.withLock { $0.erasing.removeAll { $0 <= erasing } } }
 
     /// The oldest `count` records, if there are that many and all are below `size`.
     func oldest(_ count: Int, below size: UInt64) -> [LookupRecord]? {

@@ -70,7 +70,9 @@ extension LookupIndex {
         _ transaction: borrowing ReadTransaction,
         _ goOn: () throws -> Void
     ) throws {
-        let blocks = try state(transaction).indexed / LookupBlock.entries
+        let state = try state(transaction)
+        let blocks = state.indexed / LookupBlock.entries
+        var unread: UInt64 = 0
         let seal = LookupSeal()
         var next: UInt64 = 0
         try transaction.forEach(database) { key, value in
@@ -78,10 +80,14 @@ extension LookupIndex {
             guard key.elementsEqual(LookupIndex.key(UInt32(truncatingIfNeeded: next))) else {
                 throw LookupDamage("a row of '\(name)' is out of place")
             }
-            _ = try seal.open(name, key, value)
+            let content = try seal.open(name, key, value)
+            if name == "documents" { unread += UInt64(LookupBlock.unread(content)) }
             next += 1
         }
         guard next == blocks else { throw LookupDamage("'\(name)' has \(next) rows for \(blocks) blocks") }
+        guard name != "documents" || unread == state.unread else {
+            throw LookupDamage("'\(name)' does not know the documents of \(unread) entries, of \(state.unread) stated")
+        }
     }
 
     /// There are as many rows as were written.

@@ -25,6 +25,8 @@ struct SealedClaims {
     private var condemned: [StreamID: UInt64] = [:]
     /// Those of them whose erasures are committed.
     private var doomed: [StreamID: UInt64] = [:]
+    /// Scopes whose erasure a snapshot says is recorded, and the row that says so.
+    private var pending: (row: [UInt8]?, scopes: [StreamID: UInt64]) = (nil, [:])
     private static let cachedScopes = 4_096
 
     /// - Parameters:
@@ -148,6 +150,7 @@ struct SealedClaims {
         _ schema: StoreSchema,
         each: (Int, String, Span<UInt8>, Span<UInt8>) throws -> Void
     ) throws -> [ErasedScope] {
+        try readPending(transaction, schema)
         var erased: [ErasedScope] = []
         var plaintext = SealedClaims.take(&self.plaintext)
         defer { self.plaintext = plaintext }
@@ -285,7 +288,7 @@ struct SealedClaims {
             epoch = source.tree.epoch
             keys.removeAll(keepingCapacity: true)
         }
-        if let entry = condemned[scope] { return .erased(by: entry) }
+        if let entry = condemned[scope] ?? pending.scopes[scope] { return .erased(by: entry) }
         if let known = keys[scope] ?? fresh[scope]?.key { return .known(known) }
         switch try schema.scopeRow(of: scope, transaction, hasher) {
         case nil: return .none
@@ -299,6 +302,26 @@ struct SealedClaims {
             case .unknown: throw StoreDamage(nil, "the key tree has no slot \(slot) of the data key", of: scope)
             }
         }
+    }
+
+    /// Learns which erasures are recorded and not done yet. From the moment they are, their claims are erased, wherever
+    /// their keys still are.
+    private mutating func readPending(
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ schema: StoreSchema
+    ) throws {
+        let row = try schema.pendingErasuresRow(transaction)
+        guard pending.row == nil || row != pending.row else { return }
+        var scopes: [StreamID: UInt64] = [:]
+        do {
+            for (entry, named) in try schema.pendingScopes(transaction) {
+                for scope in named where scopes[scope] == nil { scopes[scope] = entry }
+            }
+        } catch let damage as StoreDamage {
+            // An audit says once what is wrong with the row.
+            guard case .audited = losses else { throw damage }
+        }
+        pending = (row, scopes)
     }
 
     private func keyInTree(_ slot: UInt64, of scope: StreamID) throws -> KeyTree.SlotKey {

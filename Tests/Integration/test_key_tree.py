@@ -210,6 +210,12 @@ def test_an_erasure_that_waits_for_room_is_acknowledged_to_nobody(ledger, tmp_pa
             refusal(ledger, PRIVACY, {"events": [erasure]}, "StoreFull")
         # It is recorded, so nothing is sealed under the scope any more, after a start either.
         refusal(ledger, "Append", {"events": [events.registration(subject)]}, "InvalidEvent")
+        # Nor is anything told that its key could still open.
+        erasing = index + 1
+        while json.loads(ledger.entry(erasing)["entry"])["type"] != "erasure.executed":
+            erasing += 1
+        said = {"index": index, "erasure": erasing}
+        assert refusal(ledger, "Open", {"index": index}, "ErasedClaims") == said
         assert stop_traced(ledger, pid) == 0, ledger.log_text()
     ledger.start()
     [receipt] = ledger.erase(erasure)["receipts"]

@@ -156,7 +156,7 @@ def test_an_index_that_is_not_the_stores(old, indexed, tmp_path, damage):
                 if damage == "claims more":
                     state[:8] = number(2 * BLOCK)
                 else:
-                    state[40] ^= 1
+                    state[48] ^= 1
                 transaction.put(b"state", sealed("meta", b"state", bytes(state)))
     ledger.start()
     retry(ledger, event, 100)

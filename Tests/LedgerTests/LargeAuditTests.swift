@@ -144,11 +144,20 @@ import Testing
         ]
         #expect(Set(surplus) == Set(damages.map { "the look-up index is damaged: \($0)" }))
 
-        // Compared: more in a row than the entries say, which no entry contradicts.
+        // Compared: more in a row than the entry says.
         try ledger.restore()
-        try ledger.changeRow("documents", LookupIndex.key(0)) { $0 += $0.suffix(18) }
-        let more = try ledger.fixture.audit().findings.map(\.what)
-        #expect(more == ["the look-up index does not hold what the entries say"])
+        var twice: UInt64 = 0
+        try ledger.changeRow("documents", LookupIndex.key(0)) { row in
+            twice = row.offset(at: row.count - 2)
+            row += row.suffix(18)
+        }
+        let more = try ledger.fixture.audit().findings
+        #expect(more == [AuditFinding(index: twice, what: "the look-up index disagrees about its document digest")])
+        // In a row of names, which no entry contradicts.
+        try ledger.restore()
+        try ledger.changeRow("types", LookupIndex.key("evidence.deposited", 0)) { $0 += $0.suffix(2) }
+        let names = try ledger.fixture.audit().findings.map(\.what)
+        #expect(names == ["the look-up index does not hold what the entries say"])
 
         // Damaged entries, first, last and in the midst of chunks: each is its own finding, and no other entry's.
         try ledger.restore()

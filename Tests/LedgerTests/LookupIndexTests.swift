@@ -47,7 +47,8 @@ import Testing
             #expect(try index.contradiction(record) == nil)
         }
         for block in records.blocks {
-            #expect(try index.agrees(LookupBlock(block, hash: index.hash), documents: true))
+            let rows = LookupBlock(block, hash: index.hash)
+            #expect(try index.agrees(rows) && index.agreesOnDocuments(rows))
         }
     }
 
@@ -125,9 +126,10 @@ import Testing
             #expect(try index.contradiction(changed) == name)
             var block = records
             block[Int(known.index)] = changed
-            let isRequestOrNothing = name == nil || name == "request key"
-            let agrees = try index.agrees(LookupBlock(block, hash: index.hash), documents: name == "document digest")
-            #expect(agrees == isRequestOrNothing)
+            let rows = LookupBlock(block, hash: index.hash)
+            let inOtherRows = ["leaf hash", "type", "submitter"].contains(name)
+            #expect(try index.agrees(rows) == !inOtherRows)
+            #expect(try index.agreesOnDocuments(rows) == (changed.documents == known.documents))
         }
     }
 
