@@ -23,7 +23,9 @@ let package = Package(
         // For the fuzz targets: what parses, without the event loops, and what has them.
         .library(
             name: "EvidencedFormats",
-            targets: ["Bundle", "Keys", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "Zip"]
+            targets: [
+                "Age", "Bundle", "Keys", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB", "Zip",
+            ]
         ),
         .library(name: "EvidencedDaemon", targets: ["Daemon", "Varlink"]),
     ],
@@ -49,6 +51,7 @@ let package = Package(
         .target(name: "OpenSSL", dependencies: ["COpenSSL", "Merkle", "Paths"], swiftSettings: strict),
         .target(name: "Files", dependencies: ["CLinux", "OpenSSL"], swiftSettings: strict),
         .target(name: "Zip", dependencies: ["CZip", "CZlib", "Paths"], swiftSettings: strict),
+        .target(name: "Age", dependencies: ["OpenSSL", "Merkle"], swiftSettings: strict),
         .target(name: "LedgerFormat", dependencies: ["JSON", "Merkle"], swiftSettings: strict),
         // Floor 3: the ledger itself, and the protocol that knows nothing of it.
         .target(
@@ -125,6 +128,12 @@ let package = Package(
         .testTarget(name: "PathsTests", dependencies: ["Paths"], swiftSettings: strict),
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Merkle", "Paths"], swiftSettings: strict),
         .testTarget(name: "ZipTests", dependencies: ["Zip", "Paths"], swiftSettings: strict),
+        .testTarget(
+            name: "AgeTests",
+            dependencies: ["Age", "CZlib", "OpenSSL", "Merkle", "SeededRandom"],
+            exclude: ["Vectors"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "BundleTests",
             dependencies: ["Bundle", "Paths", "Zip", "LedgerFormat", "Merkle", "JSON", "OpenSSL"],

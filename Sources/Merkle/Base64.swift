@@ -23,6 +23,13 @@ public enum Base64 {
         text.withUnsafeMutableBytes { encode(bytes, into: UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
     }
 
+    /// Appends the base64 of `bytes` without padding.
+    public static func appendUnpadded(_ bytes: UnsafeRawBufferPointer, to text: inout [UInt8]) {
+        append(bytes, to: &text)
+        // Two bytes beyond whole groups leave one character of padding, one byte two.
+        text.removeLast((3 - bytes.count % 3) % 3)
+    }
+
     /// Writes the base64 of `bytes` into a buffer of its length: four characters for each three bytes begun.
     public static func encode(_ bytes: UnsafeRawBufferPointer, into text: UnsafeMutableRawBufferPointer) {
         precondition(text.count == (bytes.count + 2) / 3 * 4)
@@ -54,6 +61,16 @@ public enum Base64 {
         guard text.count == (bytes.count + 2) / 3 * 4,
             text[characters...].allSatisfy({ $0 == UInt8(ascii: "=") })
         else { return false }
+        return decodeUnpadded(UnsafeRawBufferPointer(rebasing: text[..<characters]), into: bytes)
+    }
+
+    /// The same of a text without padding.
+    public static func decodeUnpadded(
+        _ text: UnsafeRawBufferPointer,
+        into bytes: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        let characters = (bytes.count * 4 + 2) / 3
+        guard text.count == characters else { return false }
         var group: UInt32 = 0
         var bits = 0
         var written = 0

@@ -19,6 +19,20 @@ enum Algorithm {
     )
 
     nonisolated(unsafe) static let sm4CTR = required(EVP_CIPHER_fetch(nil, "SM4-CTR", nil), "fetching SM4-CTR")
+    /// nil where libcrypto has none, as one whose only provider is that of FIPS 140.
+    nonisolated(unsafe) static let chaCha20Poly1305: OpaquePointer? = {
+        let cipher = EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil)
+        ERR_clear_error()
+        return cipher
+    }()
+
+    /// nil where libcrypto has none. Keys name their algorithm by themselves; this is to know beforehand.
+    nonisolated(unsafe) static let x25519: OpaquePointer? = {
+        let exchange = EVP_KEYEXCH_fetch(nil, "X25519", nil)
+        ERR_clear_error()
+        return exchange
+    }()
+
     nonisolated(unsafe) static let hkdf = required(EVP_KDF_fetch(nil, "HKDF", nil), "fetching HKDF")
 
     /// A context for HMAC with a digest, not keyed yet.
@@ -141,6 +155,14 @@ public final class KeyedHash: Sendable {
     }
 
     deinit { context.withLock { EVP_MAC_CTX_free(OpaquePointer(bitPattern: $0)) } }
+
+    /// Whether `code` is the hash of `bytes`; its time doesn't tell where they differ.
+    public func isValid(code: Digest, over bytes: [UInt8]) -> Bool {
+        let expected = hash(bytes)
+        return expected.withUnsafeBytes { expected in
+            code.withUnsafeBytes { CRYPTO_memcmp(expected.baseAddress, $0.baseAddress, expected.count) == 0 }
+        }
+    }
 
     public func hash(_ bytes: [UInt8]) -> Digest {
         context.withLock { address in

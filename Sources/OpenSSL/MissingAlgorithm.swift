@@ -8,6 +8,12 @@ public struct MissingAlgorithm: Error, Sendable, CustomStringConvertible {
     /// For those who can do without it.
     public static let sm3 = MissingAlgorithm("SM3")
 
+    /// For those who read and write no age files; the provider of FIPS 140 has none.
+    public static let chaCha20Poly1305 = MissingAlgorithm("ChaCha20-Poly1305")
+
+    /// For those who encrypt to no X25519 recipients.
+    public static let x25519 = MissingAlgorithm("X25519")
+
     init(_ name: String) { self.name = name }
 
     public var description: String { "this computer's OpenSSL has no \(name)" }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 seconds=${1:-60}
 formats=(json encodings names tile proofs entry submission note checkpoint tlog-proof vkey \
-    zip manifest consistency opening bundle lock keyring root-key key-node pages guard)
+    zip manifest consistency opening bundle lock keyring root-key key-node pages guard age)
 services=(configuration varlink http)
 targets=("${@:2}")
 ((${#targets[@]})) || targets=("${formats[@]}" "${services[@]}")

@@ -22,6 +22,28 @@ struct EncodingTests {
         #expect(Base64.encode([0xFB, 0xEF, 0xBE, 0xFF, 0xFF, 0xFF]) == "++++////")
     }
 
+    @Test("Base64 without padding is the same without it, and has one spelling")
+    func unpadded() {
+        func decode(_ text: String, _ count: Int) -> [UInt8]? {
+            var bytes = [UInt8](repeating: 0, count: count)
+            let isRead = Array(text.utf8).withUnsafeBytes { text in
+                bytes.withUnsafeMutableBytes { Base64.decodeUnpadded(text, into: $0) }
+            }
+            return isRead ? bytes : nil
+        }
+        for (text, base64, _) in EncodingTests.published {
+            let unpadded = base64.filter { $0 != "=" }
+            var written = Array("head".utf8)
+            Array(text.utf8).withUnsafeBytes { Base64.appendUnpadded($0, to: &written) }
+            #expect(written == Array("head\(unpadded)".utf8))
+            #expect(decode(unpadded, text.utf8.count) == Array(text.utf8))
+            if base64 != unpadded { #expect(decode(base64, text.utf8.count) == nil) }
+            #expect(decode(unpadded, text.utf8.count + 1) == nil)
+        }
+        for text in ["Zh", "Z=", "Z", "Zm", "Z\n"] { #expect(decode(text, 1) == nil, "\(text)") }
+        for text in ["Zm9", "Zm8=", "Zm8\n", "Zm-", "Zm"] { #expect(decode(text, 2) == nil, "\(text)") }
+    }
+
     @Test("Bytes of any value and number come back")
     func roundTrip() {
         var random = HashedNumbers()

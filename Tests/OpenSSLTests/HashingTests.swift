@@ -84,6 +84,24 @@ struct HashingTests {
         )
     }
 
+    @Test("HMAC refuses a code changed in any bit, and one over other bytes")
+    func hmacValidity() throws {
+        let hash = try KeyedHash(key: SecretBytes(copying: #require(Hex.decode("4a656665"))))
+        let message = Array("what do ya want for nothing?".utf8)
+        let hex = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        let code = try #require(Hex.decode(hex))
+        func isValid(_ code: [UInt8]) throws -> Bool {
+            hash.isValid(code: try #require(code.withUnsafeBytes { Digest($0, at: 0) }), over: message)
+        }
+        #expect(try isValid(code))
+        for bit in 0..<256 {
+            var changed = code
+            changed[bit / 8] ^= 1 << UInt8(bit % 8)
+            #expect(try !isValid(changed), "bit \(bit)")
+        }
+        #expect(hash.isValid(code: hash.hash(message), over: message + [0]) == false)
+    }
+
     private static func inPieces(_ running: RunningDigest, _ message: String, of count: Int) -> Digest {
         var rest = Array(message.utf8)[...]
         while !rest.isEmpty {

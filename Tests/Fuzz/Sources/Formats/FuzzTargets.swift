@@ -23,6 +23,7 @@ private let target = chosen(of: [
     "key-node": fuzzKeyNode,
     "pages": fuzzPages,
     "guard": fuzzGuard,
+    "age": fuzzAge,
 ])
 
 @_cdecl("LLVMFuzzerTestOneInput")
