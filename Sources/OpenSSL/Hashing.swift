@@ -164,6 +164,7 @@ public final class KeyedHash: Sendable {
         }
     }
 
+    /// The hash of `bytes`.
     public func hash(_ bytes: [UInt8]) -> Digest {
         context.withLock { address in
             let context = OpaquePointer(bitPattern: address)
