@@ -5,7 +5,7 @@ public import Varlink
 
 extension LedgerService {
     /// The read-only resources: the newest checkpoint, the tiles of C2SP tlog-tiles, and metrics for Prometheus.
-    public func get(_ path: String, peer: PeerCredentials) -> HTTPResource {
+    public func get(_ path: String, query: String?, peer: PeerCredentials) -> HTTPResource {
         guard let allowed = MethodAccess.allows(path: path, settings.access.principal(of: peer)) else {
             return LedgerService.text(404, "nothing is at this path\n")
         }

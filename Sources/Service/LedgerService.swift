@@ -74,6 +74,16 @@ public final class LedgerService: VarlinkService {
         return LedgerErrors.permissionDenied(name)
     }
 
+    /// No method has a body beside its parameters.
+    public func upgrades(_ method: String) -> Bool { false }
+
+    /// Nothing is there to put to.
+    public func takesBody(at path: String) -> Bool { false }
+
+    public func receive(_ request: BodyRequest, peer: PeerCredentials) -> Result<any ByteSink, VarlinkError> {
+        .failure(LedgerErrors.failure(LedgerError.notFound(what: "resource")))
+    }
+
     public func handle(_ call: VarlinkCall) {
         guard let method = MethodAccess.name(of: call.method) else { return call.fail(.methodNotFound(call.method)) }
         // Nothing is done for whom it was not asked.

@@ -6,6 +6,7 @@ final class ServerHost: Sendable {
     let service: any VarlinkService
     let limits: VarlinkLimits
     let budget: InputBudget
+    let bodies: BodyPlaces
     private let work: WorkQueue
     private let strangers = Share(name: nil)
     private let principals = Mutex<[[UInt8]: Share]>([:])
@@ -21,6 +22,7 @@ final class ServerHost: Sendable {
         budget = InputBudget(limit: max(limits.inputBytes, limits.messageBytes) + InputLease.step)
         work = WorkQueue(threads: threads, submit: submit)
         counts = Mutex(ConnectionCounts(limits: limits, principals: service.principals))
+        bodies = BodyPlaces(limits: limits, principals: service.principals)
     }
 
     /// Connections open now.
@@ -39,7 +41,8 @@ final class ServerHost: Sendable {
             idleSeconds: limits.idleSeconds,
             lifeSeconds: isStranger ? limits.strangerSeconds : 0,
             drainBytes: isStranger ? ServerHost.strangerDrainBytes : ServerHost.drainBytes,
-            workers: work.workers(for: share)
+            workers: work.workers(for: share),
+            bodyWorkers: work.bodyWorkers(for: share)
         )
     }
 
@@ -79,9 +82,28 @@ final class ServerHost: Sendable {
         return service.refusal(of: method, for: peer)
     }
 
+    /// The same, with what a call asks of its connection: a method that has a
+    /// body is called with `upgrade`, and no other.
+    func refusal(of method: String, upgrade: Bool, for peer: PeerCredentials) -> VarlinkError? {
+        if let refusal = refusal(of: method, for: peer) { return refusal }
+        let isService = method.utf8.starts(with: "\(ServerHost.serviceInterface.name).".utf8)
+        let upgrades = !isService && service.upgrades(method)
+        return upgrades == upgrade ? nil : upgrades ? .expectedUpgrade : .methodNotImplemented(method)
+    }
+
+    /// In how much of a long message its method is looked for, in bytes.
+    private static let beginningBytes = 4 << 10
+
+    /// The same for the method of a long message that begins with these bytes, where they tell.
+    func refusal(ofBeginning message: some Collection<UInt8>, _ terms: ConnectionTerms) -> VarlinkError? {
+        // As much as is there in any case, so that the answer does not depend on how the message comes.
+        let length = min(ServerHost.beginningBytes, limits.promptBytes, terms.messageBytes)
+        return CallMessage.method(beginning: Array(message.prefix(length))).flatMap { refusal(of: $0, for: terms.peer) }
+    }
+
     /// Answers what every Varlink service answers, and hands the rest on.
     func handle(_ call: VarlinkCall) {
-        if let refusal = refusal(of: call.method, for: call.peer) { return call.fail(refusal) }
+        if let refusal = refusal(of: call.method, upgrade: call.upgrade, for: call.peer) { return call.fail(refusal) }
         switch call.method {
         case ServerHost.serviceMethods[0]: getInfo(call)
         case ServerHost.serviceMethods[1]: getInterfaceDescription(call)

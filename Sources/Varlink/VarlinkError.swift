@@ -37,7 +37,18 @@ public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible 
     /// There is no room for the message beside those of others; not of the standard's own errors.
     static let busy = VarlinkError(name: "org.varlink.service.Busy")
 
+    /// A body moves on too slowly; not of the standard's own errors.
+    static let tooSlow = VarlinkError(name: "org.varlink.service.TooSlow")
+
+    /// A source gave other than as many bytes as it said; not of the standard's own errors.
+    static let sourceLength = VarlinkError(name: "org.varlink.service.InternalError")
+
+    static let permissionDenied = VarlinkError(name: "org.varlink.service.PermissionDenied")
+
     public static let expectedMore = VarlinkError(name: "org.varlink.service.ExpectedMore")
+
+    /// The method is called with `upgrade`, or not at all: a body comes or goes on its connection.
+    public static let expectedUpgrade = VarlinkError(name: "org.varlink.service.ExpectedUpgrade")
 
     public var description: String { "\(name) \(String(decoding: parameters, as: UTF8.self))" }
 
@@ -53,9 +64,10 @@ public struct VarlinkError: Error, Sendable, Equatable, CustomStringConvertible 
     /// The status of the HTTP binding (UAPI.20), with the domain's own errors mapped by their last part.
     var httpStatus: Int {
         switch name.utf8.split(separator: UInt8(ascii: ".")).last.map({ Substring($0) }) {
-        case "InvalidParameter", "ExpectedMore", "InvalidEvent", "InvalidArgument": 400
+        case "InvalidParameter", "ExpectedMore", "ExpectedUpgrade", "InvalidEvent", "InvalidArgument": 400
         case "PermissionDenied": 403
         case "MethodNotFound", "InterfaceNotFound", "NotFound": 404
+        case "TooSlow": 408
         case "RequestConflict": 409
         case "ErasedClaims": 410
         case "TooLarge": 413

@@ -56,6 +56,9 @@ public final class VarlinkServer: Sendable {
     /// Connections open now.
     public var connections: Int { host.connections }
 
+    /// Bodies under way now, of both directions.
+    public var bodies: Int { host.bodies.taken }
+
     /// Bytes of calls being received or answered, beyond what each connection may hold anyway.
     public var heldInputBytes: Int { host.budget.held }
 
@@ -86,26 +89,30 @@ public final class VarlinkServer: Sendable {
             acceptor = nil
         }
         let deadline = ContinuousClock.now + .seconds(seconds)
-        while host.service.hasCallsInFlight, ContinuousClock.now < deadline { usleep(5_000) }
+        while host.service.hasCallsInFlight || host.bodies.isFinishing, ContinuousClock.now < deadline { usleep(5_000) }
         usleep(20_000)
         for channel in children.withLock({ Array($0.values) }) { channel.close(promise: nil) }
         host.stop()
         try? group.syncShutdownGracefully()
         try? pool.syncShutdownGracefully()
+        // No thread is left that could be at work on one. What was on its way to a connection has none any more.
+        for mailbox in mailboxes.values { mailbox.discard() }
+        host.bodies.abandonAll()
     }
 
     /// Serves a connection, or says that it may not be.
     private func take(_ descriptor: Int32, _ peer: PeerCredentials) -> Bool {
-        guard let terms = host.admit(peer) else { return false }
+        guard var terms = host.admit(peer) else { return false }
+        terms.descriptor = descriptor
         let loop = loops[nextLoop.add(1, ordering: .relaxed).oldValue % loops.count]
         let opened = ClientBootstrap(group: loop)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelInitializer { [self] channel in
+            .channelInitializer { [self, terms] channel in
                 channel.eventLoop.makeCompletedFuture { try serve(channel, terms) }
             }
             .withConnectedSocket(descriptor)
-        opened.flatMap(\.closeFuture).whenComplete { [host] _ in
+        opened.flatMap(\.closeFuture).whenComplete { [host, terms] _ in
             guard terms.share.isStrangers else { return host.release(terms) }
             // Who comes again and again must not have more made for him than who stays.
             loop.scheduleTask(in: VarlinkServer.strangerPause) { host.release(terms) }

@@ -22,27 +22,6 @@ public struct VarlinkInterface: Sendable {
     }
 }
 
-/// What a GET is answered with.
-public struct HTTPResource: Sendable {
-    public let status: Int
-    public let contentType: String
-    public let body: [UInt8]
-    /// Where the status is 405: which methods there are (RFC 9110 section 10.2.1).
-    var allow: String?
-
-    public init(status: Int, contentType: String, body: [UInt8]) {
-        self.status = status
-        self.contentType = contentType
-        self.body = body
-    }
-
-    static func text(_ status: Int, _ text: String, allow: String? = nil) -> HTTPResource {
-        var resource = HTTPResource(status: status, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
-        resource.allow = allow
-        return resource
-    }
-}
-
 /// What stands behind the socket. Both skins end in the same calls.
 public protocol VarlinkService: Sendable {
     var vendor: String { get }
@@ -65,11 +44,27 @@ public protocol VarlinkService: Sendable {
     /// a worker where the parameters are long, and must not block.
     func handle(_ call: VarlinkCall)
 
+    /// Whether a method of the service's interfaces has a body beside its parameters and is answered by
+    /// `VarlinkCall.upgrade`. It is handed over only where its caller says `upgrade`, and no other is where he does.
+    func upgrades(_ method: String) -> Bool
+
     /// Whether calls were handed over that are not answered yet.
     var hasCallsInFlight: Bool { get }
 
-    /// Answers a read-only GET; runs on the server's worker threads.
-    func get(_ path: String, peer: PeerCredentials) -> HTTPResource
+    /// Answers a read-only GET or HEAD; runs on the server's worker threads.
+    ///
+    /// - Parameters:
+    ///   - path: as it stands in the request, from its first slash on; nothing is decoded.
+    ///   - query: what stands behind the question mark, undecoded, for `HTTPQuery` to read; nil where there is none.
+    func get(_ path: String, query: String?, peer: PeerCredentials) -> HTTPResource
+
+    /// Whether something may be put to a path at all, whoever asks; where not, a PUT is answered with 405.
+    func takesBody(at path: String) -> Bool
+
+    /// What takes the body of a PUT to a path that takes one, or why it is not taken, which the client is told at once.
+    /// Asked by the request's head alone; runs on an event loop and must not block. Strangers get no body and are not
+    /// asked about.
+    func receive(_ request: BodyRequest, peer: PeerCredentials) -> Result<any ByteSink, VarlinkError>
 }
 
 /// The limits a client can meet.
@@ -96,6 +91,17 @@ public struct VarlinkLimits: Sendable {
     public var messageSeconds: Int64 = 30
     /// Seconds a connection may be silent; 0 for ever.
     public var idleSeconds: Int64 = 0
+    /// Bodies under way at once, of both directions and all connections. Each holds up to 1 MiB beside what its sink or
+    /// source does.
+    public var bodies = 128
+    /// Bodies under way at once of one principal.
+    public var bodiesPerPrincipal = 64
+    /// How many of the bodies are each principal's alone.
+    public var reservedBodies = 4
+    /// Seconds the other end of a body may stand still; 0 for ever.
+    public var bodyIdleSeconds: Int64 = 30
+    /// How many bytes of a body must go in a minute in which the other end is waited for.
+    public var bodyMinuteBytes = 64 << 10
     /// Longer messages and bodies are read by workers, so that those of other connections don't wait for them.
     var promptBytes = 4 << 10
     /// Longer bodies of requests that are refused are not waited for.

@@ -202,7 +202,7 @@ import Testing
 
     @Test(arguments: [
         ("PUT /hello", "GET, HEAD"), ("GET /call/org.example.toy.Echo", "POST"), ("HEAD /call/x", "POST"),
-        ("DELETE /call/x", "POST"), ("OPTIONS *", "GET, HEAD, POST"),
+        ("DELETE /call/x", "POST"), ("OPTIONS *", "GET, HEAD, POST, PUT"),
     ])
     func whatIsNotAllowedSaysWhatIs(_ request: String, _ allow: String) throws {
         let toy = try ToyServer()

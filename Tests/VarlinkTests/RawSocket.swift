@@ -107,13 +107,21 @@ final class RawSocket {
 
     /// Everything up to the end of the connection.
     func readToEnd() -> (text: String, end: End) {
+        let (bytes, end) = readToEndBytes()
+        return (String(decoding: bytes, as: UTF8.self), end)
+    }
+
+    func readToEndBytes() -> (bytes: [UInt8], end: End) {
         while true {
             if let end = fill() {
                 defer { received = [] }
-                return (String(decoding: received, as: UTF8.self), end)
+                return (received, end)
             }
         }
     }
+
+    /// So many bytes.
+    func readBytes(_ count: Int) throws -> [UInt8] { try read(count) }
 
     /// The next NUL-terminated message; nil where the connection ends instead.
     func readMessage() -> String? {
@@ -141,6 +149,18 @@ final class RawSocket {
     ///
     /// - Parameter hasBody: false for the answer to HEAD.
     func readHTTP(hasBody: Bool = true) throws -> HTTPAnswer {
+        let (status, headers) = try readHTTPHead()
+        let body = try hasBody ? readHTTPBody(headers) : []
+        return HTTPAnswer(status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
+    }
+
+    /// The next HTTP response, with its body as it is.
+    func readHTTPBytes() throws -> (headers: [String: String], body: [UInt8]) {
+        let (_, headers) = try readHTTPHead()
+        return (headers, try readHTTPBody(headers))
+    }
+
+    private func readHTTPHead() throws -> (status: Int, headers: [String: String]) {
         let bytes = try #require(readThrough(Array("\r\n\r\n".utf8)), "no HTTP response")
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n")
         let status = try #require(lines.first?.split(separator: " ").dropFirst().first.flatMap { Int($0) })
@@ -149,10 +169,14 @@ final class RawSocket {
             let colon = try #require(line.firstIndex(of: ":"))
             headers[line[..<colon].lowercased()] = String(line[line.index(after: colon)...].drop { $0 == " " })
         }
+        return (status, headers)
+    }
+
+    private func readHTTPBody(_ headers: [String: String]) throws -> [UInt8] {
         var body: [UInt8] = []
-        if hasBody, let length = headers["content-length"] {
+        if let length = headers["content-length"] {
             body = try read(#require(Int(length)))
-        } else if hasBody, headers["transfer-encoding"] == "chunked" {
+        } else if headers["transfer-encoding"] == "chunked" {
             while true {
                 let line = try #require(readThrough(Array("\r\n".utf8)))
                 let size = try #require(Int(String(decoding: line.dropLast(2), as: UTF8.self), radix: 16))
@@ -161,6 +185,6 @@ final class RawSocket {
                 if size == 0 { break }
             }
         }
-        return HTTPAnswer(status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
+        return body
     }
 }

@@ -15,12 +15,12 @@ final class ToyServer {
     let path: String
     private let isStopped = Mutex(false)
 
-    init(_ change: (inout VarlinkLimits) -> Void = { _ in }) throws {
+    init(workers: Int = 1, loops: Int = 1, _ change: (inout VarlinkLimits) -> Void = { _ in }) throws {
         var limits = VarlinkLimits()
         change(&limits)
         directory = try ToyServer.makeDirectory()
         path = directory + "/socket"
-        server = VarlinkServer(service: service, limits: limits, loops: 1, workers: 1)
+        server = VarlinkServer(service: service, limits: limits, loops: loops, workers: workers)
         try ToyServer.creation.withLock { _ in try server.start(.path(path, mode: 0o600)) }
     }
 

@@ -15,6 +15,8 @@ final class ToyService: VarlinkService {
         method Count(count: int, bytes: int, failAt: int) -> (index: int, padding: string)
         method Follow() -> (index: int)
         method Seek(steps: int) -> (index: int)
+        method Put(bytes: int) -> (bytes: int)
+        method Get(bytes: int) -> (bytes: int)
         method Who() -> (pid: int, uid: int, gid: int)
 
         """
@@ -65,6 +67,12 @@ final class ToyService: VarlinkService {
         case "org.example.toy.Count": count(call, parameters)
         case "org.example.toy.Follow": follow(call)
         case "org.example.toy.Seek": seek(call, parameters)
+        case "org.example.toy.Put":
+            let bytes = UInt64(parameters["bytes"]?.int ?? 0)
+            bodies.calls.append(call)
+            call.upgrade(to: bodies.sink(parameters), bytes: bytes, reply: call.parameters)
+        case "org.example.toy.PutLater": bodies.calls.append(call)
+        case "org.example.toy.Get": call.upgrade(from: bodies.source(parameters), reply: call.parameters)
         case "org.example.toy.Who":
             call.reply(
                 JSONValue.members([
@@ -76,11 +84,27 @@ final class ToyService: VarlinkService {
         }
     }
 
-    func get(_ path: String, peer: PeerCredentials) -> HTTPResource {
-        guard path == "/hello" else {
-            return HTTPResource(status: 404, contentType: "text/plain", body: Array("nothing".utf8))
+    /// What the service puts bodies into, and takes them from.
+    let bodies = ToyBodies()
+
+    func upgrades(_ method: String) -> Bool {
+        ["org.example.toy.Put", "org.example.toy.PutLater", "org.example.toy.Get"].contains(method)
+    }
+
+    func takesBody(at path: String) -> Bool { path == "/put" }
+
+    func receive(_ request: BodyRequest, peer: PeerCredentials) -> Result<any ByteSink, VarlinkError> {
+        bodies.receive(request)
+    }
+
+    func get(_ path: String, query: String?, peer: PeerCredentials) -> HTTPResource {
+        switch path {
+        case "/hello": HTTPResource(status: 200, contentType: "text/x-toy", body: Array("hello\n".utf8))
+        case "/query": HTTPResource(status: 200, contentType: "text/plain", body: Array((query ?? "none").utf8))
+        case "/put": HTTPResource(status: 405, contentType: "text/plain", body: [], allow: "PUT")
+        case "/get": bodies.get(query)
+        default: HTTPResource(status: 404, contentType: "text/plain", body: Array("nothing".utf8))
         }
-        return HTTPResource(status: 200, contentType: "text/x-toy", body: Array("hello\n".utf8))
     }
 
     /// On whose account the next connections go: any name, or nil for a stranger's.

@@ -53,9 +53,24 @@ final class Mailbox: @unchecked Sendable {
         }
     }
 
+    /// The same for what the workers tell of its body.
+    func bodySender(to owner: any CallOwner, call: UInt64) -> @Sendable (BodyEvent) -> Void {
+        let post = sender(to: owner, call: call)
+        return { post(.body($0), .atOnce) }
+    }
+
     /// Wakes the loop for letters whose wake-up was held back.
     func deliverHeld() {
         if state.withLock({ $0.wake() }) { loop.execute { self.deliver() } }
+    }
+
+    /// Drops the letters that nobody will deliver any more.
+    func discard() {
+        let letters = state.withLock { state in
+            defer { state.letters = [] }
+            return state.letters
+        }
+        for letter in letters { letter.event.discard { $0() } }
     }
 
     private func deliver() {

@@ -73,7 +73,7 @@ final class Acceptor: Sendable {
             let taken = listener.accept(&peer)
             if taken >= 0 {
                 // Nothing is made for who is gone: a storm of them costs less so, and takes no place from others.
-                if ListeningSocket.isGone(taken) || !take(taken, peer) { close(taken) }
+                if UnreadBytes.areOver(taken) || !take(taken, peer) { close(taken) }
                 continue
             }
             switch -taken {

@@ -47,12 +47,6 @@ final class ListeningSocket: Sendable {
         return taken
     }
 
-    /// Whether whoever made a connection has gone again, or will send nothing, and has sent nothing.
-    static func isGone(_ descriptor: Int32) -> Bool {
-        var byte: UInt8 = 0
-        return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
-    }
-
     /// Listens no more, and removes the socket where it is still this one.
     func close() {
         file?.remove()

@@ -38,12 +38,27 @@ final class UnixSocket {
         guard count > 0 else { throw .timeout }
     }
 
+    /// Waits for bytes and puts what there is to the front of a piece, at least one byte.
+    func receive(into piece: inout [UInt8], atMost most: Int) throws(VarlinkClientError) -> Int {
+        var count: Int
+        repeat { count = recv(descriptor, &piece, most, 0) } while count < 0 && errno == EINTR
+        if count == 0 || count < 0 && errno == ECONNRESET { throw .closed }
+        guard count > 0 else { throw .timeout }
+        return count
+    }
+
+    /// Whether something came that was not received yet.
+    var hasUnread: Bool { UnreadBytes.areThere(descriptor) }
+
     /// Sends all bytes.
-    func send(_ bytes: [UInt8]) throws(VarlinkClientError) {
+    func send(_ bytes: [UInt8]) throws(VarlinkClientError) { try send(bytes, bytes.count) }
+
+    /// Sends the first bytes.
+    func send(_ bytes: [UInt8], _ length: Int) throws(VarlinkClientError) {
         var done = 0
-        while done < bytes.count {
+        while done < length {
             let count = bytes.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
+                Glibc.send(descriptor, $0.baseAddress.map { $0 + done }, length - done, Int32(MSG_NOSIGNAL))
             }
             if count < 0, errno == EINTR { continue }
             if count < 0, [EPIPE, ECONNRESET].contains(errno) { throw .closed }

@@ -1,10 +1,11 @@
-import JSON
 import NIOCore
 import NIOHTTP1
 
-/// The HTTP skin: `POST /call/METHOD` with bare parameters (the Varlink HTTP binding of UAPI.20) and read-only GETs.
+/// The HTTP skin: `POST /call/METHOD` with bare parameters (the Varlink HTTP binding of UAPI.20), read-only GETs, and PUTs
+/// of bodies of any length.
 ///
-/// Who may call what is decided from the head; the body of a call that is refused is not kept.
+/// Who may call or put what is decided from the head; the body of a call that is refused is not kept, and that of a PUT
+/// never is.
 final class HTTPConnection: ChannelInboundHandler, CallOwner {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -20,7 +21,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private var context: ChannelHandlerContext?
     /// The request at hand, until it is answered.
     private var head: HTTPRequestHead?
-    private var route = HTTPRoute.resource("")
+    private var route = HTTPRoute.resource("", query: nil)
     /// Its answer, where that does not depend on the body.
     private var refusal: CallEvent?
     private var body: [UInt8] = []
@@ -32,6 +33,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private var callID: UInt64 = 0
     private var pump: StreamPump?
     private var isStreaming = false
+    private let bodies: HTTPBodies
     private var deadline = ConnectionDeadline()
     /// Whether `deadline` is that of a request that has begun, which more bytes of it do not put off.
     private var isTimingMessage = true
@@ -41,7 +43,6 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     private var isClosing = false
     /// Whether it has been sent.
     private var isSent = false
-
     private let edge: RequestEdge
 
     /// - Parameter edge: knows whether the client is within a request; it stands before the decoder.
@@ -51,6 +52,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         self.terms = terms
         self.mailbox = mailbox
         queue = CallQueue(workers: terms.workers, mailbox: mailbox)
+        bodies = HTTPBodies(host, terms)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -64,6 +66,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline.cancel()
         pump = nil
+        bodies.cut()
         lease = nil
         queue.close()
         self.context = nil
@@ -81,6 +84,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             }
             deadline.cancel()
             isTimingMessage = false
+            if bodies.end() { return }
             isComplete = true
             routeIfWritable(context)
         }
@@ -90,23 +94,29 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         context.flush()
         // The beginning of a head is seen by its bytes alone.
         if head == nil, !isClosing, edge.isWithin { timeMessage(context) }
-        if context.channel.isWritable || isClosing { context.read() }
+        readOn(context)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable else { return }
         pump?.pull()
         routeIfWritable(context)
-        context.read()
+        readOn(context)
+    }
+
+    /// Reads more where the answers are taken, and what is there of a body.
+    private func readOn(_ context: ChannelHandlerContext) {
+        if isClosing || context.channel.isWritable && bodies.hasRoom { context.read() }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         peerIsDone = true
+        if !hasEnd, bodies.isReceiving { bodies.cut() }
         guard head == nil || !hasEnd || pump?.isWaiting == true else { return }
         guard let lastWrite else { return context.close(promise: nil) }
         deadline.set(terms.partingSeconds, context)
-        close(context.channel, after: lastWrite)
+        lastWrite.whenComplete { [channel = context.channel] _ in channel.close(promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
@@ -118,15 +128,11 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         deadline.set(terms.messageSeconds, context)
     }
 
-    private func close(_ channel: any Channel, after write: EventLoopFuture<Void>) {
-        write.whenComplete { _ in channel.close(promise: nil) }
-    }
-
     // MARK: Requests
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         self.head = head
-        route = HTTPRoute(head)
+        route = HTTPRoute(head, takesBody: host.service.takesBody)
         refusal = nil
         body = []
         hasEnd = false
@@ -139,19 +145,31 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         case .malformed(let resource): return respond(resource, close: true)
         case .refused(let resource): refusal = .resource(resource)
         case .call(let method, _): refusal = host.refusal(of: method, for: terms.peer).map { .fail($0) }
+        case .upload(let request): return beginUpload(request, head, context)
         case .resource: break
         }
-        // RFC 9110 section 10.1.1: a client that waits before it sends the body is told to go on, or what is wrong.
-        // HTTP/1.0 knows nothing of it.
-        let isAsking =
-            !head.isHTTP10
-            && head.headers["expect"].contains { $0.utf8.asciiLowercased.elementsEqual("100-continue".utf8) }
         let isShort = !head.headers.contains(name: "transfer-encoding") && length <= host.limits.shortBodyBytes
-        if let refusal, isAsking || !isShort || length > terms.messageBytes { return refuseAtOnce(refusal) }
+        if let refusal, head.isAsking || !isShort || length > terms.messageBytes { return refuseAtOnce(refusal) }
         guard length <= terms.messageBytes else { return refuseAtOnce(.fail(.tooLarge(limit: terms.messageBytes))) }
-        guard isAsking else { return }
+        if head.isAsking { tellToGoOn(context) }
+    }
+
+    private func tellToGoOn(_ context: ChannelHandlerContext) {
         context.writeAndFlush(wrapOutboundOut(.head(.init(version: .http1_1, status: .continue))), promise: nil)
     }
+
+    /// Has the body of a PUT received, or refuses it at once.
+    private func beginUpload(_ request: BodyRequest, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let refusal = bodies.receive(request, context.eventLoop, post: bodyPost) { [unowned self] in
+            respond(.tooSlow, close: true)
+        }
+        if let refusal { return respond(refusal, close: true) }
+        // A body takes what time it takes, if it but moves on.
+        deadline.cancel()
+        if head.isAsking { tellToGoOn(context) }
+    }
+
+    private var bodyPost: @Sendable (BodyEvent) -> Void { mailbox.bodySender(to: self, call: callID) }
 
     private func receive(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
         if isClosing {
@@ -159,7 +177,7 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
             if droppedBytes > terms.drainBytes { context.close(promise: nil) }
             return
         }
-        if refusal != nil { return }
+        if refusal != nil || bodies.take(part) { return }
         guard body.count + part.readableBytes <= terms.messageBytes else {
             return refuseAtOnce(.fail(.tooLarge(limit: terms.messageBytes)))
         }
@@ -202,30 +220,12 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
                 queue: queue,
                 post: post
             )
-            guard parameters.count > host.limits.promptBytes else { return HTTPConnection.handle(call, host) }
-            queue.add { [host] in HTTPConnection.handle(call, host) }
-        case .resource(let path):
-            let (service, peer) = (host.service, terms.peer)
-            queue.add { post(.resource(service.get(path, peer: peer)), .atOnce) }
-        case .refused, .malformed: break
-        }
-    }
-
-    private static func handle(_ call: VarlinkCall, _ host: ServerHost) {
-        guard isObject(call.parameters) else {
-            return call.fail(.invalidParameter("body: must be one strict JSON object"))
-        }
-        host.handle(call)
-    }
-
-    private static func isObject(_ text: [UInt8]) -> Bool {
-        var reader = JSONReader(text)
-        do throws(JSONError) {
-            let range = try reader.skip()
-            try reader.finish()
-            return text[range.lowerBound] == UInt8(ascii: "{")
-        } catch {
-            return false
+            guard parameters.count > host.limits.promptBytes else { return host.handleRequest(call) }
+            queue.add { [host] in host.handleRequest(call) }
+        case .resource(let path, let query):
+            let isHead = head?.method == .HEAD
+            queue.add { [host, terms] in post(host.resource(path, query, isHead: isHead, terms), .atOnce) }
+        case .upload, .refused, .malformed: break
         }
     }
 
@@ -233,18 +233,19 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
 
     func take(_ event: CallEvent, for call: UInt64) {
         if case .evicted = event { return giveUpRoom() }
-        guard let context, call == callID, head != nil else { return }
+        guard let context, call == callID, head != nil else { return event.discard(terms.workers) }
         switch event {
         case .reply(let bytes):
-            respond(200, "application/json", bytes)
+            respond(bytes)
             queue.sent(bytes.count, isWritable: true)
         case .encode(let make):
             do throws(VarlinkError) {
-                respond(200, "application/json", try make())
+                respond(try make())
             } catch {
                 respond(error)
             }
         case .resource(let resource): respond(resource)
+        case .body(let event): take(event, context)
         case .fail(let error): respond(error)
         case .stream(let next):
             let post = mailbox.sender(to: self, call: call)
@@ -259,8 +260,28 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         case .wake:
             pump?.wake()
             if context.channel.isWritable { pump?.pull() }
-        case .read, .handedOver, .evicted: break
+        case .upgrade, .read, .handedOver, .evicted: event.discard(terms.workers)
         }
+    }
+
+    private func take(_ event: BodyEvent, _ context: ChannelHandlerContext) {
+        switch event {
+        case .room: readOn(context)
+        case .answered(.success(let bytes)): respond(bytes)
+        case .answered(.failure(let error)): respond(error)
+        // Of a body that has not ended no more is wanted; an answer that has begun can't be taken back.
+        case .failed where bodies.hasBegunToSend: context.close(promise: nil)
+        case .failed(let error): respond(error, close: !hasEnd)
+        case .piece(let piece, let isLast): send(piece, isLast: isLast, context)
+        }
+    }
+
+    private func send(_ piece: ByteBuffer, isLast: Bool, _ context: ChannelHandlerContext) {
+        if let first = bodies.takeHead() { writeHead(first, keepAlive: keepsAlive, context) }
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        bodies.sends(piece, isLast: isLast, sent)
+        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))), promise: sent)
+        if isLast { endResponse(context, keepAlive: keepsAlive) }
     }
 
     /// An HTTP connection has one call at a time, whose answer goes out whole.
@@ -289,16 +310,12 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
         }
     }
 
-    /// RFC 7464: a record separator, the JSON text, a line feed. To HTTP/1.0 the end of the connection is that of the
-    /// body (RFC 9112 section 6.1: no chunks).
+    /// RFC 7464: a record separator, the JSON text, a line feed.
     private func writeItem(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
         if !isStreaming {
             isStreaming = true
-            let takesChunks = head?.isHTTP10 != true
-            var headers = HTTPHeaders([("date", HTTPDate.now), ("content-type", "application/json-seq")])
-            if takesChunks { headers.add(name: "transfer-encoding", value: "chunked") }
-            if !takesChunks || !keepsAlive { headers.add(name: "connection", value: "close") }
-            context.write(wrapOutboundOut(.head(.init(version: .http1_1, status: .ok, headers: headers))), promise: nil)
+            let begin = HTTPAnswerHead.sequence(keepsAlive: keepsAlive, isHTTP10: head?.isHTTP10 == true)
+            context.write(wrapOutboundOut(.head(begin)), promise: nil)
         }
         context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: [0x1E] + bytes + [0x0A])))), promise: nil)
     }
@@ -316,64 +333,68 @@ final class HTTPConnection: ChannelInboundHandler, CallOwner {
 
     private func endResponse(_ context: ChannelHandlerContext, keepAlive: Bool) {
         pump = nil
+        bodies.cut()
         head = nil
         _ = lease?.hold(0)
-        let channel = context.channel
         isTimingMessage = false
         if keepAlive, edge.isWithin {
             timeMessage(context)
         } else if keepAlive {
             deadline.set(terms.idleSeconds, context)
-        } else if hasEnd {
-            // Nor may it leave the last answer where it is for ever. A request that goes on has its own time.
-            deadline.set(terms.partingSeconds, context)
+        } else {
+            // Nor may it leave the last answer where it is for ever, or go on with its request.
+            deadline.set(hasEnd ? terms.partingSeconds : terms.messageSeconds, context)
         }
         isClosing = !keepAlive
+        // Where a body has held the client up, it goes on: only who can send on gets to read.
+        if isClosing, !hasEnd { context.read() }
         let end = context.eventLoop.makePromise(of: Void.self)
         lastWrite = end.futureResult
         if !keepAlive {
             end.futureResult.assumeIsolated().whenComplete { [self] _ in
                 isSent = true
-                if hasEnd || peerIsDone { return channel.close(promise: nil) }
+                if hasEnd || peerIsDone { return context.close(promise: nil) }
                 deadline.set(HTTPConnection.endingSeconds, context)
                 // A client that still sends would see a broken pipe in place of the answer.
-                channel.close(mode: .output, promise: nil)
+                context.close(mode: .output, promise: nil)
             }
         }
         // This write may deliver the next pipelined request at once: nothing of this one may come after it.
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: end)
     }
 
+    private func respond(_ parameters: [UInt8]) {
+        respond(HTTPAnswerHead(parameters: parameters), parameters, close: false)
+    }
+
     private func respond(_ error: VarlinkError, close: Bool = false) {
-        respond(error.httpStatus, "application/json", error.encoded, retryAfter: error.retryAfter, close: close)
+        let body = error.encoded
+        respond(HTTPAnswerHead(error, length: body.count), body, close: close)
     }
 
     private func respond(_ resource: HTTPResource, close: Bool = false) {
-        respond(resource.status, resource.contentType, resource.body, allow: resource.allow, close: close)
+        switch resource.body {
+        case .bytes(let bytes): respond(HTTPAnswerHead(resource, length: UInt64(bytes.count)), bytes, close: close)
+        case .length(let length): respond(HTTPAnswerHead(resource, length: length), [], close: close)
+        case .outlet(let outlet):
+            guard let context else { return outlet.cut() }
+            let head = HTTPAnswerHead(resource, length: outlet.count)
+            bodies.send(outlet, head, context.eventLoop, post: bodyPost) { context.close(promise: nil) }
+        case .source(let source): source.abandon()
+        }
     }
 
-    private func respond(
-        _ status: Int,
-        _ contentType: String,
-        _ body: [UInt8],
-        allow: String? = nil,
-        retryAfter: Int64? = nil,
-        close: Bool = false
-    ) {
+    private func respond(_ answer: HTTPAnswerHead, _ body: [UInt8], close: Bool) {
         guard let context else { return }
-        let isHead = head?.method == .HEAD
         let keepAlive = !close && keepsAlive
-        var headers = HTTPHeaders([
-            ("date", HTTPDate.now), ("content-type", contentType), ("content-length", String(body.count)),
-        ])
-        if let allow { headers.add(name: "allow", value: allow) }
-        if let retryAfter { headers.add(name: "retry-after", value: String(retryAfter)) }
-        // HTTP/1.0 takes the end of the connection for granted unless it is told otherwise.
-        if !keepAlive { headers.add(name: "connection", value: "close") }
-        if keepAlive, head?.isHTTP10 == true { headers.add(name: "connection", value: "keep-alive") }
-        let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        if !isHead { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil) }
+        writeHead(answer, keepAlive: keepAlive, context)
+        let content = IOData.byteBuffer(ByteBuffer(bytes: body))
+        if head?.method != .HEAD { context.write(wrapOutboundOut(.body(content)), promise: nil) }
         endResponse(context, keepAlive: keepAlive)
+    }
+
+    private func writeHead(_ answer: HTTPAnswerHead, keepAlive: Bool, _ context: ChannelHandlerContext) {
+        let head = answer.head(keepsAlive: keepAlive, isHTTP10: self.head?.isHTTP10 == true)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
     }
 }

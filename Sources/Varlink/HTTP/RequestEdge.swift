@@ -12,9 +12,13 @@ final class RequestEdge: ChannelInboundHandler {
 
     /// Whether a request has begun and not ended.
     private(set) var isWithin = true
+    /// Bytes to come of the body at hand, where its length is declared.
+    private var bodyLeft = 0
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
+        // Within a long body no request ends and none begins, and its bytes are worth nothing apart.
+        if bytes.readableBytes < bodyLeft { return context.fireChannelRead(data) }
         let view = bytes.readableBytesView
         guard let last = view.lastIndex(where: { $0 != 0x0D && $0 != 0x0A }) else {
             return context.fireChannelRead(data)
@@ -36,7 +40,13 @@ final class RequestEdge: ChannelInboundHandler {
         init(_ edge: RequestEdge) { self.edge = edge }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            if case .end = unwrapInboundIn(data) { edge.isWithin = false }
+            switch unwrapInboundIn(data) {
+            case .head(let head): edge.bodyLeft = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+            case .body(let part): edge.bodyLeft -= part.readableBytes
+            case .end:
+                edge.isWithin = false
+                edge.bodyLeft = 0
+            }
             context.fireChannelRead(data)
         }
     }

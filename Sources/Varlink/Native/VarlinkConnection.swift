@@ -5,15 +5,13 @@ import NIOCore
 ///
 /// Who may call what is decided from the method's name as soon as that is there. Long messages are read by workers, so
 /// that those of other connections don't wait for them.
-final class VarlinkConnection: ChannelInboundHandler, CallOwner {
+final class VarlinkConnection: ChannelInboundHandler, RemovableChannelHandler, CallOwner {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     /// A message, and how long it was.
     private typealias Sized = (message: CallMessage, bytes: Int)
 
-    /// In how much of a long message its method is looked for, in bytes.
-    private static let beginningBytes = 4 << 10
     /// How much more than a message may hold is read of one that is refused, in bytes.
     private static let drainedBeyond = 8 << 20
     /// Bytes of messages taken before other connections have their turn.
@@ -34,9 +32,11 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     private var answers = AnswerQueue()
     /// The length of a message that a worker reads or hands over; nothing after it is taken until it is done.
     private var handedOff: Int?
-    /// A `more` call that waits for the calls before it, or runs; nothing after it is read until it ends.
+    /// A call with `more` or `upgrade` that waits for the calls before it, or runs; nothing after it is read until it ends.
     private var waiting: Sized?
     private var streaming: (id: UInt64, pump: StreamPump?)?
+    /// The place of the body, where that call is one with `upgrade`.
+    private var place: BodyPlace?
     private var deadline = ConnectionDeadline()
     /// Whether `deadline` is that of the message in `framer`, which more bytes of it do not put off.
     private var isTimingMessage = false
@@ -70,7 +70,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline.cancel()
-        streaming = nil
+        (streaming, place) = (nil, nil)
         lease = nil
         queue.close()
         self.context = nil
@@ -171,7 +171,7 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
 
     private func accept(_ message: CallMessage?, _ bytes: Int, _ context: ChannelHandlerContext) {
         guard let message else { return refuse(.invalidParameter("message"), context) }
-        if message.more {
+        if message.more || message.upgrade {
             waiting = (message, bytes)
             startWaiting(context)
         } else {
@@ -184,13 +184,8 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     private func check(_ message: ByteBuffer, _ context: ChannelHandlerContext) {
         if isFrontChecked { return }
         isFrontChecked = true
-        // As much as is there in any case, so that the answer does not depend on how the message comes.
-        let length = min(VarlinkConnection.beginningBytes, host.limits.promptBytes, terms.messageBytes)
-        let beginning = Array(message.readableBytesView.prefix(length))
-        guard let method = CallMessage.method(beginning: beginning),
-            let refusal = host.refusal(of: method, for: terms.peer)
-        else { return }
-        refuse(refusal, context)
+        let refusal = host.refusal(ofBeginning: message.readableBytesView, terms)
+        if let refusal { refuse(refusal, context) }
     }
 
     /// Asks for the room of what is held. Where there is none, calls under way are waited for; without any the message
@@ -220,14 +215,17 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
             method: message.method,
             parameters: message.parameters,
             more: message.more,
+            upgrade: message.upgrade,
             peer: terms.peer,
             queue: queue,
             post: mailbox.sender(to: self, call: id)
         )
-        if message.more { streaming = (id, nil) }
-        if message.upgrade {
-            call.fail(.methodNotImplemented(message.method))
-        } else if message.parameters.count > host.limits.promptBytes {
+        if message.more || message.upgrade { streaming = (id, nil) }
+        if message.upgrade, host.refusal(of: message.method, upgrade: true, for: terms.peer) == nil {
+            place = host.bodies.admit(terms.share)
+            if place == nil { return call.fail(terms.share.isStrangers ? .permissionDenied : .busy) }
+        }
+        if message.parameters.count > host.limits.promptBytes {
             handOff(0) { [host] in
                 host.handle(call)
                 return .handedOver
@@ -246,18 +244,18 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     // MARK: Answers out
 
     func take(_ event: CallEvent, for call: UInt64) {
-        guard let context else { return }
+        guard let context else { return event.discard(terms.workers) }
         switch event {
         case .reply(let parameters):
-            finish(call, VarlinkConnection.reply(parameters, continues: false))
+            finish(call, ReplyMessage.encode(parameters))
             answeredBytes += parameters.count
         case .encode(let parameters):
             do throws(VarlinkError) {
-                finish(call, VarlinkConnection.reply(try parameters(), continues: false))
+                finish(call, ReplyMessage.encode(try parameters()))
             } catch {
-                finish(call, error.encoded + [0])
+                finish(call, ReplyMessage.encode(error))
             }
-        case .fail(let error): finish(call, error.encoded + [0])
+        case .fail(let error): finish(call, ReplyMessage.encode(error))
         case .stream(let next):
             guard streaming?.id == call else { return }
             let post = mailbox.sender(to: self, call: call)
@@ -266,15 +264,18 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
             guard streaming?.id == call else { return }
             streaming?.pump?.took(step)
             switch step {
-            case .item(let parameters): write(VarlinkConnection.reply(parameters, continues: true), context)
-            case .last(let parameters): finish(call, VarlinkConnection.reply(parameters, continues: false))
-            case .failed(let error): finish(call, error.encoded + [0])
+            case .item(let parameters):
+                let reply = ByteBuffer(bytes: ReplyMessage.encode(parameters, continues: true))
+                context.write(wrapOutboundOut(reply), promise: nil)
+            case .last(let parameters): finish(call, ReplyMessage.encode(parameters))
+            case .failed(let error): finish(call, ReplyMessage.encode(error))
             case .wait: break
             }
         case .wake:
             guard streaming?.id == call else { return }
             streaming?.pump?.wake()
-        case .resource: return
+        case .upgrade(let reply, let body): return upgrade(call, reply, body, context)
+        case .resource, .body: return event.discard(terms.workers)
         case .read(let message):
             guard let bytes = handedOff else { return }
             handedOff = nil
@@ -295,14 +296,29 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
     }
 
     private func finish(_ call: UInt64, _ answer: [UInt8]) {
-        if streaming?.id == call { streaming = nil }
+        if streaming?.id == call { (streaming, place) = (nil, nil) }
         answers.fill(call, answer)
+    }
+
+    /// Replies and leaves the connection to a body. Until the reply nothing may come: it could be another call as well
+    /// as the beginning of the body.
+    private func upgrade(_ call: UInt64, _ reply: [UInt8], _ body: UpgradeBody, _ context: ChannelHandlerContext) {
+        guard streaming?.id == call, let place, !isEnding else { return body.discard(terms.workers) }
+        if framer.count > 0 || UnreadBytes.areThere(terms.descriptor) {
+            body.discard(terms.workers)
+            finish(call, ReplyMessage.encode(.invalidParameter("upgrade: nothing may follow before the reply")))
+            return refuse(nil, context)
+        }
+        finish(call, ReplyMessage.encode(reply))
+        writeAnswers(context)
+        context.flush()
+        body.takeOver(context, place, host, terms, mailbox, peerIsDone: peerIsDone)
     }
 
     /// Writes the answers whose turn it is.
     private func writeAnswers(_ context: ChannelHandlerContext) {
         while let answer = answers.next() {
-            if !answer.isEmpty { write(answer, context) }
+            if !answer.isEmpty { context.write(wrapOutboundOut(ByteBuffer(bytes: answer)), promise: nil) }
         }
     }
 
@@ -335,27 +351,20 @@ final class VarlinkConnection: ChannelInboundHandler, CallOwner {
         }
     }
 
-    private func write(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
-        context.write(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
-    }
-
-    private static func reply(_ parameters: [UInt8], continues: Bool) -> [UInt8] {
-        Array((continues ? "{\"continues\":true,\"parameters\":" : "{\"parameters\":").utf8) + parameters
-            + [UInt8(ascii: "}"), 0]
-    }
-
     // MARK: The end of who was refused
 
     /// Answers what can't be taken, after the calls before it, and ends the connection. Until then what comes is read
     /// and dropped, for a client that still sends would never see the answer.
-    private func refuse(_ error: VarlinkError, _ context: ChannelHandlerContext) {
+    ///
+    /// - Parameter error: nil where the last call is answered already.
+    private func refuse(_ error: VarlinkError?, _ context: ChannelHandlerContext) {
         if isEnding { return }
         isEnding = true
         droppedBytes = framer.count
         framer.clear()
         waiting = nil
         _ = lease?.hold(0)
-        answers.fill(answers.open(isOneway: false, bytes: 0), error.encoded + [0])
+        if let error { answers.fill(answers.open(isOneway: false, bytes: 0), ReplyMessage.encode(error)) }
         deadline.set(terms.messageSeconds, context)
         writeAnswers(context)
         endIfAnswered(context)

@@ -28,4 +28,8 @@ struct ConnectionTerms: Sendable {
     /// How much of what was refused is still read, so that the client gets to see why, in bytes.
     let drainBytes: Int
     let workers: Workers
+    /// For pieces of bodies.
+    let bodyWorkers: Workers
+    /// The connection's socket, to be looked at while it is open; -1 where there is none.
+    var descriptor: Int32 = -1
 }

@@ -131,7 +131,28 @@ struct ToyService: VarlinkService {
         }
     }
 
-    func get(_ path: String, peer: PeerCredentials) -> HTTPResource {
+    func upgrades(_ method: String) -> Bool { false }
+
+    func get(_ path: String, query: String?, peer: PeerCredentials) -> HTTPResource {
         HTTPResource(status: path == "/fuzz" ? 200 : 404, contentType: "text/plain", body: Array(path.utf8))
     }
+
+    func takesBody(at path: String) -> Bool { path.utf8.elementsEqual("/put".utf8) }
+
+    func receive(_ request: BodyRequest, peer: PeerCredentials) -> Result<any ByteSink, VarlinkError> {
+        .success(CountingSink())
+    }
+}
+
+/// Answers with how many bytes it took.
+private final class CountingSink: ByteSink {
+    private let count = Mutex(0)
+
+    func take(_ bytes: UnsafeRawBufferPointer) throws(VarlinkError) { count.withLock { $0 += bytes.count } }
+
+    func finish(_ complete: @escaping @Sendable (Result<[UInt8], VarlinkError>) -> Void) {
+        complete(.success(Array("{\"bytes\":\(count.withLock { $0 })}".utf8)))
+    }
+
+    func abandon() {}
 }
