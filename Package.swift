@@ -88,15 +88,23 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "Vault",
+            dependencies: ["Age", "Files", "Ledger", "LedgerFormat", "OpenSSL", "Merkle", "JSON"],
+            swiftSettings: strict
+        ),
+        .target(
             name: "Service",
-            dependencies: ["Ledger", "LedgerFormat", "Varlink", "JSON", "Merkle"],
-            resources: [.embedInCode("org.evidenced.Ledger.varlink"), .embedInCode("org.evidenced.Privacy.varlink")],
+            dependencies: ["Ledger", "LedgerFormat", "Vault", "Age", "Varlink", "JSON", "Merkle"],
+            resources: [
+                .embedInCode("org.evidenced.Ledger.varlink"), .embedInCode("org.evidenced.Privacy.varlink"),
+                .embedInCode("org.evidenced.Vault.varlink"),
+            ],
             swiftSettings: strict
         ),
         .target(
             name: "Daemon",
             dependencies: [
-                "CLinux", "Service", "Ledger", "LedgerFormat", "Paths", "Varlink",
+                "CLinux", "Service", "Ledger", "LedgerFormat", "Paths", "Varlink", "Vault",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -104,7 +112,7 @@ let package = Package(
         .executableTarget(
             name: "evidenced",
             dependencies: [
-                "Daemon", "Service", "Ledger", "Merkle", "OpenSSL", "Paths", "Varlink",
+                "Daemon", "Service", "Ledger", "Merkle", "OpenSSL", "Paths", "Varlink", "Vault",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -155,6 +163,11 @@ let package = Package(
                 "CLinux", "Files", "Keys", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "LMDB",
                 "SeededRandom",
             ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "VaultTests",
+            dependencies: ["Vault", "Age", "Files", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL"],
             swiftSettings: strict
         ),
         .testTarget(name: "VarlinkTests", dependencies: ["Varlink", "JSON", "SeededRandom"], swiftSettings: strict),

@@ -122,3 +122,7 @@ int evidenced_close_to_tracing(void) {
     }
     return failed;
 }
+
+void evidenced_begin_writing_out(int descriptor, int64_t offset, int64_t count) {
+    sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE);
+}

@@ -23,6 +23,7 @@ extension Configuration {
         exposure.directory(index, key: "index", isPrivate: false)
         exposure.file(keyring, key: "keyring", isSecret: !isKeyringCredential(environment: environment))
         exposure.directory(Exposure.directory(of: socket), key: "socket", isPrivate: false)
+        if let objects { exposure.directory(objects, key: "objects", isPrivate: true) }
         if let backupRoot { exposure.directory(backupRoot, key: "backup-root", isPrivate: false) }
         if let path = file.flatMap({ String(validating: $0.bytes, as: UTF8.self) }) {
             exposure.file(path, key: "configuration")

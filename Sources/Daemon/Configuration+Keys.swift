@@ -1,10 +1,11 @@
 import Ledger
 import Varlink
+import Vault
 
 extension Configuration {
     /// Every key but those of principals. Parsing, the reference and the installed example all come from this table.
     public static let keys: [ConfigurationKey] =
-        pathKeys + storeKeys + queueKeys + connectionKeys + clockKeys
+        pathKeys + storeKeys + objectKeys + queueKeys + connectionKeys + clockKeys
         + otherKeys
 
     private static let pathKeys: [ConfigurationKey] = [
@@ -70,6 +71,14 @@ extension Configuration {
             example: "/var/lib/evidenced/backups",
             "Directory below which backups may be written. Without it backups over the socket are refused."
         ),
+        .optionalPath(
+            "objects",
+            \.objects,
+            unit: "directory",
+            example: "/var/lib/evidenced/objects",
+            "Where documents in custody are kept, each encrypted in a file of its own; made by the daemon where it is missing. "
+                + "Without it no documents are kept, and a deposit records digests only."
+        ),
     ]
 
     private static let storeKeys: [ConfigurationKey] = [
@@ -113,6 +122,23 @@ extension Configuration {
             Read transactions open at once beside those the daemon keeps for itself: each audit and each backup is one. \
             Where all are taken, an audit ends with status 75 and a backup is refused as Busy; all else goes on.
             """
+        ),
+    ]
+
+    private static let objectKeys: [ConfigurationKey] = [
+        .size(
+            "object-bytes",
+            \.vaultSettings.objectBytes,
+            1...1 << 44,
+            example: "64G",
+            "Largest document that is kept."
+        ),
+        .size(
+            "objects-reserve",
+            \.vaultSettings.reservedBytes,
+            0...1 << 44,
+            example: "4G",
+            "Bytes of the disk that documents leave free: beyond it deposits of documents are refused, and all else goes on."
         ),
     ]
 

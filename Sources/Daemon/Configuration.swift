@@ -4,6 +4,7 @@ public import Logging
 public import Paths
 public import Service
 public import Varlink
+public import Vault
 
 /// How the daemon runs: a file of `key = value` lines, described in full by `Configuration.reference`.
 ///
@@ -19,6 +20,9 @@ public struct Configuration: Sendable {
     public internal(set) var socketMode: UInt32 = 0o666
     /// Directory below which backups may be written; nil where none may.
     public internal(set) var backupRoot: String?
+    /// Directory of documents in custody; nil where none are kept.
+    public internal(set) var objects: String?
+    public internal(set) var vaultSettings = VaultSettings()
     public internal(set) var logLevel = Logger.Level.info
     /// Whether debuggers and core dumps may read the process.
     public internal(set) var isTraceable = false

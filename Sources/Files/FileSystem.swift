@@ -138,6 +138,12 @@ public enum FileSystem {
         guard done == bytes.count else { throw SystemError("writing \(name)", errno: EIO) }
     }
 
+    /// Has the kernel begin to write out a part of a file, so that the sync at its end does not wait for all of it. Nothing
+    /// becomes durable by it.
+    public static func beginWritingOut(_ descriptor: Int32, at offset: Int, count: Int) {
+        evidenced_begin_writing_out(descriptor, Int64(offset), Int64(count))
+    }
+
     /// Repeats a call until it has moved so many bytes, or moves none.
     ///
     /// - Parameter move: the call; takes how many are done, gives how many more it did, or −1 and sets `errno`.
@@ -199,7 +205,8 @@ public enum FileSystem {
     /// Fills a buffer, or what there is of the file.
     ///
     /// - Returns: how many bytes.
-    private static func read(
+    /// - Throws: `SystemError`.
+    public static func read(
         _ descriptor: Int32,
         at offset: Int,
         into buffer: UnsafeMutableRawBufferPointer,

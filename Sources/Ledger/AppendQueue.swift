@@ -32,6 +32,8 @@ struct PendingAppend: Sendable {
     let events: PreparedEvents
     /// What the call counts against the queue's byte limit.
     let bytes: Int
+    /// What is to be done about the key of a scope, where the call records nothing and is only that.
+    var reservation: KeyReservation?
     let complete: @Sendable (Result<AppendOutcome, LedgerError>) -> Void
 
     var submissions: Submissions { events.submissions }

@@ -68,6 +68,7 @@ struct BatchBuilder {
         _ memory: inout BatchMemory
     ) throws -> Result<[Receipt], LedgerError> {
         defer { first += call.submissions.count }
+        if let reservation = call.reservation { return try settle(reservation, transaction, &memory) }
         memory.staging.clear()
         let result: Result<[Receipt], LedgerError>
         do {
@@ -254,6 +255,30 @@ struct BatchBuilder {
         let last = try transaction.cursor(schema.sealed) { try $0.last() }?.key
         guard last?.lexicographicallyPrecedes(StoreKey.sealed(index: index, ordinal: ordinal)) ?? true else {
             throw StoreDamage(nil, "claims are sealed for an entry there is not")
+        }
+    }
+
+    // MARK: Reservations
+
+    /// Reserves the key of a scope, or ends that; nothing is recorded.
+    private func settle(
+        _ reservation: KeyReservation,
+        _ transaction: borrowing WriteTransaction,
+        _ memory: inout BatchMemory
+    ) throws -> Result<[Receipt], LedgerError> {
+        do {
+            switch reservation.wish {
+            case .reserve:
+                if let key = try memory.claims.reserve(reservation.scope, transaction, schema) {
+                    reservation.grant(key)
+                }
+            case .release: try memory.claims.release(reservation.scope, transaction, schema)
+            }
+            return .success([])
+        } catch let damage as StoreDamage {
+            return .failure(.damaged(index: damage.index, what: damage.what))
+        } catch let refusal as LedgerError {
+            return .failure(refusal)
         }
     }
 

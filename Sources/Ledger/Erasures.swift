@@ -35,6 +35,8 @@ struct Erasures {
     let environment: Environment
     let schema: StoreSchema
     let tree: KeyTree
+    /// Has what is kept under scopes beside their claims.
+    var custody: (any ScopeCustody)?
     let settings: LedgerSettings
 
     /// Whether an event was recorded whose keys are not destroyed yet.
@@ -51,7 +53,7 @@ struct Erasures {
     ///   full where the store can't say so yet; `StoreDamage` where it isn't known what to destroy; `CommitError`,
     ///   `KeyFileError` where it may be half done: the process must end then.
     func execute() throws {
-        let (indexes, scopes) = try environment.read { transaction in
+        let (pending, scopes) = try environment.read { transaction in
             var scopes: [StreamID: (slot: UInt64, entry: UInt64)] = [:]
             let hasher = SHA256Hasher()
             let pending = try schema.pendingScopes(transaction)
@@ -61,13 +63,14 @@ struct Erasures {
                     scopes[scope] = (slot, index)
                 }
             }
-            return (pending.map(\.entry), scopes)
+            return (pending, scopes)
         }
-        guard !indexes.isEmpty else { return }
+        guard !pending.isEmpty else { return }
         // What an earlier try destroyed, of which the store could not be told, is not destroyed again.
         let shape = tree.shape
         let living = try scopes.values.map(\.slot).filter { try shape.isErased($0) != true }
         if !living.isEmpty { try tree.erase(living) }
+        try custody?.destroy(pending.flatMap(\.scopes))
         let hasher = SHA256Hasher()
         let rows = scopes.map { scope, erased in
             (

@@ -16,9 +16,9 @@ public final class Ledger: Sendable {
     let history: LedgerHistory
     let settings: LedgerSettings
     let claimKeys: ClaimKeys
-    private let queue: AppendQueue
+    let queue: AppendQueue
     private let commitments = CommitmentHashers()
-    private let clock: LedgerClock
+    let clock: LedgerClock
     private let clockStanding = ClockStanding()
     let backups = RunningBackups()
     let nodes = NodeCache()
@@ -39,6 +39,8 @@ public final class Ledger: Sendable {
     /// Opens and starts the ledger.
     ///
     /// - Parameters:
+    ///   - custody: destroys what else is kept under scopes that are erased; those whose erasure was cut off it destroys
+    ///     before the ledger is open.
     ///   - notice: takes lines for the log, such as what the clock did; never anything personal.
     ///   - fatal: called when the process must stop at once, because a write or sync failed or the store contradicts
     ///     itself; must not return.
@@ -47,6 +49,7 @@ public final class Ledger: Sendable {
         keyring: Keyring,
         settings: LedgerSettings = LedgerSettings(),
         version: String,
+        custody: (any ScopeCustody)? = nil,
         notice: @escaping @Sendable (String) -> Void = { _ in },
         fatal: @escaping @Sendable (any Error) -> Never
     ) throws {
@@ -56,6 +59,7 @@ public final class Ledger: Sendable {
             settings: settings,
             version: version,
             clock: LedgerClock(),
+            custody: custody,
             notice: notice,
             fatal: fatal
         )
@@ -67,6 +71,7 @@ public final class Ledger: Sendable {
         settings: LedgerSettings,
         version: String,
         clock: LedgerClock,
+        custody: (any ScopeCustody)? = nil,
         notice: @escaping @Sendable (String) -> Void,
         fatal: @escaping @Sendable (any Error) -> Never
     ) throws {
@@ -109,6 +114,7 @@ public final class Ledger: Sendable {
             environment: environment,
             schema: schema,
             tree: opening.claimKeys.tree,
+            custody: custody,
             settings: settings
         )
         keyMaker = opening.claimKeys.supply.map { KeyMaker($0) { fatal(StoreDamage.named($0)) } }

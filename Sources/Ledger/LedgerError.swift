@@ -9,6 +9,8 @@ public enum LedgerError: Error, Equatable, Sendable {
     /// A parameter of a read is out of its range.
     case invalidArgument(field: String, rule: String)
     case notFound(what: String)
+    /// What is to be kept is larger than the limit that is configured for it.
+    case tooLarge(what: String, limit: Int)
     /// The queue is full; nothing was recorded and the same call may be sent again.
     case busy
     /// Disk or map are full; reads go on.

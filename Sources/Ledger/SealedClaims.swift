@@ -8,7 +8,7 @@ import OpenSSL
 /// Claim values and salts at rest: each event's claims under one scope are one AES-256-GCM message under the scope's
 /// data key, which is a slot's of the key tree (`ledger-format.md` section 10).
 struct SealedClaims {
-    private let source: ClaimKeys
+    let source: ClaimKeys
     private let losses: ClaimLosses
     private var cipher: AuthenticatedCipher
     let hasher = SHA256Hasher()
@@ -21,6 +21,9 @@ struct SealedClaims {
     private var epoch: UInt64
     /// Slots that scopes got in the transaction at hand, of which the store does not know yet.
     private var fresh: [StreamID: KeySupply.Slot] = [:]
+    /// Slots of scopes that an event is going to name, which something is sealed under already. The store does not know
+    /// of them.
+    var reserved: [StreamID: KeySupply.Slot] = [:]
     /// Scopes whose erasure is recorded, each by an entry, and whose keys are about to be destroyed.
     private var condemned: [StreamID: UInt64] = [:]
     /// Those of them whose erasures are committed.
@@ -73,11 +76,16 @@ struct SealedClaims {
     ///
     /// - Throws: `LedgerError.storeFull` where there is none.
     private mutating func freshKey(of scope: StreamID) throws -> CipherKey {
+        let slot = try reserved[scope] ?? freshSlot()
+        fresh[scope] = slot
+        return slot.key
+    }
+
+    /// - Throws: `LedgerError.storeFull` where there is none.
+    func freshSlot() throws -> KeySupply.Slot {
         guard let supply = source.supply else { preconditionFailure("keys that are only read seal nothing") }
         do {
-            let slot = try supply.take()
-            fresh[scope] = slot
-            return slot.key
+            return try supply.take()
         } catch let refusal as KeyRefusal where [.noRoom, .full].contains(refusal.code) {
             throw LedgerError.storeFull(reason: refusal.what)
         }
@@ -223,7 +231,7 @@ struct SealedClaims {
 
     /// Gives back the slots a refused call gave its scopes: no entry names them.
     mutating func takeBack(_ scopes: [StreamID]) {
-        source.supply?.giveBack(scopes.compactMap { fresh.removeValue(forKey: $0) })
+        giveBack(scopes)
     }
 
     /// Has the keys of scopes be taken for destroyed from now on, as an entry says that they are.
@@ -266,19 +274,26 @@ struct SealedClaims {
     mutating func forgetKeys() {
         condemned = doomed
         keys.removeAll(keepingCapacity: true)
-        source.supply?.giveBack(Array(fresh.values))
-        fresh.removeAll(keepingCapacity: true)
+        giveBack(Array(fresh.keys))
+    }
+
+    /// Gives back slots of scopes that no entry names. What was reserved stays so.
+    private mutating func giveBack(_ scopes: [StreamID]) {
+        let slots = scopes.compactMap { scope in
+            fresh.removeValue(forKey: scope).flatMap { reserved[scope] == nil ? $0 : nil }
+        }
+        source.supply?.giveBack(slots)
     }
 
     /// What there is of the data key of a scope.
-    private enum ScopeKey {
+    enum ScopeKey {
         case known(CipherKey)
         case none
         /// It was destroyed, by an entry where the store knows which.
         case erased(by: UInt64?)
     }
 
-    private mutating func key(
+    mutating func key(
         of scope: StreamID,
         _ transaction: borrowing some Readable & ~Copyable,
         _ schema: StoreSchema

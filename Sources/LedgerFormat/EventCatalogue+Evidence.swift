@@ -85,8 +85,9 @@ extension EventCatalogue {
             body: [
                 .required("channel", .code(["upload", "platform", "api"])),
                 .required("media_type", .pattern(.mediaType)),
-                .required("product", .code(Codes.products)), .optional("identity", .index),
-                .optional("source", .id), .optional("retention_class", .pattern(.word(32))),
+                .required("product", .code(Codes.products)), .optional("custody", .code(["kept", "digest-only"])),
+                .optional("identity", .index), .optional("source", .id),
+                .optional("retention_class", .pattern(.word(32))),
             ],
             claims: documentClaims + [.optional("claimed_sha256", .digest), .optional("description", .text(2_000))]
         ),
@@ -96,9 +97,9 @@ extension EventCatalogue {
             "加密封存",
             streams: [.object],
             body: [
-                .required("deposit", .index), .required("key", .id),
-                .required("cipher", .code(["aes-256-gcm-chunked", "sm4-ctr-hmac-sm3"])),
+                .optional("deposit", .index), .required("suite", .code(["age-v1"])),
                 .required("ciphertext_sha256", .digest),
+                .required("ciphertext_size", .integer(0...9_007_199_254_740_991)),
             ]
         ),
         EventType(
@@ -119,7 +120,8 @@ extension EventCatalogue {
             body: [
                 .required("deposit", .index), .required("decryption", .index), .required("recipient", .id),
                 .optional("issuance", .index),
-            ]
+            ],
+            claims: [.optional("recipient_key", .text(128))]
         ),
         EventType(
             "evidence.verified",
@@ -134,7 +136,7 @@ extension EventCatalogue {
             "销毁",
             streams: [.object],
             body: [
-                .required("deposit", .index), .required("erasure", .index), .required("key", .id),
+                .required("deposit", .index), .required("erasure", .index),
                 .required("ground", .code(Codes.deletionGrounds + ["retention-ended", "all-parties"])),
             ]
         ),

@@ -53,11 +53,14 @@ extension EventCatalogue {
         ),
         EventType(
             "system.selfcheck",
-            "the ledger was re-derived from its records",
+            "what is kept was checked",
             "自检",
             streams: [.ledger],
             body: [
-                .required("size", .index), .required("root", .hash), .required("result", .code(["passed", "failed"])),
+                .required("checked", .code(["ledger", "objects"])), .required("result", .code(["passed", "failed"])),
+                .optional("size", .index), .optional("root", .hash),
+                .optional("objects", .integer(0...9_007_199_254_740_991)),
+                .optional("objects_failed", .integer(0...9_007_199_254_740_991)),
             ]
         ),
         EventType(

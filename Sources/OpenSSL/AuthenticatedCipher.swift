@@ -49,13 +49,18 @@ public final class AuthenticatedCipher {
         context: Span<UInt8>,
         to sealed: inout [UInt8]
     ) throws {
-        try wrapped.withUnsafeBytes { bytes in
-            try seal(
-                UnsafeBufferPointer(start: bytes, count: AuthenticatedCipher.keyBytes),
-                key: key,
-                context: context,
-                to: &sealed
-            )
+        try seal(wrapped.secret, key: key, context: context, to: &sealed)
+    }
+
+    /// Encrypts a secret.
+    public func seal(
+        _ secret: SecretBytes,
+        key: CipherKey,
+        context: Span<UInt8>,
+        to sealed: inout [UInt8]
+    ) throws {
+        try secret.withUnsafeBytes {
+            try seal($0.assumingMemoryBound(to: UInt8.self), key: key, context: context, to: &sealed)
         }
     }
 
@@ -139,12 +144,22 @@ public final class AuthenticatedCipher {
         guard sealed.count == AuthenticatedCipher.keyBytes + AuthenticatedCipher.overhead else {
             throw OpenSSLError("opening: no key is so long")
         }
-        return try CipherKey(
-            SecretBytes(count: AuthenticatedCipher.keyBytes) { opened in
-                let output = opened.assumingMemoryBound(to: UInt8.self).baseAddress
-                try open(sealed, key: key, context: context, into: output)
-            }
-        )
+        return try CipherKey(openSecret(sealed, key: key, context: context))
+    }
+
+    /// Decrypts a secret.
+    ///
+    /// - Throws: `OpenSSLError` where key, context or any byte is another.
+    public func openSecret(
+        _ sealed: UnsafeRawBufferPointer,
+        key: CipherKey,
+        context: Span<UInt8>
+    ) throws -> SecretBytes {
+        guard sealed.count > AuthenticatedCipher.overhead else { throw OpenSSLError("opening: too short") }
+        return try SecretBytes(count: sealed.count - AuthenticatedCipher.overhead) { opened in
+            let output = opened.assumingMemoryBound(to: UInt8.self).baseAddress
+            try open(sealed, key: key, context: context, into: output)
+        }
     }
 
     /// - Parameter output: has room for what was sealed.

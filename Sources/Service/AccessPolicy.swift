@@ -14,6 +14,8 @@ public enum Role: String, CaseIterable, Sendable {
     case `operator`
     /// Has claims erased for good.
     case eraser
+    /// Takes documents out of custody, that is, reads personal data.
+    case retriever
 }
 
 /// A configured client: a name that stands in the ledger as the submitter, who may use it, and what it may do.

@@ -16,6 +16,16 @@ extension LedgerService {
                 guard !type.isReserved, erasing || principal.maySubmit(type.name) else {
                     throw LedgerErrors.permissionDenied("Append", type: type.name)
                 }
+                if type.name.utf8.elementsEqual("evidence.sealed".utf8) {
+                    throw LedgerErrors.invalidEvent(position, "type", "is recorded by a deposit of the document alone")
+                }
+                if parameters.events.claimsCustody(event) {
+                    throw LedgerErrors.invalidEvent(
+                        position,
+                        "body.custody",
+                        "must not be kept: that is recorded by a deposit of the document alone"
+                    )
+                }
                 guard type.isErasing == erasing else {
                     let rule =
                         erasing
@@ -130,5 +140,15 @@ private struct AppendParameters {
             throw LedgerErrors.invalidArgument("parameters", "must be as declared: \(error)")
         }
         guard events.count > 0 else { throw LedgerErrors.invalidArgument("events", "must hold at least one event") }
+    }
+}
+
+extension Submissions {
+    /// Whether an event says that the daemon keeps the document.
+    fileprivate func claimsCustody(_ event: Event) -> Bool {
+        guard event.type.name.utf8.elementsEqual("evidence.deposited".utf8) else { return false }
+        return members[event.body.members].contains { member in
+            text[member.name].elementsEqual("custody".utf8) && text[member.value].elementsEqual("\"kept\"".utf8)
+        }
     }
 }

@@ -65,6 +65,14 @@ struct CallParameters {
         return string
     }
 
+    /// The members of an object that must be given.
+    func object(_ name: String) throws(VarlinkError) -> [JSONMember] {
+        guard let members = value(name)?.object else {
+            throw LedgerErrors.invalidArgument(name, "must be given, a JSON object")
+        }
+        return members
+    }
+
     func strings(_ name: String) throws(VarlinkError) -> [String]? {
         guard let value = value(name) else { return nil }
         guard let elements = value.array else {

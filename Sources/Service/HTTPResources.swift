@@ -13,6 +13,9 @@ extension LedgerService {
             ledger.counters.countRefusal()
             return LedgerService.text(403, "your user may not read this\n")
         }
+        if path.utf8.starts(with: FetchWish.path.utf8), let principal = settings.access.principal(of: peer) {
+            return getObject(path, query: query, principal)
+        }
         do {
             switch path {
             case "/checkpoint": return LedgerService.text(200, ledger.checkpoint.note)

@@ -26,6 +26,9 @@ enum LedgerErrors {
 
     static let busy = error("Busy", [:])
 
+    /// No directory is configured for documents.
+    static let noVault = error("NotFound", ["what": .string("a vault: the daemon is not configured to keep documents")])
+
     static func refusal(_ refusal: LedgerError) -> VarlinkError {
         switch refusal {
         case .invalidEvent(let event, let field, let rule): invalidEvent(event, field, rule)
@@ -35,6 +38,7 @@ enum LedgerErrors {
             error("Throttled", ["event": .int(Int64(event)), "seconds": .int(seconds)])
         case .invalidArgument(let field, let rule): invalidArgument(field, rule)
         case .notFound(let what): error("NotFound", ["what": .string(what)])
+        case .tooLarge(let what, let limit): tooLarge(what, limit: limit)
         case .busy: busy
         case .storeFull(let reason): error("StoreFull", ["reason": .string(reason)])
         case .clockUnconfirmed(let reason): error("ClockUnconfirmed", ["reason": .string(reason)])

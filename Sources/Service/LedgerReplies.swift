@@ -5,11 +5,16 @@ import Merkle
 
 /// The replies of `org.evidenced.Ledger`, written member by member in canonical order.
 enum LedgerReplies {
-    static func receipts(_ outcome: AppendOutcome, proofs: [TlogProof]?) -> [UInt8] {
+    /// - Parameter object: the document that was deposited.
+    static func receipts(_ outcome: AppendOutcome, proofs: [TlogProof]?, object: ID128? = nil) -> [UInt8] {
         var writer = JSONWriter(capacity: 512 + outcome.receipts.count * 192)
         writer.beginObject()
         writer.name("checkpoint")
         writer.string(outcome.checkpoint.note)
+        if let object {
+            writer.name("object")
+            writer.string(object.description)
+        }
         writer.name("receipts")
         writer.beginArray()
         for (position, receipt) in outcome.receipts.enumerated() {

@@ -2,6 +2,7 @@ public import Ledger
 import LedgerFormat
 import Synchronization
 public import Varlink
+public import Vault
 
 /// Binds `org.evidenced.Ledger` to a ledger: reads parameters, asks who may do what, and answers. It knows no rule of
 /// the ledger itself.
@@ -15,18 +16,24 @@ public final class LedgerService: VarlinkService {
         public var backupRoot: String?
         /// What of the configuration is unwise, for Status; a sentence each.
         public var warnings: [String] = []
+        /// Keeps documents; nil where none are kept.
+        public var vault: Vault?
 
         public init(access: AccessPolicy) { self.access = access }
     }
 
     /// Longest parameters of any method but Append, in bytes.
     static let maximumQueryBytes = 64 << 10
+    /// Methods whose parameters hold events, and so are long.
+    private static let takesEvents: Set<String> = ["Append", "Erase", "Deposit", "BeginUpload"]
     let ledger: Ledger
     let settings: Settings
     /// Takes a line for the log about what was disclosed or went wrong; never anything personal.
     let log: @Sendable (String) -> Void
     let conflictLog: ConflictLog
     let isBackingUp = BackupFlag()
+    /// Deposits whose bytes come in several requests.
+    let uploads = Uploads()
     private let inFlight = Atomic<Int>(0)
     private let server = Mutex<VarlinkServer?>(nil)
     public let version: String
@@ -59,6 +66,10 @@ public final class LedgerService: VarlinkService {
             name: MethodAccess.privacyInterface,
             description: String(decoding: PackageResources.org_evidenced_Privacy_varlink, as: UTF8.self)
         ),
+        VarlinkInterface(
+            name: MethodAccess.vaultInterface,
+            description: String(decoding: PackageResources.org_evidenced_Vault_varlink, as: UTF8.self)
+        ),
     ]
 
     public var hasCallsInFlight: Bool { inFlight.load(ordering: .acquiring) > 0 }
@@ -74,16 +85,6 @@ public final class LedgerService: VarlinkService {
         return LedgerErrors.permissionDenied(name)
     }
 
-    /// No method has a body beside its parameters.
-    public func upgrades(_ method: String) -> Bool { false }
-
-    /// Nothing is there to put to.
-    public func takesBody(at path: String) -> Bool { false }
-
-    public func receive(_ request: BodyRequest, peer: PeerCredentials) -> Result<any ByteSink, VarlinkError> {
-        .failure(LedgerErrors.failure(LedgerError.notFound(what: "resource")))
-    }
-
     public func handle(_ call: VarlinkCall) {
         guard let method = MethodAccess.name(of: call.method) else { return call.fail(.methodNotFound(call.method)) }
         // Nothing is done for whom it was not asked.
@@ -91,13 +92,17 @@ public final class LedgerService: VarlinkService {
             return call.fail(LedgerErrors.permissionDenied(method))
         }
         // Only events need room; what else is asked is short, and costs many times its length while it is read.
-        guard method == "Append" || method == "Erase" || call.parameters.count <= LedgerService.maximumQueryBytes else {
+        guard LedgerService.takesEvents.contains(method) || call.parameters.count <= LedgerService.maximumQueryBytes
+        else {
             ledger.counters.countRefusal()
             return call.fail(LedgerErrors.tooLarge("parameters", limit: LedgerService.maximumQueryBytes))
         }
         switch method {
         case "Append": append(call, principal, erasing: false)
         case "Erase": append(call, principal, erasing: true)
+        case "Deposit": deposit(call, principal)
+        case "Fetch": fetch(call, principal)
+        case "CheckObjects": checkObjects(call)
         case "Watch": watch(call)
         case "ListEntries" where call.more: listAll(call)
         case "Backup": backup(call)
@@ -149,6 +154,9 @@ public final class LedgerService: VarlinkService {
         case "Open": try open(parameters, principal)
         case "Status": try status(parameters, principal)
         case "ConfirmClock": try confirmClock(parameters, principal)
+        case "BeginUpload": try beginUpload(parameters, principal)
+        case "UploadStatus": try uploadStatus(parameters, principal)
+        case "AbandonUpload": try abandonUpload(parameters, principal)
         default: throw VarlinkError.methodNotImplemented("\(LedgerErrors.interface).\(method)")
         }
     }

@@ -16,19 +16,31 @@ enum MethodAccess {
         "Backup": [.operator],
         "ConfirmClock": [.operator],
         "Erase": [.eraser],
+        "Deposit": [.submitter],
+        "BeginUpload": [.submitter],
+        "UploadStatus": [.submitter],
+        "AbandonUpload": [.submitter],
+        "Fetch": [.retriever],
+        "CheckObjects": [.auditor, .operator],
     ]
-    /// The methods of `org.evidenced.Privacy`; all others are of `org.evidenced.Ledger`.
-    private static let ofPrivacy: Set<String> = ["Erase"]
+    /// The interfaces of the methods that are not of `org.evidenced.Ledger`.
+    private static let interfaces: [String: String] = [
+        "Erase": privacyInterface, "Deposit": vaultInterface, "BeginUpload": vaultInterface,
+        "UploadStatus": vaultInterface, "AbandonUpload": vaultInterface, "Fetch": vaultInterface,
+        "CheckObjects": vaultInterface,
+    ]
     static let privacyInterface = "org.evidenced.Privacy"
+    static let vaultInterface = "org.evidenced.Vault"
     private static let resources: [(prefix: String, roles: Set<Role>)] = [
         ("/checkpoint", everyone), ("/tile/", [.reader, .auditor]), ("/metrics", [.operator]),
+        (FetchWish.path, [.retriever]),
     ]
 
     /// The name of a method without that of its interface; nil where there is no such method.
     static func name(of qualified: String) -> String? {
         guard let dot = qualified.utf8.lastIndex(of: UInt8(ascii: ".")) else { return nil }
         let name = String(Substring(qualified.utf8[qualified.utf8.index(after: dot)...]))
-        let interface = ofPrivacy.contains(name) ? privacyInterface : LedgerErrors.interface
+        let interface = interfaces[name] ?? LedgerErrors.interface
         guard roles[name] != nil, qualified.utf8[..<dot].elementsEqual(interface.utf8) else { return nil }
         return name
     }

@@ -28,7 +28,8 @@ struct SocketOptions: ParsableArguments {
     /// Connects to the daemon for what it serves over HTTP.
     func connectHTTP() throws -> HTTPClient { try HTTPClient(path: path) }
 
-    private var path: String { socket ?? Environment.value("EVIDENCED_SOCKET") ?? "/run/evidenced/evidenced.sock" }
+    /// Where the socket is.
+    var path: String { socket ?? Environment.value("EVIDENCED_SOCKET") ?? "/run/evidenced/evidenced.sock" }
 }
 
 /// The form of the output.

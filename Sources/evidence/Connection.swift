@@ -62,8 +62,12 @@ final class Connection {
         return try RecordedEntry(reply.member("entry"))
     }
 
+    private static let interfaces: [String: String] = [
+        "Erase": "Privacy", "BeginUpload": "Vault", "UploadStatus": "Vault", "CheckObjects": "Vault",
+    ]
+
     private static func qualified(_ method: String) -> String {
-        "org.evidenced.\(method.utf8.elementsEqual("Erase".utf8) ? "Privacy" : "Ledger").\(method)"
+        "org.evidenced.\(interfaces[method] ?? "Ledger").\(method)"
     }
 
     /// All entries that record a document by this digest.

@@ -9,12 +9,16 @@ import Paths
 struct DepositCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deposit",
-        abstract: "Record that documents exist as they are now.",
+        abstract: "Have documents kept, or record that they exist as they are now.",
         discussion: """
-            Reads each file once, takes its SHA-256 and SM3, and records evidence.deposited for it under a new object \
-            id. Digests, size and file name are claims of the object: the ledger holds their commitments only, and \
-            erasing the object's claims leaves every proof valid. The file itself stays where it is; the ledger \
-            doesn't keep a copy.
+            Takes each file into custody under a new object id: the daemon takes its SHA-256 and SM3 itself, keeps it \
+            encrypted under a key of its own, and records evidence.deposited and evidence.sealed. When the command ends, \
+            the document is durable. evidence fetch gets it back. Digests, size and file name are claims of the object: the \
+            ledger holds their commitments only. Erasing the object destroys claims and document for good, and leaves \
+            every proof valid.
+
+            With --digest-only nothing is kept but the digests, which this command takes: the ledger then shows that a \
+            document existed, for whoever still has it.
 
             A file that is written to meanwhile is refused, and so is one whose name is not UTF-8 text: a claim is \
             text, and a name in another encoding can't be told from its bytes. Say it with --file-name, or leave it \
@@ -30,6 +34,7 @@ struct DepositCommand: ParsableCommand {
 
             EXAMPLES
               evidence deposit contract.pdf
+              evidence deposit --digest-only contract.pdf
               evidence deposit --subject $ID --proof-dir proofs *.pdf
 
             \(ExitStatus.help)
@@ -62,6 +67,9 @@ struct DepositCommand: ParsableCommand {
         transform: Arguments.text
     )
     var fileName: String?
+
+    @Flag(help: "Keep no document: record its digests alone.")
+    var digestOnly = false
 
     @Flag(help: "Record no file names.")
     var withoutFileName = false
@@ -104,9 +112,48 @@ struct DepositCommand: ParsableCommand {
             event(documents[position], name: names[position], object: objects[position], subject: subject)
         }
         let directory = try proofDir.map { try ProofDirectory($0, proofs: documents.count) }
-        var recorder = Recorder(connection: try socket.connect(), proofs: directory, series: series)
+        guard digestOnly else { return try keep(documents, events, series, directory, objects: objects, subject) }
+        let recorder = Recorder(connection: try socket.connect(), proofs: directory, series: series)
         if !output.json { print("subject  \(subject)") }
         try recorder.record(EventInput.withRequests(events, series)) { position, _ in
+            documents[position].path.name
+        } report: { position, receipt, proof in
+            report(documents[position], object: objects[position], subject: subject, receipt, proof)
+        }
+    }
+
+    /// Has the daemon keep the documents, one after the other.
+    private func keep(
+        _ documents: [Document],
+        _ events: [JSONValue],
+        _ series: RequestSeries,
+        _ proofs: ProofDirectory?,
+        objects: [String],
+        _ subject: String
+    ) throws {
+        let connection = try socket.connect()
+        let custody = Custody(socket, connection)
+        let recorder = Recorder(connection: connection, proofs: proofs, series: series)
+        let total = documents.reduce(UInt64(0)) { $0 + UInt64(clamping: $1.digests.size) }
+        var done: UInt64 = 0
+        var bar = ProgressBar("depositing")
+        defer { bar.clear() }
+        if !output.json { print("subject  \(subject)") }
+        let requested = EventInput.withRequests(events, series)
+        try recorder.record(documents.count) { position in
+            let document = documents[position]
+            let receipts = try custody.deposit(
+                document.path,
+                event: requested[position],
+                size: document.digests.size,
+                sha256: document.digests.sha256.hex,
+                proofs: proofs != nil
+            ) { bar.update(done: done + $0, total: total) }
+            done += UInt64(clamping: document.digests.size)
+            bar.clear()
+            guard let receipt = receipts.first else { throw Failure(.refused, "the daemon sent no receipt") }
+            return receipt
+        } name: { position, _ in
             documents[position].path.name
         } report: { position, receipt, proof in
             report(documents[position], object: objects[position], subject: subject, receipt, proof)
@@ -148,21 +195,27 @@ struct DepositCommand: ParsableCommand {
         }
     }
 
+    /// What is recorded of a document; where the daemon keeps it, it adds what it takes from it itself.
     private func event(_ document: Document, name: String?, object: String, subject: String) -> JSONValue {
-        var claims = [
-            JSONMember(name: "sha256", value: .string(document.digests.sha256.hex)),
-            JSONMember(name: "size", value: .int(document.digests.size)),
+        var body = [
+            JSONMember(name: "channel", value: .string("upload")), JSONMember(name: "product", value: .string(product)),
         ]
-        if let sm3 = document.digests.sm3 { claims.append(JSONMember(name: "sm3", value: .string(sm3.hex))) }
+        var claims: [JSONMember] = []
+        if digestOnly {
+            body.append(JSONMember(name: "custody", value: .string("digest-only")))
+            claims.append(JSONMember(name: "sha256", value: .string(document.digests.sha256.hex)))
+            claims.append(JSONMember(name: "size", value: .int(document.digests.size)))
+            if let sm3 = document.digests.sm3 { claims.append(JSONMember(name: "sm3", value: .string(sm3.hex))) }
+        }
         if let name { claims.append(JSONMember(name: "file_name", value: .string(name))) }
         let type = mediaType ?? MediaType.ofFile(named: fileName.map { Array($0.utf8) } ?? document.path.name)
         return .members([
             "type": .string("evidence.deposited"), "actor": .string("subject/\(subject)"),
             "streams": .array([.string("object/\(object)"), .string("subject/\(subject)")]),
-            "body": .members([
-                "channel": .string("upload"), "media_type": .string(type), "product": .string(product),
-            ]),
-            "claims": .object([JSONMember(name: "object/\(object)", value: .object(claims))]),
+            "body": .object(body + [JSONMember(name: "media_type", value: .string(type))]),
+            "claims": .object(
+                claims.isEmpty ? [] : [JSONMember(name: "object/\(object)", value: .object(claims))]
+            ),
         ])
     }
 

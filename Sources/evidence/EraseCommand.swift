@@ -75,7 +75,7 @@ struct EraseCommand: ParsableCommand {
         let series = RequestSeries(key: request.flatMap { RequestKey($0) })
         let (event, erased) = try event(asked)
         let directory = try proofDir.map { try ProofDirectory($0, proofs: 1) }
-        var recorder = Recorder(connection: connection, proofs: directory, series: series, method: "Erase")
+        let recorder = Recorder(connection: connection, proofs: directory, series: series, method: "Erase")
         try recorder.record(EventInput.withRequests([event], series)) { _, receipt in
             Array(String(receipt.index).utf8)
         } report: { _, receipt, proof in

@@ -22,7 +22,8 @@ struct Evidence: ParsableCommand {
             """,
         subcommands: [
             SubmitCommand.self, DepositCommand.self, ShowCommand.self, ListCommand.self, FindCommand.self,
-            WatchCommand.self, EraseCommand.self, ProveCommand.self, BundleCommand.self, VerifyCommand.self,
+            WatchCommand.self, FetchCommand.self, ObjectsCommand.self, EraseCommand.self, ProveCommand.self,
+            BundleCommand.self, VerifyCommand.self,
             InstructionsCommand.self,
             TilesCommand.self, KeysCommand.self, StatusCommand.self, ConfirmClockCommand.self, BackupCommand.self,
             CatalogueCommand.self, InitCommand.self, AuditCommand.self, RecoverCommand.self,

@@ -75,7 +75,7 @@ struct SubmitCommand: ParsableCommand {
         let events = EventInput.withRequests(given, series)
         let directory = try proofDir.map { try ProofDirectory($0, proofs: events.count) }
         let connection = try socket.connect()
-        var recorder = Recorder(connection: connection, proofs: directory, series: series)
+        let recorder = Recorder(connection: connection, proofs: directory, series: series)
         var table = Table(header: ["INDEX", "TIME", "LEAF", "STATE"], numeric: [0])
         // Receipts are printed even when a later call fails: what they say is recorded stays recorded.
         defer { if !output.json { table.print() } }

@@ -7,6 +7,7 @@ import OpenSSL
 import Paths
 import Service
 import Varlink
+import Vault
 
 /// The life of the daemon: open, serve, wait for the signal, stop in order.
 struct DaemonProcess {
@@ -52,11 +53,13 @@ struct DaemonProcess {
             isCredential: configuration.isKeyringCredential(environment: environment)
         )
         notifier.status("opening the ledger")
+        let objects = try configuration.objects.map { try ObjectDirectory(path: $0) }
         let ledger = try Ledger(
             at: configuration.locations,
             keyring: keyring,
             settings: configuration.ledgerSettings,
             version: Evidenced.version,
+            custody: objects,
             notice: { logger.warning("\($0)") },
             fatal: { error in
                 logger.critical("stopping at once, nothing more is acknowledged: \(Ledger.forLog(error))")
@@ -68,6 +71,7 @@ struct DaemonProcess {
         settings.batchEvents = configuration.batchEvents
         settings.backupRoot = configuration.backupRoot
         settings.warnings = configuration.exposures(environment: environment)
+        settings.vault = try objects.map { try vault(ledger, $0, logger) }
         let service = LedgerService(ledger: ledger, settings: settings, version: Evidenced.version) { line in
             logger.notice("\(line)")
         }
@@ -105,6 +109,20 @@ struct DaemonProcess {
         endAtLatest(afterSeconds: DaemonProcess.drainSeconds + DaemonProcess.endingSeconds)
         server.stop(drainSeconds: DaemonProcess.drainSeconds)
         logger.notice("stopped", metadata: ["size": "\(ledger.checkpoint.size)"])
+    }
+
+    /// The vault, once what the last run was cut off in is settled.
+    private func vault(_ ledger: Ledger, _ objects: ObjectDirectory, _ logger: Logger) throws -> Vault {
+        let vault = Vault(ledger: ledger, directory: objects, settings: configuration.vaultSettings) { line in
+            logger.notice("\(line)")
+        }
+        do {
+            try vault.settleReceived()
+        } catch {
+            ledger.stop()
+            throw error
+        }
+        return vault
     }
 
     /// Has the signals wait for `wait(for:)` in every thread made from now on.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wire import CallError, UnixHTTPConnection, Wire  # noqa: F401  CallError is part of this module's face
 
-ROLES = ("submitter", "reader", "auditor", "discloser", "operator", "eraser")
+ROLES = ("submitter", "reader", "auditor", "discloser", "operator", "eraser", "retriever")
 ORIGIN = "tests.example/ledger"
 PRINCIPAL = "tests"
 COMMAND_SECONDS = 60
@@ -69,6 +69,7 @@ class Ledger:
         self.keys = self.root / "keys"
         self.lock = self.root / "lock" / "checkpoint.lock"
         self.keyring = self.root / "keyring"
+        self.objects = self.root / "objects"
         self.socket = self.root / "s"
         self.config = self.root / "evidenced.conf"
         self.backups = self.root / "backups"
@@ -89,7 +90,7 @@ class Ledger:
         self.settings |= {name.replace("_", "-"): value for name, value in settings.items()}
         lines = {
             "store": self.store, "index": self.index, "keys": self.keys, "checkpoint-lock": self.lock, "keyring": self.keyring,
-            "socket": self.socket, "backup-root": self.backups,
+            "socket": self.socket, "backup-root": self.backups, "objects": self.objects,
         } | self.settings
         if roles:
             lines |= {f"principal.{principal}": f"uid:{os.getuid()}", f"role.{principal}": ", ".join(roles)}

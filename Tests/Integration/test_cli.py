@@ -97,7 +97,7 @@ def test_a_missing_file_is_66_and_named(offline, args):
 
 def test_a_file_that_is_missing_leaves_nothing_recorded(shared):
     size = shared.size
-    shared.evidence("deposit", "evidenced.conf", "missing", status=66)
+    shared.evidence("deposit", "--digest-only", "evidenced.conf", "missing", status=66)
     assert shared.size == size
 
 
@@ -170,7 +170,7 @@ def test_a_daemon_that_lies_about_an_entry_is_found_out(offline, shared):
 
 def test_nothing_but_the_answer_is_written_into_pipes(shared, tmp_path):
     (tmp_path / "document").write_bytes(os.urandom(1 << 20))
-    for args in (["deposit", tmp_path / "document", "--proof-dir", tmp_path], ["find", tmp_path / "document"],
+    for args in (["deposit", "--digest-only", tmp_path / "document", "--proof-dir", tmp_path], ["find", tmp_path / "document"],
                  ["audit", "--config", shared.config], ["list", "--limit", "1"], ["status"], ["prove", "0"],
                  ["prove", "0", "-o", tmp_path / "p"]):
         done = shared.evidence(*args)
@@ -182,7 +182,7 @@ def test_a_terminal_sees_progress_on_stderr(shared, tmp_path):
     (tmp_path / "document").write_bytes(os.urandom(1 << 20))
     ours, theirs = pty.openpty()
     try:
-        done = subprocess.run([shared.bin / "evidence", "deposit", tmp_path / "document"], env=shared.environment,
+        done = subprocess.run([shared.bin / "evidence", "deposit", "--digest-only", tmp_path / "document"], env=shared.environment,
                               stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=True)
         os.close(theirs)
         seen = b""
@@ -200,7 +200,7 @@ def test_a_terminal_sees_progress_on_stderr(shared, tmp_path):
 def test_names_can_t_write_to_the_terminal(shared, tmp_path):
     hostile = tmp_path / "a\x1b[2Jb\nindex   99\u202ec.txt"
     hostile.write_bytes(b"hostile")
-    outputs = [shared.evidence("deposit", hostile).stdout]
+    outputs = [shared.evidence("deposit", "--digest-only", hostile).stdout]
     index = str(shared.size - 1)
     outputs += [shared.evidence("show", index, "--open", "all").stdout, shared.evidence("find", hostile).stdout]
     for output in outputs:

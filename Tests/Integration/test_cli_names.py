@@ -51,7 +51,7 @@ def test_a_name_is_what_follows_the_last_slash(shared, directory, name):
     with open(path, "wb") as file:
         file.write(b"named " + name)
     size = shared.size
-    done = run(shared, "deposit", "--json", "--proof-dir", "proofs", "--", b"d/" + name, cwd=directory)
+    done = run(shared, "deposit", "--digest-only", "--json", "--proof-dir", "proofs", "--", b"d/" + name, cwd=directory)
     printed = json.loads(done.stdout)
     assert printed["index"] == size and printed["file"] == "d/" + name.decode() and "fileBase64" not in printed
     assert file_name(shared, size) == [name.decode()]
@@ -74,12 +74,12 @@ def test_a_name_of_another_encoding_is_a_path_and_no_claim(shared, directory, na
         file.write(b"named " + name)
     (directory / "other.pdf").write_bytes(b"other " + name)
     size = shared.size
-    done = run(shared, "deposit", "other.pdf", path, cwd=directory, status=64)
+    done = run(shared, "deposit", "--digest-only", "other.pdf", path, cwd=directory, status=64)
     assert shared.size == size and b"--file-name" in done.stderr and b"\\x" in done.stderr
-    shown = json.loads(run(shared, "deposit", "--json", "--file-name", "\u5408\u540c.pdf", path, cwd=directory).stdout)
+    shown = json.loads(run(shared, "deposit", "--digest-only", "--json", "--file-name", "\u5408\u540c.pdf", path, cwd=directory).stdout)
     assert file_name(shared, size) == ["\u5408\u540c.pdf"] and "\\x" in shown["file"]
     assert base64.b64decode(shown["fileBase64"]) == path
-    run(shared, "deposit", "other.pdf", path, "--without-file-name", "--proof-dir", "proofs", cwd=directory)
+    run(shared, "deposit", "--digest-only", "other.pdf", path, "--without-file-name", "--proof-dir", "proofs", cwd=directory)
     assert shared.size == size + 3 and file_name(shared, size + 1) == file_name(shared, size + 2) == []
     assert name + b".tlog-proof" in os.listdir(os.fsencode(directory / "proofs"))
     found = run(shared, "find", path, cwd=directory).stdout
@@ -135,7 +135,7 @@ def test_an_equals_sign_divides_whatever_comes_after_it(shared, directory, mark)
     opened = {each["name"]: each["value"] for each in shared.call("Open", {"index": index})["openings"]}
     assert opened == {"login_name": f"{mark}x", "email": f"{mark}=y"}
     (directory / f"{mark}x.pdf").write_text(mark)
-    run(shared, "deposit", f"{mark}x.pdf", f"--proof-dir={mark}p", cwd=directory)
+    run(shared, "deposit", "--digest-only", f"{mark}x.pdf", f"--proof-dir={mark}p", cwd=directory)
     assert (directory / f"{mark}p" / f"{mark}x.pdf.tlog-proof").exists()
 
 

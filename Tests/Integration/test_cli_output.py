@@ -21,7 +21,7 @@ def deposited(shared, tmp_path_factory):
     """A document and the index of its entry."""
     document = tmp_path_factory.mktemp("deposited") / "contract.pdf"
     document.write_bytes(b"%PDF the only copy")
-    return document, shared.evidence_json("deposit", document)[0]["index"]
+    return document, shared.evidence_json("deposit", "--digest-only", document)[0]["index"]
 
 
 def writers(index, document):
@@ -174,7 +174,7 @@ def test_nothing_is_left_of_an_interrupted_bundle(shared, tmp_path, sent):
     large = tmp_path / "large.bin"
     with open(large, "wb") as file:
         file.truncate(48 << 20)
-    shared.evidence("deposit", large)
+    shared.evidence("deposit", "--digest-only", large)
     target = tmp_path / "case.zip"
     command = [shared.bin / "evidence", "bundle", "--file", str(large), "--open", "all", "-o", str(target)]
     interrupted = 0
@@ -221,7 +221,7 @@ def test_where_files_need_a_name_a_passing_one_is_removed(shared, deposited, tmp
     large = tmp_path / "large.bin"
     with open(large, "wb") as file:
         file.truncate(48 << 20)
-    shared.evidence("deposit", large)
+    shared.evidence("deposit", "--digest-only", large)
     for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         process = subprocess.Popen(
             [shared.bin / "evidence", "bundle", "--file", str(large), "-o", str(out / "c.zip")], stdin=subprocess.DEVNULL,
@@ -258,7 +258,7 @@ WRAP(open64)
 
 def everything(ledger, document, tmp_path):
     """Every command, with arguments that make it print."""
-    index = ledger.evidence_json("deposit", document)[0]["index"]
+    index = ledger.evidence_json("deposit", "--digest-only", document)[0]["index"]
     ledger.evidence("prove", index, "-o", tmp_path / "p", "--entry-out", tmp_path / "e")
     ledger.evidence("bundle", "--index", index, "-o", tmp_path / "b.zip")
     scope = f"subject/{events.new_id()}"
@@ -268,7 +268,7 @@ def everything(ledger, document, tmp_path):
     flags = ["--type", "account.closed", "--actor", "system", "--stream", f"subject/{events.new_id()}", "--body",
              "channel=web"]
     return [
-        ["submit", *flags], ["submit", *flags, "--json"], ["deposit", document], ["deposit", document, "--json"],
+        ["submit", *flags], ["submit", *flags, "--json"], ["deposit", "--digest-only", document], ["deposit", "--digest-only", document, "--json"],
         ["show", index], ["show", index, "--raw"], ["show", index, "--json"], ["list"], ["list", "--json"],
         ["find", document], ["find", document, "--json"], ["watch", "--from", "0"], ["prove", index],
         ["prove", index, "--json"], ["prove", "--consistency", "1"], ["prove", index, "-o", "-"],
@@ -348,7 +348,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_refused(shared, tmp_path,
     with open(path, "wb") as file:
         file.truncate(256 << 20)
     if command == "bundle":
-        shared.evidence("deposit", path)
+        shared.evidence("deposit", "--digest-only", path)
     size = shared.size
     args = {"bundle": ["bundle", "--file", path, "-o", tmp_path / "x.zip"]}.get(command, [command, path])
     process = subprocess.Popen([shared.bin / "evidence", *map(str, args)], env=shared.environment, text=True,

@@ -14,7 +14,7 @@ from ledger import ORIGIN, PRINCIPAL, die_with_parent, require
 def test_find(shared, tmp_path):
     (tmp_path / "known").write_bytes(events.new_id().encode())
     (tmp_path / "unknown").write_bytes(events.new_id().encode())
-    indexes = [shared.evidence_json("deposit", tmp_path / "known")[0]["index"] for _ in range(2)]
+    indexes = [shared.evidence_json("deposit", "--digest-only", tmp_path / "known")[0]["index"] for _ in range(2)]
     assert [row["index"] for row in shared.evidence_json("find", tmp_path / "known")] == indexes
     assert f"recorded at index {indexes[0]}" in shared.evidence("find", tmp_path / "known").stdout
     assert "not recorded" in shared.evidence("find", tmp_path / "unknown", status=1).stdout

@@ -80,7 +80,7 @@ def commands(tmp_path):
     loose = [{name: value for name, value in events.closure().items() if name != "request"} for _ in range(3)]
     (tmp_path / "events.json").write_text(json.dumps(loose))
     return {
-        "deposit": (["deposit", *documents], 3),
+        "deposit": (["deposit", "--digest-only", *documents], 3),
         "submit": (["submit", "--type", "account.closed", "--actor", "system", "--stream",
                     f"subject/{events.new_id()}", "--body", "channel=web"], 1),
         "events": (["submit", tmp_path / "events.json"], 3),
@@ -118,13 +118,13 @@ def test_the_daemon_may_be_restarted_meanwhile(ledger, tmp_path):
     Cutting(ledger.socket, front, 1)
     (tmp_path / "a.txt").write_text("a")
     size = ledger.size
-    ledger.evidence("deposit", tmp_path / "a.txt", env={"EVIDENCED_SOCKET": str(front)})
+    ledger.evidence("deposit", "--digest-only", tmp_path / "a.txt", env={"EVIDENCED_SOCKET": str(front)})
     assert ledger.size == size + 1
 
 
 def test_request_is_taken_in_one_form_only(offline):
     for request in ("0", "01980A3C-5E0F-7C31-8A4D-0D5BE5A1A001", "01980a3c5e0f7c318a4d0d5be5a1a001", ""):
-        offline.evidence("deposit", offline.config, f"--request={request}", status=64)
+        offline.evidence("deposit", "--digest-only", offline.config, f"--request={request}", status=64)
         offline.evidence("submit", offline.config, f"--request={request}", status=64)
 
 
@@ -148,7 +148,7 @@ def documents(directory, *names):
 def test_names_that_are_too_long_are_cut_and_keep_apart(shared, tmp_path):
     long = ["b" * 245 + ".txt", "b" * 246 + ".txt", "\u5408" * 83 + ".txt"]
     files = documents(tmp_path / "d", "a.txt", *long, "c.txt")
-    printed = shared.evidence_json("deposit", *files, "--proof-dir", tmp_path / "p")
+    printed = shared.evidence_json("deposit", "--digest-only", *files, "--proof-dir", tmp_path / "p")
     assert len(printed) == 5 and len(list((tmp_path / "p").iterdir())) == 10
     for path in (tmp_path / "p").glob("*.tlog-proof"):
         entry = path.with_name(path.name.removesuffix(".tlog-proof") + ".entry.json")
@@ -170,7 +170,7 @@ def test_names_that_are_taken_are_left_alone(shared, tmp_path):
                 taken.symlink_to(tmp_path / "escaped")
             else:
                 taken.mkdir()
-            index = shared.evidence_json("deposit", file, "--proof-dir", proofs)[0]["index"]
+            index = shared.evidence_json("deposit", "--digest-only", file, "--proof-dir", proofs)[0]["index"]
             assert (proofs / f"{name}.{index}.tlog-proof").exists() and (proofs / f"{name}.{index}.entry.json").exists()
             assert kind != "file" or taken.read_text() == "mine"
     assert not (tmp_path / "escaped").exists()
@@ -203,7 +203,7 @@ def test_a_full_directory_leaves_nothing_recorded(shared, tmp_path, options):
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", tmp_path / "full"], check=True)
     try:
         size = shared.size
-        shared.evidence("deposit", *files, "--proof-dir", tmp_path / "full", status=73 if options == "ro" else 74)
+        shared.evidence("deposit", "--digest-only", *files, "--proof-dir", tmp_path / "full", status=73 if options == "ro" else 74)
         assert shared.size == size and not list((tmp_path / "full").iterdir())
     finally:
         subprocess.run(["umount", tmp_path / "full"], check=True)
@@ -216,7 +216,7 @@ def test_proofs_that_fail_later_don_t_stop_the_rest(shared, tmp_path, command, f
     made = [events.closure() for _ in range(4)]
     files = documents(tmp_path / "d", *[f"{number}.txt" for number in range(4)])
     (tmp_path / "events.json").write_text(json.dumps(made))
-    args = [command, *(files if command == "deposit" else [tmp_path / "events.json"])]
+    args = [command, *(["--digest-only", *files] if command == "deposit" else [tmp_path / "events.json"])]
     proofs = tmp_path / "p"
     size = shared.size
     proofs.mkdir()
@@ -267,6 +267,6 @@ def test_who_may_read_no_entries_hears_it_before(make_ledger, tmp_path):
     ledger = make_ledger(roles=["submitter"]).init().start()
     (tmp_path / "a.txt").write_text("a")
     size = ledger.size
-    ledger.evidence("deposit", tmp_path / "a.txt", "--proof-dir", tmp_path / "p", status=77)
+    ledger.evidence("deposit", "--digest-only", tmp_path / "a.txt", "--proof-dir", tmp_path / "p", status=77)
     assert ledger.size == size
-    ledger.evidence("deposit", tmp_path / "a.txt")
+    ledger.evidence("deposit", "--digest-only", tmp_path / "a.txt")

@@ -117,7 +117,7 @@ TYPES = {"contract.pdf": "application/pdf", "empty.txt": "text/plain", "long.bin
 def test_deposit_records_what_openssl_and_hashlib_compute(shared, tmp_path):
     for name, data in DOCUMENTS.items():
         (tmp_path / name).write_bytes(data)
-    rows = shared.evidence_json("deposit", *DOCUMENTS, "--proof-dir", "proofs", "--product", "contract", cwd=tmp_path)
+    rows = shared.evidence_json("deposit", "--digest-only", *DOCUMENTS, "--proof-dir", "proofs", "--product", "contract", cwd=tmp_path)
     assert [row["file"] for row in rows] == list(DOCUMENTS)
     assert len({row["subject"] for row in rows}) == 1 and len({row["object"] for row in rows}) == len(rows)
     for row in rows:
@@ -140,7 +140,7 @@ def test_deposit_records_what_openssl_and_hashlib_compute(shared, tmp_path):
 
 def test_deposit_never_overwrites_a_proof(shared, tmp_path):
     (tmp_path / "a.txt").write_text("a")
-    first, second = (shared.evidence_json("deposit", "a.txt", "--proof-dir", ".", cwd=tmp_path)[0] for _ in range(2))
+    first, second = (shared.evidence_json("deposit", "--digest-only", "a.txt", "--proof-dir", ".", cwd=tmp_path)[0] for _ in range(2))
     proofs = {path.name: path.read_text() for path in tmp_path.glob("*.tlog-proof")}
     assert set(proofs) == {"a.txt.tlog-proof", f"a.txt.{second['index']}.tlog-proof"}
     assert f"\nindex {first['index']}\n" in proofs["a.txt.tlog-proof"]
@@ -150,9 +150,9 @@ def test_deposit_for_people(shared, tmp_path):
     (tmp_path / "a.txt").write_text("for people")
     subject = events.new_id()
     options = ["--subject", subject, "--media-type", "text/x-test"]
-    shown = shared.evidence("deposit", "a.txt", *options, cwd=tmp_path).stdout
+    shown = shared.evidence("deposit", "--digest-only", "a.txt", *options, cwd=tmp_path).stdout
     assert shown.startswith(f"subject  {subject}\n") and hashlib.sha256(b"for people").hexdigest() in shown
-    done = shared.evidence("deposit", "a.txt", "--product", "poem", status=1, cwd=tmp_path)
+    done = shared.evidence("deposit", "--digest-only", "a.txt", "--product", "poem", status=1, cwd=tmp_path)
     assert "body.product" in done.stderr
 
 

@@ -45,12 +45,12 @@ def test_a_ledger_and_its_evidence_need_no_sm3(make_ledger, without, tmp_path):
     ledger = make_ledger().init().start(env=lacking)
     document = tmp_path / "contract.txt"
     document.write_bytes(b"text")
-    refused = ledger.evidence("deposit", document, status=LACKING, env=lacking)
+    refused = ledger.evidence("deposit", "--digest-only", document, status=LACKING, env=lacking)
     assert "no SM3" in said(refused) and "--without-sm3" in refused.stderr
-    done = json.loads(ledger.evidence("deposit", document, "--without-sm3", "--json", "--proof-dir", tmp_path,
+    done = json.loads(ledger.evidence("deposit", "--digest-only", document, "--without-sm3", "--json", "--proof-dir", tmp_path,
                                       env=lacking).stdout)
     assert done["sha256"] == hashlib.sha256(b"text").hexdigest() and done["sm3"] is None
-    other = json.loads(ledger.evidence("deposit", document, "--json").stdout)
+    other = json.loads(ledger.evidence("deposit", "--digest-only", document, "--json").stdout)
     assert other["sm3"] == hashlib.new("sm3", b"text").hexdigest()
     found = ledger.evidence("find", document, "--json", env=lacking)
     assert [json.loads(line)["index"] for line in found.stdout.splitlines()] == [done["index"], other["index"]]
@@ -77,7 +77,7 @@ def test_a_disclosed_sm3_of_one_record_is_checked_of_its_document(make_ledger, w
     ledger = make_ledger().init().start()
     document, proofs = tmp_path / "contract.txt", tmp_path / "proofs"
     document.write_bytes(b"text")
-    index = json.loads(ledger.evidence("deposit", document, "--json", "--proof-dir", proofs).stdout)["index"]
+    index = json.loads(ledger.evidence("deposit", "--digest-only", document, "--json", "--proof-dir", proofs).stdout)["index"]
     openings = tmp_path / "openings.json"
     material = [proofs / "contract.txt.tlog-proof", "--entry", proofs / "contract.txt.entry.json", "--key", ledger.vkey,
                 "--document", document, "--opening", openings]

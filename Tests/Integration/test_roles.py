@@ -10,6 +10,14 @@ from ledger import ORIGIN, ROLES, CallError, Ledger
 from test_errors import refusal
 
 EVERYONE = set(ROLES)
+
+
+def begin_upload() -> dict:
+    event = events.event("evidence.deposited", [f"object/{events.new_id()}"], {
+        "channel": "api", "media_type": "text/plain", "product": "deposit"})
+    return {"event": event, "size": 1}
+
+
 #: Method → a call that succeeds where it is allowed, and the roles that allow it.
 METHODS = {
     "Append": (lambda: {"events": [events.closure()]}, {"submitter"}),
@@ -27,6 +35,13 @@ METHODS = {
     "ConfirmClock": (dict, {"operator"}),
     "org.evidenced.Privacy.Erase": (
         lambda: {"events": [events.erasure([f"subject/{events.new_id()}"])]}, {"eraser"}),
+    "org.evidenced.Vault.BeginUpload": (begin_upload, {"submitter"}),
+}
+#: Methods that can't be tried by one plain call, and the roles that allow them.
+OTHERS = {
+    "org.evidenced.Vault.Deposit": {"submitter"}, "org.evidenced.Vault.UploadStatus": {"submitter"},
+    "org.evidenced.Vault.AbandonUpload": {"submitter"}, "org.evidenced.Vault.Fetch": {"retriever"},
+    "org.evidenced.Vault.CheckObjects": {"auditor", "operator"},
 }
 RESOURCES = {
     "/checkpoint": EVERYONE, "/tile/0/000.p/1": {"reader", "auditor"}, "/tile/entries/000.p/1": {"reader", "auditor"},
@@ -72,6 +87,25 @@ def test_a_role_allows_its_methods_and_no_others(with_role, method):
         assert ledger.call(method, parameters)
 
 
+@pytest.mark.parametrize("method", OTHERS)
+def test_a_role_allows_methods_that_take_more_and_no_others(with_role, method):
+    role, ledger = with_role
+    for flags in ({}, {"upgrade": True}, {"more": True}):
+        with ledger.wire() as wire:
+            wire.send_call(method, {"unknown": 1}, **flags)
+            with pytest.raises(CallError) as refused:
+                wire.reply()
+        assert (refused.value.name == "PermissionDenied") == (role not in OTHERS[method]), flags
+
+
+def test_only_a_submitter_of_the_type_may_put_a_document(with_role):
+    role, ledger = with_role
+    http = ledger.http()
+    assert http.ask("PUT", "/objects", b"x").status == (200 if role == "submitter" else 403)
+    assert http.ask("GET", f"/objects/{'0' * 32}?purpose=issuance").status == (400 if role == "retriever" else 403)
+    http.close()
+
+
 @pytest.mark.parametrize("path", RESOURCES)
 def test_a_role_allows_its_resources_and_no_others(with_role, path):
     role, ledger = with_role
@@ -83,6 +117,12 @@ def test_a_role_allows_its_resources_and_no_others(with_role, path):
 @pytest.mark.parametrize("method", METHODS)
 def test_who_has_no_principal_may_do_nothing(nobody, method):
     refusal(nobody, method, parameters_of(method, nobody), "PermissionDenied")
+
+
+@pytest.mark.parametrize("method", OTHERS)
+def test_who_has_no_principal_may_do_nothing_that_takes_more(nobody, method):
+    refusal(nobody, method, {}, "PermissionDenied")
+    assert nobody.http().ask("PUT", "/objects", b"x").status == 403
 
 
 @pytest.mark.parametrize("path", RESOURCES)
@@ -112,6 +152,14 @@ def test_a_submitter_is_held_to_its_types(make_ledger):
     assert ledger.size == size, "nothing of the batch is recorded"
     done = ledger.evidence("submit", "-", input='{"type":"account.registered"}', status=1)
     assert "refused" in done.stderr
+    ledger.configure(types=["account.closed"]).restart()
+    assert ledger.http().ask("PUT", "/objects", b"x").status == 403
+    for method in ("BeginUpload", "Deposit"):
+        with ledger.wire() as wire:
+            wire.send_call(f"org.evidenced.Vault.{method}", begin_upload(), upgrade=method == "Deposit")
+            with pytest.raises(CallError) as refused:
+                wire.reply()
+        assert refused.value.parameters == {"method": method, "type": "evidence.deposited"}
 
 
 def test_roles_add_up(make_ledger):

@@ -129,8 +129,7 @@ import Testing
                 "evidence.destroyed",
                 streams: [object],
                 body: [
-                    "deposit": .int(1), "erasure": .int(1), "key": .string(Sample.id().description),
-                    "ground": .string("D1"),
+                    "deposit": .int(1), "erasure": .int(1), "ground": .string("D1"),
                 ]
             ),
         ]

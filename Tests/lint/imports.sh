@@ -64,6 +64,7 @@ nothing_but Bundle 'Swift|Synchronization|Glibc|CBundleTexts|JSON|Merkle|OpenSSL
 never LMDB 'JSON|Merkle|OpenSSL|Ledger.*|Varlink|Service|Daemon|Bundle'
 never OpenSSL 'JSON|LMDB|Ledger.*|Varlink|Service|Daemon|Bundle'
 never Ledger 'Varlink|Service|Daemon|Bundle'
+never Vault 'LMDB|Varlink|Service|Daemon|Bundle|Keys'
 never Varlink 'LMDB|OpenSSL|Merkle|Ledger.*|Service|Daemon'
 never Service 'LMDB|OpenSSL|Daemon|Bundle|Zip'
 for directory in Sources/*/; do never "$(basename "$directory")" 'Foundation.*'; done

@@ -54,6 +54,9 @@ int evidenced_place_of(int descriptor, struct evidenced_place *place);
 /// Whether a path names the file of this device and inode. Returns 0, ESTALE for another file, or the errno.
 int evidenced_is_at(const char *path, const struct evidenced_place *place);
 
+/// Has the kernel begin to write out a part of a file, and waits for nothing. Nothing becomes durable by it.
+void evidenced_begin_writing_out(int descriptor, int64_t offset, int64_t count);
+
 /// A file that the process has mapped and whose pages it trusts.
 struct evidenced_mapped_file;
 

@@ -32,6 +32,11 @@ public struct HTTPResource: Sendable {
         body = .source(source)
     }
 
+    /// An error, as a call is answered with it.
+    public static func failure(_ error: VarlinkError) -> HTTPResource {
+        HTTPResource(status: error.httpStatus, contentType: "application/json", body: error.encoded)
+    }
+
     /// A text with a Content-Type that says so.
     static func text(_ status: Int, _ text: String, allow: String? = nil) -> HTTPResource {
         HTTPResource(
