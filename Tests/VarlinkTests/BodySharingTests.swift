@@ -112,9 +112,15 @@ import Testing
         let (one, other) = (Share(name: "one"), Share(name: "other"))
         let (bodies, otherBodies, calls) = (Gate(), Gate(), Gate())
         for _ in 0..<9 { queue.bodyWorkers(for: one)(bodies.pass) }
-        for _ in 0..<9 { queue.bodyWorkers(for: other)(otherBodies.pass) }
         var started = threads.start()
-        #expect(eventually { bodies.running == 2 && otherBodies.running == 1 }, "2 of one's 3, and 3 of all 4")
+        #expect(eventually { bodies.running == 2 })
+        usleep(100_000)
+        #expect(bodies.running == 2, "of the 3 threads that one may have")
+        for _ in 0..<9 { queue.bodyWorkers(for: other)(otherBodies.pass) }
+        started += threads.start()
+        #expect(eventually { otherBodies.running == 1 })
+        usleep(100_000)
+        #expect(otherBodies.running == 1, "of all 4 threads 3 may be with bodies")
         queue.workers(for: one)(calls.pass)
         started += threads.start()
         #expect(eventually { calls.running == 1 })

@@ -86,6 +86,8 @@ import Testing
         ("Content-Length: 3\r\nContent-Encoding: identity\r\n", 200), ("", 411),
         ("Content-Length: 3\r\nContent-Type: a\r\nContent-Type: a\r\n", 400),
         ("Content-Length: 3\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n", 400),
+        ("Content-Length: 3\r\nIdempotency-Key: \u{E9}\r\n", 400),
+        ("Content-Length: 3\r\nContent-Type: \u{E9}\r\n", 400),
     ])
     func aBodyIsTakenWholeAndAsItIsOrNotAtAll(_ headers: String, _ status: Int) throws {
         let toy = try ToyServer()

@@ -7,9 +7,9 @@ public struct BodyRequest: Sendable {
     public let path: String
     /// What stands behind the question mark, undecoded, for `HTTPQuery` to read; nil where there is none.
     public let query: String?
-    /// The value of Content-Type.
+    /// The value of Content-Type, in ASCII.
     public let contentType: String?
-    /// The value of Idempotency-Key, as it stands there.
+    /// The value of Idempotency-Key as it stands there, in ASCII.
     public let idempotencyKey: String?
     /// How many bytes the body has; nil where the client does not say, as it sends chunks.
     public let length: UInt64?
@@ -45,6 +45,10 @@ public struct BodyRequest: Sendable {
     private static func one(_ name: String, _ headers: HTTPHeaders) throws(HTTPRefusal) -> String? {
         let values = headers[name]
         guard values.count <= 1 else { throw HTTPRefusal(.text(400, "\(name): only one\n")) }
+        // Of other bytes not all are still told from one another here.
+        guard values.allSatisfy({ $0.utf8.allSatisfy { 0x20...0x7E ~= $0 || $0 == 0x09 } }) else {
+            throw HTTPRefusal(.text(400, "\(name): only ASCII\n"))
+        }
         return values.first
     }
 }
