@@ -32,8 +32,9 @@ struct AuditChunk {
     var streamSum: UInt64 = 0
     /// Hashes of the submitters and requests of its entries (`AuditRequests`).
     var requests: [UInt64] = []
-    /// Scopes that its entries say were erased.
-    var erasures: [StreamID] = []
+    /// Scopes that its entries say were erased, and those they have claims under.
+    var erasures: [(index: UInt64, scope: StreamID)] = []
+    var claimed: [(index: UInt64, scope: StreamID)] = []
     /// Whether claims of its entries are gone.
     var lacksClaims = false
     /// Sum of the hashes of all request keys the look-up index holds.

@@ -5,21 +5,33 @@ import OpenSSL
 
 /// Which claims may be gone: what an event says was erased, and what was lost with a key (`ledger-format.md` section 10).
 struct AuditErasures {
-    /// Scopes that an event says were erased.
-    private(set) var named: Set<StreamID> = []
+    /// Scopes that an event says were erased, and the first one that does.
+    private var named: [StreamID: UInt64] = [:]
+    /// Those of which a recovery says that they were, in what came after the store it took over.
+    private var unseen: Set<StreamID> = []
     /// Where recoveries stand that say the keyring was lost.
     private var losses: [UInt64] = []
     /// First indexes of the chunks in which claims are gone.
     private var suspects: [UInt64] = []
 
-    /// Takes what a chunk says.
-    mutating func add(_ chunk: AuditChunk) {
-        named.formUnion(chunk.erasures)
+    /// Takes what a chunk says, which follows those taken.
+    ///
+    /// - Returns: the entries of it that have claims under a scope an earlier one erased.
+    mutating func add(_ chunk: AuditChunk) -> [AuditFinding] {
+        for (index, scope) in chunk.erasures where named[scope] == nil { named[scope] = index }
         if chunk.lacksClaims { suspects.append(chunk.first) }
         for (index, entry) in chunk.establishing where (try? Recovery(entry))?.reason == .keyLost {
             losses.append(index)
         }
+        guard !named.isEmpty else { return [] }
+        return chunk.claimed.compactMap { index, scope in
+            guard let erased = named[scope], erased < index else { return nil }
+            return AuditFinding(index: index, what: "has claims under \(scope), which entry \(erased) erased")
+        }
     }
+
+    /// Takes scopes of which a recovery states that they were erased, as their rows say.
+    mutating func explain(_ scopes: [StreamID]) { unseen.formUnion(scopes) }
 
     /// The entries whose claims are gone with no event that says so.
     ///
@@ -112,14 +124,15 @@ struct AuditErasures {
     ) throws -> Gone? {
         func gone(_ what: String) -> Gone { Gone(finding: AuditFinding(index: index, what: what), scope: scope) }
         switch try schema.claimsState(of: scope, index, ordinal, transaction, keys, hasher) {
-        case .erased where !named.contains(scope):
+        case .erased where named[scope] == nil && !unseen.contains(scope):
             var gone = gone("its claims under \(scope) are gone, and no event says that they were erased")
             gone.isErased = true
             gone.isSaidByStore =
                 try schema.scopes.stored(transaction, StoreKey.stream(scope)).map { $0.count <= 8 } ?? true
             return gone
         // An erasure empties the row of the scope's key and takes none away: no event explains this.
-        case .missing: return gone("its claims under \(scope) are missing, and the key of that scope was not erased")
+        case .missing, .keyless:
+            return gone("its claims under \(scope) are missing, and the key of that scope was not erased")
         case .erased, .sealed: return nil
         }
     }
@@ -131,6 +144,8 @@ enum ClaimsState {
     case sealed
     /// A row of the scope that says so, or a slot whose key was destroyed.
     case erased
+    /// A row that says that it was erased and had no key then, or one of a tree that was given up since.
+    case keyless
     /// No row of the scope, or none of what was sealed.
     case missing
 }
@@ -158,7 +173,7 @@ extension StoreSchema {
         _ hasher: SHA256Hasher
     ) throws -> ClaimsState {
         guard let row = try scopes.stored(transaction, StoreKey.stream(scope)) else { return .missing }
-        guard row.count == ScopeSlot.bytes else { return .erased }
+        guard row.count == ScopeSlot.bytes else { return row.count == 8 ? .keyless : .erased }
         if let keys, case .slot(let slot)? = row.withUnsafeBytes({ ScopeRow($0, of: scope, hasher) }),
             try keys.tree.shape.isErased(slot) == true
         {

@@ -82,7 +82,7 @@ struct AuditWalk {
         lostClaims += chunk.lostClaims
         lookupSums.add(chunk)
         requests.add(chunk.requests)
-        erasures.add(chunk)
+        findings += erasures.add(chunk)
         isLookupSuspect = isLookupSuspect || chunk.contradictsLookups
         if chunk.contradictsDocuments || chunk.lacksEntries {
             documentSuspects.append(chunk.first / LookupBlock.entries)
@@ -199,15 +199,17 @@ struct AuditWalk {
         // As many as there are rows, whatever a store that is not trusted says it has given away.
         var taken: [UInt64] = []
         let hasher = SHA256Hasher()
+        // Of those a recovery says were erased.
+        var recovered: [UInt64: [StreamID]] = [:]
         let areLinked = try schema.scopes.forEach(transaction) { scope, content in
             // Number 0 of the stream: its key is the scope's and eight zero bytes.
             first.removeAll(keepingCapacity: true)
             first.append(contentsOf: scope)
             first.append(contentsOf: repeatElement(0, count: 8))
-            let isKnown = scope.count == 17 && (try? schema.streams.stored(transaction, first)) ?? nil != nil
-            if !isKnown, !isFull { found(nil, "a data key is stored for a scope that no entry names") }
+            var isKnown = scope.count == 17 && (try? schema.streams.stored(transaction, first)) ?? nil != nil
             guard !isFull else { return }
-            switch StoreKey.readStream(Array(scope)).flatMap({ ScopeRow(content, of: $0, hasher) }) {
+            let stream = StoreKey.readStream(Array(scope))
+            switch stream.flatMap({ ScopeRow(content, of: $0, hasher) }) {
             case .slot(let slot)? where slot < next: taken.append(slot)
             case .erased(by: nil, _)?: break
             case .erased(let entry?, let slot)?:
@@ -219,11 +221,24 @@ struct AuditWalk {
                     found(entry, "the key of a scope it erases is not destroyed")
                 }
                 let erasing = (try? schema.entry(transaction, entry)).flatMap { try? Entry($0) }
-                let named = erasing.map { Erasing.scopes(namedBy: $0).map { StoreKey.stream($0) } } ?? []
-                if !named.contains(where: { $0.elementsEqual(scope) }) {
+                if let stream, erasing.map({ Erasing.scopes(namedBy: $0).contains(stream) }) == true {
+                    // It may have been erased before any entry was of it.
+                    isKnown = true
+                } else if let stream, identities.erasedScopes[entry] != nil {
+                    recovered[entry, default: []].append(stream)
+                } else {
                     found(entry, "a scope is said to be erased by it, and it does not name that scope")
                 }
             case .slot, nil: found(nil, "the slot of a scope's data key is not as it was written")
+            }
+            if !isKnown { found(nil, "a data key is stored for a scope that no entry names") }
+        }
+        for (entry, stated) in identities.erasedScopes.sorted(by: { $0.key < $1.key }) where !isFull {
+            let scopes = recovered[entry] ?? []
+            if Recovery.digest(ofErased: scopes, hasher) == stated {
+                erasures.explain(scopes)
+            } else {
+                found(entry, "other scopes are said to be erased by it than it states")
             }
         }
         if !areLinked { found(nil, schema.scopes.damage.what) }
@@ -237,7 +252,8 @@ struct AuditWalk {
     mutating func conclude(_ audited: Audited) {
         let totals = audited.totals
         for (name, rows, derived) in [
-            ("tree", totals.tree, Int(totals.size)), ("stream", totals.streams, memberships),
+            ("tree", totals.tree, Int(totals.size)),
+            ("stream", totals.streams, audited.leavesOutStreams ? totals.streams : memberships),
             ("sealed claims", totals.sealed, audited.leavesOutClaims ? totals.sealed : sealedRows),
             ("checkpoint", totals.checkpoints, checkpointRows),
         ] where rows != derived {

@@ -50,7 +50,8 @@ final class AuditWorker: @unchecked Sendable {
                     let documents = examineClaims(entry, index, &chunk, transaction)
                     if documents == nil { knowsDocuments = false }
                     chunk.requests.append(AuditRequests.hash(entry))
-                    chunk.erasures += Erasing.scopes(namedBy: entry)
+                    chunk.erasures += Erasing.scopes(namedBy: entry).map { (index, $0) }
+                    chunk.claimed += entry.claims.map { (index, $0.scope) }
                     if isIndexed {
                         let request = RequestReference(entry, hasher)
                         chunk.requestSum &+= AuditSum.request(request, index: index)
@@ -226,7 +227,8 @@ final class AuditWorker: @unchecked Sendable {
             switch try? schema.claimsState(of: claims.scope, index, ordinal, transaction, keys, scopeHasher) {
             case .sealed?: continue
             case .erased?: chunk.erasedClaims += claims.claims.count
-            case .missing?: chunk.lostClaims += claims.claims.count
+            case .keyless? where isThere != true: chunk.erasedClaims += claims.claims.count
+            case .missing?, .keyless?: chunk.lostClaims += claims.claims.count
             case nil: break
             }
             chunk.lacksClaims = true

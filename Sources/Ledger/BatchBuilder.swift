@@ -172,11 +172,11 @@ struct BatchBuilder {
             memory.staging.numbers.append(number)
             memory.staging.memberships.append(Staging.Membership(stream: stream, number: number, index: index))
         }
-        guard try seal(event, call.events, index, transaction, &memory) else {
+        if let erased = try seal(event, call.events, index, transaction, &memory) {
             return .invalidEvent(
                 event: position,
-                field: "claims",
-                rule: "must not lie under a scope whose claims were erased"
+                field: "claims.\(erased)",
+                rule: "must not lie under a scope that was erased: take an id that was never used"
             )
         }
         let start = memory.staging.bytes.count
@@ -209,36 +209,37 @@ struct BatchBuilder {
         return nil
     }
 
+    /// - Returns: the scope that can't get a key any more, if one can't.
     private func seal(
         _ event: Submissions.Event,
         _ prepared: PreparedEvents,
         _ index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ memory: inout BatchMemory
-    ) throws -> Bool {
+    ) throws -> StreamID? {
         let streams = prepared.submissions.streams[event.streams]
         for (ordinal, position) in event.scopes.enumerated() {
             let scope = prepared.submissions.scopes[position].scope
-            // A scope is one of the event's streams; at number 0 it has no entries, and so no data key yet.
+            // A scope is one of the event's streams; at number 0 it has no entries, and so no data key yet. But it may have
+            // been erased before it had any.
             let number = streams.firstIndex(of: scope).map { memory.staging.numbers[$0 - streams.startIndex] }
             if isSuspicious { try requireUnused(index, ordinal, scope, isNew: number == 0, transaction) }
             let start = memory.staging.bytes.count
             let isSealed = try memory.claims.seal(
                 prepared.plaintext.span.extracting(prepared.sealed[position]),
                 scope: scope,
-                isNew: number == 0,
                 index: index,
                 transaction,
                 schema,
                 freshScopes: &memory.staging.freshScopes,
                 to: &memory.staging.bytes
             )
-            guard isSealed else { return false }
+            guard isSealed else { return scope }
             memory.staging.sealed.append(
                 Staging.Sealed(index: index, ordinal: ordinal, bytes: start..<memory.staging.bytes.count)
             )
         }
-        return true
+        return nil
     }
 
     /// Refuses what would be sealed under keys that the store has rows of already.
@@ -249,7 +250,7 @@ struct BatchBuilder {
         isNew: Bool,
         _ transaction: borrowing WriteTransaction
     ) throws {
-        if isNew, try schema.scopes.withContent(transaction, StoreKey.stream(scope), { _ in true }) == true {
+        if isNew, case .slot? = try schema.scopeRow(of: scope, transaction, SHA256Hasher()) {
             throw StoreDamage(nil, "it has a data key, but no entry is found of it", of: scope)
         }
         let last = try transaction.cursor(schema.sealed) { try $0.last() }?.key

@@ -53,17 +53,22 @@ struct Erasures {
     ///   full where the store can't say so yet; `StoreDamage` where it isn't known what to destroy; `CommitError`,
     ///   `KeyFileError` where it may be half done: the process must end then.
     func execute() throws {
-        let (pending, scopes) = try environment.read { transaction in
+        let (pending, scopes, keyless) = try environment.read { transaction in
             var scopes: [StreamID: (slot: UInt64, entry: UInt64)] = [:]
+            // That had none: they are to get none, for they would come back with it.
+            var keyless: [StreamID: UInt64] = [:]
             let hasher = SHA256Hasher()
             let pending = try schema.pendingScopes(transaction)
             for (index, named) in pending {
                 for scope in named where scopes[scope] == nil {
-                    guard case .slot(let slot)? = try schema.scopeRow(of: scope, transaction, hasher) else { continue }
-                    scopes[scope] = (slot, index)
+                    switch try schema.scopeRow(of: scope, transaction, hasher) {
+                    case .slot(let slot)?: scopes[scope] = (slot, index)
+                    case nil where keyless[scope] == nil: keyless[scope] = index
+                    case nil, .erased?: break
+                    }
                 }
             }
-            return (pending, scopes)
+            return (pending, scopes, keyless)
         }
         guard !pending.isEmpty else { return }
         // What an earlier try destroyed, of which the store could not be told, is not destroyed again.
@@ -79,8 +84,13 @@ struct Erasures {
             )
         }
         .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        let added = keyless.map { (key: StoreKey.stream($0), content: StoreKey.number($1)) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }
         try environment.write(growingTo: settings.maximumMapBytes) { transaction in
             for row in rows { try schema.scopes.replace(transaction, row.key, row.content) }
+            try schema.scopes.insert(transaction, ascending: added.count) { position, key, content in
+                (key, content) = added[position]
+            }
             try schema.setPendingErasures([], transaction)
             try schema.setKeyEpoch(tree.epoch, transaction)
         }

@@ -16,6 +16,8 @@ struct IdentityHistory: Sendable {
     /// Of each `system.recovered`: its index, the root it says it took over, what it says the old lock stated, and whether
     /// it says that the keyring was lost.
     private var takenOver: [(index: UInt64, root: String, lock: Recovery.Tree?, lostKeys: Bool)] = []
+    /// Of recoveries that state it, by their indexes: the digest of the scopes whose erasure came after what they took over.
+    private(set) var erasedScopes: [UInt64: Digest] = [:]
 
     /// The identity in force at the end.
     var newest: LedgerIdentity? { periods.last?.identity }
@@ -42,6 +44,7 @@ struct IdentityHistory: Sendable {
         // What breaks a rule without the entries before it, the check of its type says.
         let recovery = try? Recovery(entry)
         takenOver.append((index, entry.body["root"]?.string ?? "", recovery?.lock, recovery?.reason == .keyLost))
+        if let erased = recovery?.erasedScopes { erasedScopes[index] = erased }
         let isSigned = recovery.map { recovery in before.verifier.map { recovery.isSigned(by: $0) } ?? false } ?? true
         let rules: [(holds: Bool, rule: String)] = [
             (isSigned, "has a succession that the key in force before did not sign"),

@@ -134,10 +134,13 @@ public enum LedgerAudit {
     /// Derives from the entries all that is signed and who signs, and compares it with what is stored: what whoever
     /// signs a store anew must know first. Sealed claims and look-ups are left out, nothing of them is signed.
     ///
-    /// - Parameter progress: entries done and in all.
+    /// - Parameters:
+    ///   - leavesOutStreams: the rows of streams are not compared: they are to be derived too.
+    ///   - progress: entries done and in all.
     static func derive(
         _ environment: Environment,
         _ schema: StoreSchema,
+        leavesOutStreams: Bool = false,
         progress: (UInt64, UInt64) -> Void
     ) throws -> AuditWalk {
         let audited = try environment.read { transaction in
@@ -148,7 +151,8 @@ public enum LedgerAudit {
                 identity: try? LedgerOpening.identity(transaction, schema),
                 claimKeys: nil,
                 lookups: nil,
-                leavesOutClaims: true
+                leavesOutClaims: true,
+                leavesOutStreams: leavesOutStreams
             )
         }
         var walk = AuditWalk(size: audited.totals.size)
@@ -166,7 +170,7 @@ public enum LedgerAudit {
         try examineEntries(audited, &walk, progress)
         guard !walk.isFull else { return }
         try environment.read { transaction in
-            try walk.examineStreams(transaction, schema)
+            if !audited.leavesOutStreams { try walk.examineStreams(transaction, schema) }
             walk.examineRecoveries(transaction, schema)
         }
         walk.examineRequests(environment, schema)
@@ -255,6 +259,8 @@ struct Audited {
     let lookups: LookupAudit?
     /// Whether the rows of sealed claims are not compared.
     var leavesOutClaims = false
+    /// Whether the rows of streams are not.
+    var leavesOutStreams = false
     /// Whether it is a copy of the store, which may be older than the key tree.
     var isCopy = false
 

@@ -103,6 +103,11 @@ extension LedgerCreation {
             body.append(JSONMember(name: "lock_size", value: .int(Int64(locked.size))))
             body.append(JSONMember(name: "lock_root", value: .string(locked.root.base64)))
         }
+        let erased = try keys.erasedSince(environment, schema)
+        if !erased.isEmpty {
+            let digest = Recovery.digest(ofErased: erased.map(\.scope), SHA256Hasher())
+            body.append(JSONMember(name: "erased_scopes", value: .string(digest.base64)))
+        }
         if let predecessor {
             let succession = Succession(
                 origin: old.origin,
@@ -129,7 +134,7 @@ extension LedgerCreation {
         // A restored backup has no free page, and its map no room for another.
         let (entry, root) = try environment.write(growingTo: .max) { transaction in
             if let signature = taken.unkept { try schema.keep(signature.signature, size: signature.size, transaction) }
-            try keys.takeOver(transaction, schema)
+            try keys.takeOver(erased, by: taken.tree.size, transaction, schema)
             return try append(submission, transaction, schema, taken.state, now: clock.now) { entry in
                 guard let next = old.after(entry) else { throw StoreDamage(nil, "the recovery names no identity") }
                 return next
@@ -200,6 +205,14 @@ extension LedgerCreation {
     }
 }
 
+extension Recovery {
+    /// What a recovery states of scopes whose erasure came after what it takes over (`ledger-format.md` section 6).
+    static func digest(ofErased scopes: [StreamID], _ hasher: SHA256Hasher) -> Digest {
+        let texts = scopes.map { Array("\($0)\n".utf8) }.sorted { $0.lexicographicallyPrecedes($1) }
+        return hasher.hash(texts.flatMap { $0 })
+    }
+}
+
 /// What a new incarnation takes over, once everything in it was derived again.
 struct TakenOver {
     let state: ChainState
@@ -227,7 +240,9 @@ struct TakenOver {
                 .damaged,
                 "the store is not what its entries and checkpoints say, and nothing of it is signed anew: "
                     + (first.map { "\($0)" } ?? "there is more than one finding"),
-                advice: "Run 'evidence audit' to see all of it, and put a store or a backup in its place that is intact"
+                advice: walk.isStreamsSuspect
+                    ? "Run 'evidence repair' first, which makes rows of streams anew, and says what else is wrong"
+                    : "Run 'evidence audit' to see all of it, and put a store or a backup in its place that is intact"
             )
         }
         let (state, newest) = try environment.read { transaction in

@@ -43,7 +43,7 @@ extension SealedClaims {
         switch try key(of: scope, transaction, schema) {
         case .known(let key): .living(key)
         case .none: .none
-        case .erased(let entry): .erased(by: entry)
+        case .erased(let entry, _): .erased(by: entry)
         }
     }
 }

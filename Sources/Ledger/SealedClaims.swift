@@ -46,13 +46,11 @@ struct SealedClaims {
     ///
     /// - Parameters:
     ///   - plaintext: as `PreparedEvents` makes it.
-    ///   - isNew: the scope is a stream without entries, so it can have no data key yet.
     ///   - freshScopes: takes the scope where it got its data key.
     /// - Returns: whether there is a key to seal under: an erased scope gets none again.
     mutating func seal(
         _ plaintext: Span<UInt8>,
         scope: StreamID,
-        isNew: Bool,
         index: UInt64,
         _ transaction: borrowing WriteTransaction,
         _ schema: StoreSchema,
@@ -60,7 +58,7 @@ struct SealedClaims {
         to sealed: inout [UInt8]
     ) throws -> Bool {
         let key: CipherKey
-        switch isNew ? .none : try self.key(of: scope, transaction, schema) {
+        switch try self.key(of: scope, transaction, schema) {
         case .known(let known): key = known
         case .none:
             key = try freshKey(of: scope)
@@ -166,8 +164,10 @@ struct SealedClaims {
             let row = StoreKey.sealed(index: entry.index, ordinal: ordinal)
             let found: Result<Void, any Error>?
             switch try key(of: scope.scope, transaction, schema) {
-            case .erased(let entry):
-                erased.append(ErasedScope(ordinal: ordinal, by: entry))
+            case .erased(let erasure, let hadKey):
+                // One that never had a key explains no claims that were sealed under one.
+                if !hadKey { try losses.requireLost(entry.index, scope.scope) }
+                erased.append(ErasedScope(ordinal: ordinal, by: erasure))
                 continue
             case .none: found = nil
             case .known(let key):
@@ -187,6 +187,23 @@ struct SealedClaims {
             }
         }
         return erased
+    }
+
+    /// Whether a key is the data key of a scope of an entry: what is sealed under it opens to what the entry commits to.
+    mutating func isKey(
+        _ key: CipherKey,
+        ofScope ordinal: Int,
+        in entry: Entry,
+        _ transaction: borrowing some Readable & ~Copyable,
+        _ schema: StoreSchema
+    ) throws -> Bool {
+        var plaintext: [UInt8] = []
+        let row = StoreKey.sealed(index: entry.index, ordinal: ordinal)
+        let opened = try transaction.withValue(schema.sealed, row) { sealed in
+            Result { try open(sealed, entry.claims[ordinal], key, index: entry.index, &plaintext) { _, _, _ in } }
+        }
+        guard case .success? = opened else { return false }
+        return true
     }
 
     /// The openings of an entry, in the entry's order, all or those of the names given.
@@ -289,8 +306,8 @@ struct SealedClaims {
     enum ScopeKey {
         case known(CipherKey)
         case none
-        /// It was destroyed, by an entry where the store knows which.
-        case erased(by: UInt64?)
+        /// It was destroyed, by an entry where the store knows which; or the scope was erased and had none in this tree.
+        case erased(by: UInt64?, hadKey: Bool = true)
     }
 
     mutating func key(
@@ -307,7 +324,7 @@ struct SealedClaims {
         if let known = keys[scope] ?? fresh[scope]?.key { return .known(known) }
         switch try schema.scopeRow(of: scope, transaction, hasher) {
         case nil: return .none
-        case .erased(let entry, _)?: return .erased(by: entry)
+        case .erased(let entry, let slot)?: return .erased(by: entry, hadKey: entry == nil || slot != nil)
         case .slot(let slot)?:
             switch try keyInTree(slot, of: scope) {
             case .living(let key):

@@ -48,9 +48,43 @@ struct SucceedingKeys {
         }
     }
 
+    /// The scopes whose keys the tree says are destroyed, though the store has no entry that says so: the store is from
+    /// before it was recorded.
+    func erasedSince(_ environment: Environment, _ schema: StoreSchema) throws -> [(scope: StreamID, slot: UInt64)] {
+        guard let kept else { return [] }
+        let hasher = SHA256Hasher()
+        let shape = kept.shape
+        return try environment.read { transaction in
+            let pending = Set(try schema.pendingScopes(transaction).flatMap(\.scopes))
+            var erased: [(StreamID, UInt64)] = []
+            let areLinked = try schema.scopes.forEach(transaction) { key, content in
+                guard let scope = StoreKey.readStream(Array(key)), !pending.contains(scope),
+                    case .slot(let slot)? = ScopeRow(content, of: scope, hasher), try shape.isErased(slot) == true
+                else { return }
+                erased.append((scope, slot))
+            }
+            guard areLinked else { throw schema.scopes.damage }
+            return erased
+        }
+    }
+
     /// Has the store name the tree, and the slots no scope of it can have had: an older store that was put back may know
     /// nothing of some that were used since.
-    func takeOver(_ transaction: borrowing WriteTransaction, _ schema: StoreSchema) throws {
+    ///
+    /// - Parameters:
+    ///   - erased: what `erasedSince` gave.
+    ///   - recovery: the entry that states it.
+    func takeOver(
+        _ erased: [(scope: StreamID, slot: UInt64)],
+        by recovery: UInt64,
+        _ transaction: borrowing WriteTransaction,
+        _ schema: StoreSchema
+    ) throws {
+        let hasher = SHA256Hasher()
+        for (scope, slot) in erased {
+            let content = ScopeRow.erased(by: recovery, slot: slot, of: scope, hasher)
+            try schema.scopes.replace(transaction, StoreKey.stream(scope), content)
+        }
         if let made {
             try schema.forgetClaims(transaction, lost)
             try schema.setKeyTree(made, transaction)

@@ -75,7 +75,7 @@ extension EventCatalogue {
                 .required("reason", .code(Recovery.Reason.allCases.map(\.rawValue))),
                 .required("size", .integer(0...9_007_199_254_740_991)), .required("root", .hash),
                 .optional("lock_size", .integer(1...9_007_199_254_740_991)), .optional("lock_root", .hash),
-                .optional("succession", .signature),
+                .optional("erased_scopes", .hash), .optional("succession", .signature),
             ]
         ),
         EventType(

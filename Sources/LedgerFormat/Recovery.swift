@@ -38,6 +38,8 @@ public struct Recovery: Equatable, Sendable {
     public let tree: Tree
     /// What the old lock's checkpoint stated; nil where it could not be read.
     public let lock: Tree?
+    /// The digest of the scopes whose keys are destroyed and of which no entry before says so; nil where there are none.
+    public let erasedScopes: Digest?
     /// The 64 bytes of the signature of the key in force before; nil where the reason has none.
     public let succession: [UInt8]?
 
@@ -72,6 +74,7 @@ public struct Recovery: Equatable, Sendable {
                 rule: "must be given together with \(lockSize == nil ? "lock_root" : "lock_size"), or both not at all"
             )
         }
+        erasedScopes = values["erased_scopes"]?.string.flatMap { Digest(base64: $0) }
         succession = values["succession"]?.string.flatMap { Base64.decode($0) }
         guard (succession != nil) == reason.isSigned else {
             throw EventError(

@@ -26,7 +26,7 @@ struct Evidence: ParsableCommand {
             BundleCommand.self, VerifyCommand.self,
             InstructionsCommand.self,
             TilesCommand.self, KeysCommand.self, StatusCommand.self, ConfirmClockCommand.self, BackupCommand.self,
-            CatalogueCommand.self, InitCommand.self, AuditCommand.self, RecoverCommand.self,
+            CatalogueCommand.self, InitCommand.self, AuditCommand.self, RepairCommand.self, RecoverCommand.self,
         ]
     )
 }

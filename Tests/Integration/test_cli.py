@@ -14,7 +14,7 @@ from wire import INTERFACE
 
 COMMANDS = ["submit", "deposit", "show", "list", "find", "watch", "prove", "verify", "keys", "status", "backup",
             "confirm-clock",
-            "catalogue", "init", "audit", "recover"]
+            "catalogue", "init", "audit", "repair", "recover"]
 #: What each command that asks the daemon is called with here.
 ASKING = {
     "submit": ["--type", "service.read_only", "--actor", "system", "--stream", "ledger/" + "1" * 32],

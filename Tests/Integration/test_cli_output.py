@@ -289,8 +289,8 @@ def test_output_that_is_lost_is_no_success(ledger, tmp_path):
     document.write_text("a")
     commands = everything(ledger, document, tmp_path)
     listed = set(re.findall(r"^  ([a-z-]+) ", ledger.evidence("--help").stdout.split("SUBCOMMANDS:")[1], re.MULTILINE))
-    # Those two are tried below; every other command there is or will be must be among the ones tried here.
-    assert listed - {"init", "recover"} == {command[0] for command in commands} - {
+    # Those three are tried below; every other command there is or will be must be among the ones tried here.
+    assert listed - {"init", "repair", "recover"} == {command[0] for command in commands} - {
         "help", "--help", "--generate-completion-script"} and len(listed) > 15
     for number, command in enumerate(commands):
         for how in ("/dev/full", "closed"):
@@ -306,7 +306,7 @@ def test_output_that_is_lost_is_no_success(ledger, tmp_path):
 def test_output_of_commands_on_files_that_is_lost_is_no_success(make_ledger):
     for how in (">/dev/full", ">&-"):
         ledger = make_ledger()
-        for args in (["init", "--origin", "a.example/l"], ["recover", "--reason", "moved"]):
+        for args in (["init", "--origin", "a.example/l"], ["repair"], ["recover", "--reason", "moved"]):
             done = subprocess.run(
                 ["sh", "-c", f'exec "$0" "$@" {how}', ledger.bin / "evidence", args[0], "--config", ledger.config, *args[1:]],
                 cwd=ledger.root, env=ledger.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)

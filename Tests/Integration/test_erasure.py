@@ -1,5 +1,6 @@
 """Claims whose key was destroyed: nothing of them can be read again, and every proof stays valid."""
 
+import base64
 import hashlib
 import json
 import shutil
@@ -189,12 +190,12 @@ def test_an_erasure_leaves_nothing_that_opens_what_it_erased(erased):
 
 def test_an_older_store_stays_erased(make_ledger):
     ledger = make_ledger().init().start()
-    event = events.registration()
-    index = ledger.append(event)["receipts"][0]["index"]
+    event, more, unseen = events.registration(), events.registration(), events.registration()
+    index = ledger.append(event, more, unseen)["receipts"][0]["index"]
     ledger.call("Backup", {"directory": str(ledger.backups / "old")})
     old_keys = ledger.root / "old keys"
     shutil.copytree(ledger.keys, old_keys)
-    ledger.erase(events.erasure(event["streams"]))
+    ledger.erase(events.erasure([*event["streams"], *more["streams"]]))
     assert ledger.stop() == 0
     # Keys from before would undo it.
     new_keys = ledger.keys.rename(ledger.root / "new keys")
@@ -208,11 +209,47 @@ def test_an_older_store_stays_erased(make_ledger):
     shutil.copytree(ledger.backups / "old", ledger.store)
     ledger.admin("recover", "--reason", "backup-restored")
     ledger.start()
-    assert refusal(ledger, "Open", {"index": index}, "ErasedClaims") == {"index": index, "erasure": None}
+    began = ledger.size - 1
+    while json.loads(ledger.entry(began)["entry"])["type"] != "system.recovered":
+        began -= 1
+    assert refusal(ledger, "Open", {"index": index}, "ErasedClaims") == {"index": index, "erasure": began}
+    recovered = json.loads(ledger.entry(began)["entry"])
+    # As section 6 says of the scopes that the store doesn't know to be erased.
+    texts = "".join(f"{scope}\n" for scope in sorted([*event["streams"], *more["streams"]]))
+    assert recovered["body"]["erased_scopes"] == base64.b64encode(hashlib.sha256(texts.encode()).digest()).decode()
     # A slot that was given away after the copy was made is not given again.
     fresh = ledger.append(events.registration())["receipts"][0]["index"]
     assert ledger.call("Open", {"index": fresh})["openings"]
+    refusal(ledger, "Append", {"events": [events.registration(event["streams"][0].partition("/")[2])]}, "InvalidEvent")
     assert ledger.stop() == 0
+    report = ledger.audit()
+    assert report["clean"] and report["erasedClaims"] == 2
+    # It is by what the recovery states: of another scope it explains nothing.
+    before = bytes((ledger.store / "data.mdb").read_bytes())
+    for scope, row in ((event["streams"][0], lambda kept: kept[:16]), (unseen["streams"][0], lambda kept: kept + number(began))):
+        with database(ledger.store, "scopes") as scopes:
+            put_linked(scopes, stream_key(scope), row(content(scopes.get(stream_key(scope)))))
+        found = [finding["what"] for finding in ledger.audit(status=1)["findings"]]
+        assert "other scopes are said to be erased by it than it states" in found
+        assert any("no event says" in what for what in found)
+        (ledger.store / "data.mdb").write_bytes(before)
+
+
+def test_a_scope_that_was_erased_before_it_had_claims_gets_none(make_ledger):
+    """Not that of somebody who was never heard of, nor of one who had entries without claims."""
+    ledger = make_ledger().init().start()
+    unknown, known = events.new_id(), events.new_id()
+    ledger.append(events.closure(known))
+    ledger.erase(events.erasure([f"subject/{unknown}", f"subject/{known}"]))
+    for _ in range(2):
+        for subject in (unknown, known):
+            said = refusal(ledger, "Append", {"events": [events.registration(subject)]}, "InvalidEvent")
+            assert said["field"] == f"claims.subject/{subject}" and "erased" in said["rule"]
+        # Nothing else is forbidden.
+        ledger.append(events.closure(known), events.closure(unknown))
+        assert ledger.stop() == 0
+        assert ledger.audit()["clean"]
+        ledger.start()
 
 
 def test_erase_by_hand(make_ledger):

@@ -87,6 +87,21 @@ import Testing
         #expect(report.findings == [] && report.erasedClaims == 2)
     }
 
+    /// Whoever says that it was erased first, and has claims recorded then, is found out.
+    @Test func claimsUnderAScopeThatWasErasedBeforeAreAFinding() throws {
+        let fixture = try LedgerFixture()
+        let object = StreamID(kind: .object, id: try Sample.id())
+        let other = StreamID(kind: .object, id: try Sample.id())
+        let (erasure, deposit) = try fixture.whileOpen { ledger in
+            let receipts = try ledger.submit([Sample.erasure(of: [other]), Sample.deposit(object: object)]).receipts
+            return (receipts[0].index, receipts[1].index)
+        }
+        #expect(try fixture.audit().isClean)
+        try fixture.rewrite(entry: erasure) { $0.replacing("\(other)", with: "\(object)") }
+        let what = "has claims under \(object), which entry \(erasure) erased"
+        #expect(try fixture.audit().findings.contains(AuditFinding(index: deposit, what: what)))
+    }
+
     @Test func anErasedScopeGetsNoClaimsAgain() throws {
         let fixture = try LedgerFixture()
         let object = StreamID(kind: .object, id: try Sample.id())
@@ -95,8 +110,8 @@ import Testing
             #expect(
                 throws: LedgerError.invalidEvent(
                     event: 1,
-                    field: "claims",
-                    rule: "must not lie under a scope whose claims were erased"
+                    field: "claims.\(object)",
+                    rule: "must not lie under a scope that was erased: take an id that was never used"
                 )
             ) { try ledger.submit([Sample.deposit(), Sample.deposit(object: object)]) }
             let deposits = try ledger.list(EntryFilter(type: "evidence.deposited"), from: nil, limit: 9, reverse: false)
