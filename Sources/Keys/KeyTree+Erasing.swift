@@ -32,7 +32,7 @@ extension KeyTree {
                 let epoch = state.epoch + 1
                 let master = master ?? state.master
                 let slot = 1 - state.rootSlot
-                try file.requireInPlace()
+                try requireInPlace()
                 try makeRoom(pages: (changes.count + 1) * Int(NodePlace.depths) * 2, isUrgent: true)
                 try environment.write(growingTo: .max) { transaction in
                     var changes = changes

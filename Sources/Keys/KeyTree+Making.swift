@@ -15,6 +15,7 @@ extension KeyTree {
                 throw KeyRefusal(.full, "the key tree has all the slots it can have", advice: "Begin another ledger")
             }
             let wrapper = try KeyWrapper(suite)
+            try requireInPlace()
             try makeRoom(pages: 2 * nodes)
             let known = try knownKeys(above: first, count: nodes)
             // Drawn together, for each draw is a call of the kernel's; none is left over for later slots.

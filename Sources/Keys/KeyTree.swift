@@ -236,6 +236,21 @@ public final class KeyTree: Sendable {
         }
     }
 
+    /// Refuses to go on where one of the tree's files is not the one its name leads to any more: what is written to it, and
+    /// what is sealed under keys that are in it alone, would be lost with the process.
+    ///
+    /// - Throws: `KeyRefusal` `.replaced`.
+    public func requireInPlace() throws {
+        try file.requireInPlace()
+        guard try environment.isInPlace() else {
+            throw KeyRefusal(
+                .replaced,
+                "data.mdb of the key tree was replaced or removed while it was in use",
+                advice: "Start again"
+            )
+        }
+    }
+
     /// What its rows say without any key.
     public var shape: KeyTreeShape { KeyTreeShape(environment, schema, suite, id: id) }
 

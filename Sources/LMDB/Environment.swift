@@ -324,6 +324,16 @@ public final class Environment: @unchecked Sendable {
         return descriptor
     }
 
+    /// Whether the data file that is open is the one its name leads to. What is written to another is lost with the process.
+    public func isInPlace() throws(LMDBError) -> Bool {
+        var directory: UnsafePointer<CChar>?
+        try check(mdb_env_get_path(handle, &directory), "finding the data file")
+        var (held, named) = (stat(), stat())
+        guard let directory, fstat(try descriptor(), &held) == 0 else { return false }
+        return stat("\(String(cString: directory))/data.mdb", &named) == 0 && named.st_dev == held.st_dev
+            && named.st_ino == held.st_ino
+    }
+
     /// Bytes of the data file, unused tail included.
     public var fileBytes: Int {
         var descriptor: mdb_filehandle_t = -1

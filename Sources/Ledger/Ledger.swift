@@ -117,7 +117,9 @@ public final class Ledger: Sendable {
             custody: custody,
             settings: settings
         )
-        keyMaker = opening.claimKeys.supply.map { KeyMaker($0) { fatal(StoreDamage.named($0)) } }
+        keyMaker = opening.claimKeys.supply.map { [tree = opening.claimKeys.tree] in
+            KeyMaker($0, tree) { fatal(StoreDamage.named($0)) }
+        }
         writer = LedgerWriter(
             environment: environment,
             schema: schema,

@@ -92,6 +92,8 @@ struct SealedClaims {
     /// Stores the slots that scopes got since the last time.
     mutating func writeFreshKeys(_ transaction: borrowing WriteTransaction, _ schema: StoreSchema) throws {
         guard let last = fresh.values.map(\.number).max() else { return }
+        // A key that is in a file without a name opens nothing once the process ends.
+        try source.tree.requireInPlace()
         let rows = fresh.map { scope, slot in
             (key: StoreKey.stream(scope), content: ScopeSlot.content(slot.number, of: scope, hasher))
         }

@@ -172,21 +172,49 @@ def test_others_access_to_the_keys_is_a_warning(ledger):
         path.chmod(before)
 
 
-def test_a_root_key_that_was_replaced_under_the_daemon_is_not_written_to(ledger):
+@pytest.mark.parametrize("name", ["root.key", "data.mdb"])
+def test_a_root_key_that_was_replaced_under_the_daemon_is_not_written_to(ledger, name):
     """What is written to a file without a name is lost, and with it every key."""
     event, kept = events.registration(), events.registration()
     index = ledger.append(event, kept)["receipts"][1]["index"]
-    root = ledger.keys / "root.key"
-    shutil.copy2(root, ledger.root / "copy")
-    (ledger.root / "copy").rename(root)
+    file = ledger.keys / name
+    shutil.copy2(file, ledger.root / "copy")
+    (ledger.root / "copy").rename(file)
+    erasure = events.erasure(event["streams"])
     with pytest.raises((CallError, AssertionError, OSError)):
-        ledger.erase(events.erasure(event["streams"]))
+        ledger.erase(erasure)
     ledger.wait()
-    # The erasure is recorded, and done at the start.
+    # If it is recorded, it was done at the start.
     ledger.start()
+    ledger.erase(erasure)
     refusal(ledger, "Open", {"index": index - 1}, "ErasedClaims")
     assert ledger.call("Open", {"index": index})["openings"]
     assert ledger.stop() == 0 and ledger.audit()["clean"]
+
+
+@pytest.mark.parametrize("name", ["root.key", "data.mdb"])
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+def test_keys_that_are_in_no_file_any_more_seal_nothing(ledger, name, change):
+    ledger.append(events.registration())
+    file = ledger.keys / name
+    shutil.copy2(file, ledger.root / "copy")
+    if change == "removed":
+        file.unlink()
+    else:
+        shutil.copy2(file, ledger.root / "other")
+        (ledger.root / "other").rename(file)
+    with pytest.raises((CallError, AssertionError, OSError)):
+        ledger.append(events.registration())
+    ledger.wait()
+    assert f"{name}" in ledger.log_text() and "replaced or removed while it was in use" in ledger.log_text()
+    (ledger.root / "copy").rename(file)
+    ledger.start()
+    index = ledger.append(events.registration())["receipts"][0]["index"]
+    assert ledger.call("Open", {"index": index})["openings"]
+    # Nobody needs to ask.
+    file.unlink()
+    ledger.wait()
+    assert "replaced or removed while it was in use" in ledger.log_text()
 
 
 # Erasures that can't be done yet
