@@ -124,6 +124,11 @@ public struct BundleReport: Sendable {
     /// What the bundle states; nil where its manifest can't be read.
     public internal(set) var manifest: Manifest?
 
+    /// Which document each signature is of, a phrase for each; none where nothing was signed.
+    public internal(set) var signedDocuments: [Words] = []
+    /// What is not here, and whom to ask for it.
+    public internal(set) var absences: [BundleAbsence] = []
+
     /// The most failures listed of one kind.
     public static let maximumFailures = 50
 

@@ -61,7 +61,7 @@ public struct BundlePeople: Sendable {
     }
 
     /// Streams that a body lists.
-    private static func listed(_ entry: Entry) -> [StreamID] {
+    static func listed(_ entry: Entry) -> [StreamID] {
         guard let type = EventCatalogue.type(named: entry.type) else { return [] }
         let lists = type.body.filter { $0.rule == .streamList }.map(\.name)
         return entry.body.values.filter { member in lists.contains { $0.utf8.elementsEqual(member.name.utf8) } }

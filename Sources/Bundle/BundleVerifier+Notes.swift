@@ -4,11 +4,11 @@ import LedgerFormat
 /// What a reader has to know beside the verdict (`ledger-format.md` section 14, "Beside the verdict"): a ledger records
 /// what it is told, and a citation that holds nothing, or a clock nobody set, is no damage to it.
 extension BundleVerifier {
-    /// Marks citations that don't hold, with whose record it is and what rests on it, and lists by what they are cited as
-    /// the records that are cited and not there.
+    /// Marks citations that don't hold, with whose record it is and what rests on it, and lists the records that are cited
+    /// and not there.
     mutating func tellCitations() {
         let byIndex = Dictionary(entries.map { ($0.entry.index, $0.entry) }) { first, _ in first }
-        var absent: [(kind: Words, indexes: Set<UInt64>)] = []
+        var absent: Set<UInt64> = []
         var (count, marked) = (0, 0)
         let rests = restingOnFaults(byIndex)
         for read in entries {
@@ -30,28 +30,14 @@ extension BundleVerifier {
                         )
                     )
                 } else if citation.isOfEntry, other == nil {
-                    let kind = Words(citedAs: citation.field, in: read.entry)
-                    if let position = absent.firstIndex(where: { $0.kind == kind }) {
-                        absent[position].indexes.insert(citation.cited)
-                    } else {
-                        absent.append((kind, [citation.cited]))
-                    }
+                    absent.insert(citation.cited)
                 }
             }
         }
         if marked == 0 { note(.citations, .passed, nil, Words(count: count, "citation", "citations", "处引用")) }
         guard !absent.isEmpty else { return note(.cited, .passed, nil, nil) }
-        let listed = absent.map { ($0.kind, $0.indexes.sorted()) }
-        note(
-            .cited,
-            .noted,
-            nil,
-            Words(
-                "not in this bundle: "
-                    + listed.map { "\($0.english): \(Words(list: $1).english)" }.joined(separator: "; "),
-                "不在本证据包中：" + listed.map { "\($0.chinese)：\(Words(list: $1).chinese)" }.joined(separator: "；")
-            )
-        )
+        let list = RecordRuns(absent.sorted()).words
+        note(.cited, .noted, nil, Words("not in this bundle: \(list.english)", "不在本证据包中：\(list.chinese)"))
     }
 
     /// A record as a reader takes it: its number, what it is, and whose.
@@ -119,7 +105,7 @@ extension BundleVerifier {
         var doubts = 0
         var isKnown = false
         // Of the ledger's own records no one asks: the first of them are before any that could say so.
-        var untold: [UInt64] = []
+        let untold = untoldOfTheClock
         let set = entries.map(\.entry).filter { entry in
             guard entry.type == "system.clock_status" else { return false }
             return JSONValue.object(entry.body.values)["synchronized"] == .bool(true)
@@ -128,7 +114,6 @@ extension BundleVerifier {
             let entry = read.entry
             let body = JSONValue.object(entry.body.values)
             let vouched = Confirmation(rawValue: body["confirmed"]?.string ?? "")?.words ?? Words("", "")
-            if !isKnown, EventCatalogue.type(named: entry.type)?.isReserved == false { untold.append(entry.index) }
             if entry.type == "system.clock_status" {
                 isKnown = true
                 guard case .bool(false)? = body["synchronized"] else { continue }
@@ -194,42 +179,12 @@ extension BundleVerifier {
 }
 
 extension Words {
-    /// What a citation is made for, by its field: the words of the page.
-    fileprivate init(citedAs field: String, in entry: Entry) {
-        switch field {
-        case "identity": self.init("identity check", "实名认证")
-        case "certificate": self.init("certificate", "证书")
-        case "signatures": self.init("signature", "签署合同")
-        case "requested" where entry.type == "cert.issued": self.init("application for a certificate", "证书申请")
-        case "requested": self.init("application", "申请")
-        default:
-            let name = PlainStory.fields[Array(field.utf8)] ?? field
-            let english = String(decoding: field.utf8.map { $0 == 0x5F ? 0x20 : $0 }, as: UTF8.self)
-            self.init(english, name.hasSuffixOfRecord ? String(name.dropLast(2)) : name)
-        }
-    }
-
-    /// Numbers of records, as many as a reader takes.
-    fileprivate init(list indexes: [UInt64]) {
-        let shown = indexes.prefix(BundleReport.maximumFailures).map(String.init)
-        let more = indexes.count > shown.count
-        self.init(
-            "\(indexes.count == 1 ? "record" : "records") \(shown.joined(separator: ", "))\(more ? " and others" : "")",
-            "第 \(shown.joined(separator: "、")) 项记录\(more ? "等" : "")"
-        )
-    }
-
     /// What names a record of which a citation does not fit.
     fileprivate init(restingOn indexes: [UInt64]) {
-        let list = Words(list: indexes)
+        let list = RecordRuns(indexes).words
         self.init(
             indexes.isEmpty ? "" : "; named by, directly or not: \(list.english)",
             indexes.isEmpty ? "" : "；直接或间接载明该项的有：\(list.chinese)"
         )
     }
-}
-
-extension String {
-    /// Whether it ends with the word 记录, which follows the number of a record anyhow.
-    fileprivate var hasSuffixOfRecord: Bool { Array(utf8.suffix(6)).elementsEqual("记录".utf8) && utf8.count > 6 }
 }

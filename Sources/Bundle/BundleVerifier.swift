@@ -92,6 +92,8 @@ public struct BundleVerifier {
         tellContainer()
         tellCitations()
         tellClock()
+        tellSignedDocuments()
+        tellAbsences()
     }
 
     // MARK: The report

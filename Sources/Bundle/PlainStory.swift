@@ -104,18 +104,27 @@ enum PlainStory {
     }
 
     /// Names of fields in Chinese: the page's own table of them.
-    static let fields: [[UInt8]: String] = {
+    private static let fields: [[UInt8]: String] = table("FIELDS_ZH").mapValues { String(decoding: $0, as: UTF8.self) }
+
+    /// What records are cited as, by the field that cites, or by type and field.
+    static let purposes: [[UInt8]: Words] = table("CITED_AS").mapValues { text in
+        let both = text.split(separator: UInt8(ascii: "/"), maxSplits: 1).map { String(decoding: $0, as: UTF8.self) }
+        return Words(both.first ?? "", both.last ?? "")
+    }
+
+    /// One of the page's own tables: a name and what it means.
+    private static func table(_ name: String) -> [[UInt8]: [UInt8]] {
         let page = [UInt8](evidenced_bundle_page())
-        guard let start = page.firstRange(ofBytes: Array("const FIELDS_ZH = words(`".utf8)),
+        guard let start = page.firstRange(ofBytes: Array("const \(name) = words(`".utf8)),
             let end = page.firstRange(ofBytes: Array("`)".utf8), from: start.upperBound)
-        else { fatalError("the embedded page has no names of fields") }
-        var fields: [[UInt8]: String] = [:]
+        else { fatalError("the embedded page has no table \(name)") }
+        var meanings: [[UInt8]: [UInt8]] = [:]
         for item in page[start.upperBound..<end.lowerBound].split(separator: UInt8(ascii: "|")) {
             let words = item.filter { $0 != 0x0A }.split(separator: 0x20, maxSplits: 1)
-            if words.count == 2 { fields[Array(words[0])] = String(decoding: words[1], as: UTF8.self) }
+            if words.count == 2 { meanings[Array(words[0])] = Array(words[1]) }
         }
-        return fields
-    }()
+        return meanings
+    }
 
     /// The text as HTML, with control and formatting characters written out so that they can't move or hide anything.
     private static func text(_ text: String) -> String {

@@ -60,7 +60,28 @@ enum BundleVerification {
             "NOTE: page and instructions in this bundle are another program's and were NOT checked: don't rely on what they show.",
             "提示：本证据包中的网页和核验说明出自其他软件，未经核验：不应采信其所显示的内容。"
         )
-        return citations(report) + cited(report) + clock(report) + (report.isPageChecked ? [] : [unchecked])
+        return documents(report) + citations(report) + clock(report) + absences(report)
+            + (report.isPageChecked ? [] : [unchecked])
+    }
+
+    /// Which document each signature is of.
+    private static func documents(_ report: BundleReport) -> [Words] {
+        list(
+            report.signedDocuments,
+            under: Words(
+                "NOTE: which document each signature is of, by the digests that systems reported:",
+                "提示：各签署对应的文件（依系统所报哈希值）："
+            )
+        )
+    }
+
+    /// All that is not there, and whom to ask for it.
+    private static func absences(_ report: BundleReport) -> [Words] {
+        let heading = BundleAbsence.heading
+        return list(
+            report.absences.map(\.words),
+            under: Words("NOTE: \(heading.english)", "提示：\(heading.chinese)")
+        )
     }
 
     /// Citations that don't hold, with whose record each is and what rests on it.
@@ -72,16 +93,6 @@ enum BundleVerification {
                 "提示：部分引用不符，不足为证："
             )
         )
-    }
-
-    /// Records that are cited and not there, by what they are.
-    private static func cited(_ report: BundleReport) -> [Words] {
-        remarks(report, .cited).map {
-            Words(
-                "NOTE: records that are cited are \($0.english). Whoever filed it can be asked for them, and the ledger operator.",
-                "提示：部分被引用的记录\($0.chinese)。可要求举证方补充提交，亦可向账本运营方调取。"
-            )
-        }
     }
 
     /// From which record on the clock was in doubt, or that nothing tells.
@@ -108,7 +119,7 @@ enum BundleVerification {
         guard !items.isEmpty else { return [] }
         let more = items.count - mostTold
         return [head] + items.prefix(mostTold).map { Words("NOTE:   \($0.english)", "提示：　\($0.chinese)") }
-            + (more > 0 ? [Words("NOTE:   and \(more) more, see above", "提示：　另有 \(more) 处，见上")] : [])
+            + (more > 0 ? [Words("NOTE:   and \(more) more", "提示：　另有 \(more) 处")] : [])
     }
 
     /// As many of a kind are told once more beside the verdict.
@@ -196,7 +207,11 @@ enum BundleVerification {
         }
         return .members([
             "trouble": report.trouble.map(both) ?? .null,
+            "absent": .array(
+                report.absences.map { .members(["kind": .string($0.kind.rawValue), "words": both($0.words)]) }
+            ),
             "pageChecked": .bool(report.isPageChecked), "checks": .array(checks),
+            "signedDocuments": .array(report.signedDocuments.map(both)),
             "container": report.container.map { .string($0.rawValue) } ?? .null,
             "passed": .bool(report.verdict == .verified),
             "signer": .string(report.signer.rawValue), "verdict": .string(report.verdict.rawValue),

@@ -14,6 +14,7 @@ from ledger import Ledger as RunningLedger
 from page_bundles import PAGE, Lease, Ledger, Partnership, archive, finished, new_stream
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from test_bundle_cases import cited_in
 from test_page import browser, chromium, drop, good, originals_of, partners, texts_of, unpack  # noqa: F401
 
 
@@ -145,11 +146,11 @@ def test_citations_what_is_not_here_and_the_clock_are_told(browser, tmp_path, na
     marked = "return [...document.querySelectorAll('.timeline > li')].filter(li => li.innerText.includes('citation does not fit')).map(li => Number(li.id.slice(7)))"
     assert browser.script(marked) == bad
     notes = {kind: " ".join(browser.script(f"return [...document.querySelectorAll('#notes [data-note={kind}]')].map(e => e.innerText)"))
-             for kind in ("citations", "cited", "clock")}
+             for kind in ("citations", "clock")}
     assert [f"record {index}: its citation" in notes["citations"].lower() for index in bad] == [True] * len(bad)
     assert bool(bad) == ("does not fit" in notes["citations"]), notes
-    said = re.search(r"not in this bundle: records ([0-9, ]+)\.", notes["cited"])
-    assert ([int(number) for number in said[1].split(", ")] if said else []) == absent
+    said = browser.script("return [...document.querySelectorAll('#absent [data-absence=cited]')].map(e => e.innerText)")
+    assert cited_in([line.removeprefix("· ") for line in said]) == absent
     doubted = bool(re.search("NOT synchronised|jumped", notes["clock"]))
     assert doubted == bool(clock), notes
 
@@ -196,7 +197,7 @@ def test_a_citation_that_fails_says_whose_it_is_and_what_rests_on_it(browser, pa
     assert f"By this reference it is not tied to one of {person} 陈强; its certificate (record 8) names application 7, which is not here." in said
     # Box, person, timeline and documents have the mark, too.
     headline = browser.text("#headline")
-    assert "; 3 warnings\n" in headline and f"See “What a reader has to know” below; among them one about {person} 陈强’s signature (record 196)" in headline
+    assert "; 3 warnings\n" in headline and f"See “What a reader has to know” and “Not in this bundle” below; among them one about {person} 陈强’s signature (record 196)" in headline
     assert all(said in browser.text("#conclusion") for said in ("3 warnings", f"{person} 陈强’s signature (record 196)"))
     assert [row for row in browser.script("return [...document.querySelectorAll('.people')].map(row => row.innerText)") if "⚠" in row][0].startswith(person)
     lines = browser.script("return [...document.querySelectorAll('.overview > li')].map(li => li.innerText)")
@@ -207,7 +208,7 @@ def test_a_citation_that_fails_says_whose_it_is_and_what_rests_on_it(browser, pa
     browser.find("button[data-language='zh-CN']").click()
     assert re.search("陈强签署合同（第 196 项记录）时所引用的实名认证是第 3 项记录，该项是当事人.王芳的，与当事人.陈强不符；仅凭此引用不能认定", browser.text("#notes"))
     assert "其证书（第 8 项记录）载明的申请（第 7 项记录）不在此处" in browser.text("#notes")
-    assert "另有 3 项提示\n" in browser.text("#headline") and "见下方“阅读须知”；其中涉及" in browser.text("#headline")
+    assert "另有 3 项提示\n" in browser.text("#headline") and "见下方“阅读须知”和“不在本证据包中的内容”；其中涉及" in browser.text("#headline")
     assert "不成立" not in browser.text("body")
 
 
@@ -218,8 +219,7 @@ def test_a_signature_whose_identity_check_is_not_here_is_marked(browser, good):
         assert (f"Not in this bundle: the certificate (record {certificate}) and the identity check (record {identity}) of this signature"
                 in browser.text(f"#record-{signature}"))
     notes, headline = browser.text("#notes"), browser.text("#headline")
-    assert "identity check: 2, 4" in notes and "certificate: 12, 16" in notes
-    assert "(Cited as: identity check: 2, 4; certificate: 12, 16.) Whoever filed this bundle can be asked for them, and the ledger’s operator." in notes
+    assert "of record 13 the identity check (record 2) and the certificate (record 12)" in browser.text("#absent")
     assert "⚠ Nothing here reports whether the ledger’s clock was synchronised when 7 record(s) were made" in notes
     assert "of 2 signature(s) the identity check and certificate are not in this bundle" in headline
     # Nor is a name withheld that no record here has, and the rest of the ledger is counted.
@@ -320,7 +320,8 @@ def test_the_order_is_that_of_a_reader(browser, partners):
     browser.open(partners / "index.html")
     heads = browser.script("return [...document.querySelectorAll('h2, #story h3')].filter(e => e.offsetHeight).map(e => e.innerText)")
     assert [head.split(",")[0].split(":")[0] for head in heads] == [
-        "1. What was recorded", "What a reader has to know", "Who", "Signatures of contracts", "Documents", "In short", "What the bundle covers",
+        "1. What was recorded", "What a reader has to know", "Who", "Signatures of contracts", "Documents", "In short",
+        "Not in this bundle", "What the bundle covers",
         "2. What this proves", "3. Verdict", "4. All records", "5. Technical detail"]
     head = browser.text("#identity")
     assert head.startswith("Contract\n合伙协议 …") and "does not say who had it made, nor when" in head
@@ -399,13 +400,14 @@ def test_an_older_checkpoint_says_over_which_records_it_is(browser, lease, good,
 def test_records_that_are_not_here_and_nothing_cites_are_told(browser, good, tmp_path):
     """Those later than the newest first: they may change the story."""
     browser.open(good / "index.html")
-    notes = browser.script("return [...document.querySelectorAll('#notes [data-note=unnamed]')].map(e => e.innerText)")
-    assert notes[0].startswith("⚠ Recorded after the newest record here, and not in this bundle: 19.") and "(a withdrawal, a refusal)" in notes[0]
-    assert notes[1] == "Neither in this bundle nor cited here: 1, 3, 5–7, 11, 15. What they say is unknown." and len(notes) == 2
+    notes = browser.script("return [...document.querySelectorAll('#absent > li')].map(e => e.innerText)")
+    assert notes[0].startswith("· Later than the newest record here: record 19.") and "(a withdrawal, a refusal)" in notes[0]
+    assert notes[5].startswith("· Cited by nothing here: records 1, 3, 5–7, 11, 15. What is recorded there is unknown.")
+    assert browser.text("#absent").count("Later than the newest") == 1 and "Cited" not in browser.text("#notes")
     assert "; 3 warnings\n" in browser.text("#headline") and "recorded later than all here, and not here: 19" in browser.text("#headline")
     assert "Of the records in this bundle: 13 of 13 disclosed, 0 withheld; those of other records are not counted." in browser.text("#story")
     browser.find("button[data-language='zh-CN']").click()
-    assert "⚠ 晚于所含最新一项记录且不在本证据包中的：第 19 项记录。其内容不明，可能改变案情" in browser.text("#notes")
+    assert "· 晚于所含最新一项的：第 19 项记录。其内容不明，可能改变案情" in browser.text("#absent")
 
 
 def test_what_a_reader_must_see_stands_before_a_long_list(browser, partners):

@@ -132,8 +132,8 @@ def test_notes_name_records_and_parties_beside_the_verdict(bin, lease, members, 
         assert clock.format(first, again) in end, end
     folder = write(members, tmp_path / "lease")
     end = program(bin, folder, key=lease.vkey)[1].split("\n\n")[-1]
-    assert ("NOTE: records that are cited are not in this bundle: identity check: records 2, 4; certificate: records 12, 16. "
-            "Whoever filed it can be asked for them, and the ledger operator.\n") in end
+    assert ("NOTE:   Cited here, as identity check: records 2, 4; as certificate: records 12, 16. "
+            "Ask whoever filed this bundle, and the ledger operator.\n") in end
     # What a system reported is told as that, and a number is no role of the contract.
     assert re.search(r"Party 1: .*  as systems report: .*signatory", end) and "not the contract's roles" in end and "verified" not in end
     assert "NOTE: whether the ledger's clock was synchronised is not told: no record here says so.\n" in end
@@ -151,8 +151,8 @@ def test_the_instructions_name_what_a_failing_citation_reaches(lease, members, t
     assert said.count("does not fit\n") == 2, said
     done = instructions.run(write(members, tmp_path / "lease"), "")
     said = done.stdout.decode().split("NOT CONFIRMED")[1]
-    for number, name, cited in ((13, "identity", 2), (13, "certificate", 12), (17, "identity", 4), (17, "certificate", 16)):
-        assert f"NOTE:   record {number}: a signature, whose {name} (record {cited}) is not here\n" in said
+    for number, identity, certificate in ((13, 2, 12), (17, 4, 16)):
+        assert f"of record {number} the identity check (record {identity}) and the certificate (record {certificate})" in said
     assert "whether the clock was synchronised: 8, 9, 10, 13, 14, 17, 18.\n" in said and "whether the ledger was rewritten before, is not shown." in said
     assert done.returncode == instructions.NOT_CONFIRMED
 

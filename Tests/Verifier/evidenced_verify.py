@@ -2,13 +2,14 @@
 """Independent verifier of evidenced ledgers, format version 1, written from ledger-format.md alone. "§" is a
 section of it, "step" one of §14. Exit status 0: all that was checked holds; 1: a line says what does not; 2:
 all holds, but whose ledger it is is not shown; 64: wrongly called, such as with a key that is none;
-71: this computer could not make the checks."""
+71: this computer could not make the checks. What it tells beside its verdict is in beside_the_verdict.py."""
 import argparse, calendar, hashlib, json, os, re, struct, zlib
 from base64 import b64decode, b64encode
 from collections import namedtuple
 from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from beside_the_verdict import told
 Key, Note = namedtuple("Key", "name id public text"), namedtuple("Note", "signed origin size root signatures")
 Given = namedtuple("Given", "key matches")   # the key, if it has a name; whether it is this one
 ABOUT_THE_KEY = "Only keys are compared: who the operator is, and who signed a contract, is not checked."
@@ -499,108 +500,9 @@ def verify_bundle(path, given, older):
     need(good, "index.html", "its data is not that of the members (step 2)")
     left -= {"VERIFY.txt", "index.html"}
     need(not left, min(left, default=""), "not implied by manifest.json (step 2)")
-    story.notes = [f"container: {container}", *told(story.entries)]
+    story.notes = [f"container: {container}", *told(story.entries, opened, manifest)]
     return note, story, ["what VERIFY.txt says, and index.html around its data"]
 
-# ---- Section 14, Beside the verdict ----
-# Section 6, Citations: the types cited (*: any; size: a tree size), the kind of stream shared, the fields.
-CITING = """
-* -: evidence.decrypted.order issuance.requested.evidence
-account.closed subject: account.restored.closure
-account.credential_compromised subject: account.credential_changed.compromise
-account.session_opened,log.session -: contract.signed.session_event
-anchor.evidence_record,anchor.renewed -: anchor.renewed.previous
-cert.issued cert: cert.activated.issued cert.expired.issued cert.retention_ended.issued
-    cert.revoked.issued cert.suspended.issued
-cert.issued,cert.activated subject: contract.signed.certificate
-cert.requested cert: cert.issued.requested
-consent.granted,consent.separate_granted subject: consent.scope_changed.consent consent.withdrawn.consent
-consent.granted,consent.separate_granted,minor.guardian_consented subject: disclosure.made.consent
-    identity.verify_requested.consent
-contract.created,contract.signed,contract.completed -: disclosure.made.contract
-contract.signed contract: contract.completed.signatures
-disclosure.made disclosure: disclosure.acknowledged.disclosure
-disclosure.requested disclosure: disclosure.refused.requested
-disclosure.requested,request.received -: disclosure.made.request
-erasure.executed,erasure.partial -: evidence.destroyed.erasure thirdparty.removed.erasure
-erasure.party_approved request: erasure.executed.approvals
-erasure.requested request: erasure.executed.requested erasure.partial.requested
-    erasure.party_approved.requested erasure.refused.requested
-evidence.decrypted object: evidence.exported.decryption
-evidence.deposited object: evidence.decrypted.deposit evidence.destroyed.deposit evidence.exported.deposit
-    evidence.sealed.deposit evidence.verified.deposit
-identity.agent_authorised subject: contract.signed.agent identity.agent_revoked.authorisation
-identity.org_verified subject: identity.agent_authorised.organisation
-identity.verified -: identity.agent_authorised.agent identity.org_verified.legal_representative
-    minor.guardian_consented.guardian
-identity.verified,identity.org_verified subject: account.restored.identity cert.requested.identity
-    contract.signed.identity evidence.deposited.identity identity.expired.verification
-    issuance.requested.identity
-identity.verified,identity.org_verified,request.identity_checked -: account.closed.identity_check
-identity.verify_requested subject: identity.failed.requested identity.verified.requested
-incident.detected incident: incident.closed.detected incident.contained.detected
-    incident.notified.detected incident.reported.detected
-issuance.dispatched issuance: issuance.delivered.dispatched
-issuance.generated issuance: issuance.dispatched.generated
-issuance.requested issuance: issuance.accepted.requested issuance.generated.requested
-    issuance.refused.requested
-issuance.requested,issuance.accepted,issuance.generated -: evidence.exported.issuance
-key.rotated -: transfer.completed.key_rotation
-minor.guardian_consented subject: minor.guardian_withdrew.consent
-policy.published -: consent.granted.policy consent.separate_granted.policy thirdparty.asserted.policy
-    transfer.bound.policy
-policy.published policy: policy.accepted.policy policy.declined.policy policy.notified.policy
-    policy.published.previous
-request.received -: request.fee_charged.earlier
-request.received request: request.answered.received request.escalated.received
-    request.fee_charged.received request.identity_checked.received request.overdue.received
-    request.refused.received
-request.received subject: account.closed.request
-retention.class_assigned object: retention.expired.assigned
-retention.hold_placed -: erasure.refused.hold
-retention.hold_placed object: retention.hold_released.placed
-service.shutdown_announced -: service.intake_stopped.announced
-staff.granted staff: staff.revoked.granted
-thirdparty.asserted -: thirdparty.objected.assertion
-thirdparty.objected request: thirdparty.removed.objection
-transfer.announced -: transfer.bound.announced
-transfer.bound -: transfer.completed.bound
-size -: anchor.checkpoint.size anchor.evidence_record.size anchor.timestamped.size anchor.witnessed.size
-    issuance.generated.checkpoint_size system.selfcheck.size
-"""
-RULES = {field: head.split() for head, fields in re.findall("^(.+):((?: .+)?(?:\n    .*)*)", CITING, re.M)
-         for field in fields.split()}
-def streams_of(entry, kind):
-    return {name for name in [entry["actor"], *dict(entry["streams"])] if name.startswith(f"{kind}/")}
-def told(entries):
-    lines, absent, known, untold = [], set(), False, 0
-    for index, entry in sorted(entries.items()):
-        known = known or entry["type"] == "system.clock_status"
-        untold += not known and entry["type"].split(".")[0] not in ("ledger", "system", "anchor")
-        for field, value in entry["body"].items():
-            types, shared = RULES.get(f"{entry['type']}.{field}", (None, None))
-            for cited in (value if type(value) is list else [value]) if types else ():
-                if cited > index if types == "size" else cited >= index:
-                    fault = "was not there yet"
-                elif types == "size" or cited not in entries:
-                    absent |= {cited} if types != "size" else set()
-                    continue
-                elif types != "*" and entries[cited]["type"] not in types.split(","):
-                    fault = f"has another type, {entries[cited]['type']}"
-                else:
-                    own, others = streams_of(entry, shared), streams_of(entries[cited], shared)
-                    fault = "is of another " + shared if own and others and not own & others else ""
-                if fault:
-                    lines.append(f"note: citation: record {index}: `{field}`: record {cited} {fault}")
-        vouched = entry["body"].get("confirmed", "nothing")
-        if entry["type"] == "system.clock_status" and not entry["body"]["synchronized"]:
-            lines.append(f"note: clock: record {index}: not synchronised from here, confirmed by {vouched}")
-        if entry["type"] == "system.clock_jumped":
-            jump = entry["body"]["microseconds"]
-            lines.append(f"note: clock: record {index}: it jumped by {jump} us, confirmed by {vouched}")
-    if untold:
-        lines.append(f"note: clock: of {untold} records nothing here says whether it was synchronised")
-    return lines + [f"note: cited, and not in the bundle: {str(sorted(absent))[1:-1]}"][:len(absent)]
 if __name__ == "__main__":
     kinds = {"tiles": verify_tiles, "bundle": verify_bundle}
     parser = argparse.ArgumentParser(description=__doc__)
