@@ -50,17 +50,17 @@ struct KeyNode {
     private var wrapped: [UInt8] = []
     private let width: Int
 
-    init(_ suite: KeySuite) { width = suite.wrappedBytes }
+    init(_ suite: CipherSuite) { width = suite.sealedKeyBytes }
 
     /// Reads a row; nil where it is not one, or a bit of it was changed.
-    init?(_ row: UnsafeRawBufferPointer, at place: NodePlace, _ suite: KeySuite) {
+    init?(_ row: UnsafeRawBufferPointer, at place: NodePlace, _ suite: CipherSuite) {
         let content = row.count - KeyNode.sealBytes
         guard content >= KeyNode.headBytes,
             KeyNode.seal(place, UnsafeRawBufferPointer(rebasing: row[..<content])).elementsEqual(row[content...])
         else { return nil }
         made = UInt64(bigEndian: row.loadUnaligned(as: UInt64.self))
         living = UInt64(bigEndian: row.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        width = suite.wrappedBytes
+        width = suite.sealedKeyBytes
         wrapped = Array(row[KeyNode.headBytes..<content])
         guard living & ~made == 0, wrapped.count == width * living.nonzeroBitCount else { return nil }
     }

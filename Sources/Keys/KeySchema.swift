@@ -1,5 +1,6 @@
 import Glibc
 import LMDB
+import OpenSSL
 
 /// What the tree's environment says of the whole.
 struct KeyTreeHead: Equatable {
@@ -7,7 +8,7 @@ struct KeyTreeHead: Equatable {
 
     /// The tree's id, 32 hex digits.
     let tree: String
-    let suite: KeySuite
+    let suite: CipherSuite
     let epoch: UInt64
     /// Slots made so far.
     let slots: UInt64
@@ -17,7 +18,7 @@ struct KeyTreeHead: Equatable {
         Array("\(KeyTreeHead.format)\ntree \(tree)\nsuite \(suite.rawValue)\nepoch \(epoch)\nslots \(slots)\n".utf8)
     }
 
-    init(tree: String, suite: KeySuite, epoch: UInt64, slots: UInt64) {
+    init(tree: String, suite: CipherSuite, epoch: UInt64, slots: UInt64) {
         self.tree = tree
         self.suite = suite
         self.epoch = epoch
@@ -30,7 +31,7 @@ struct KeyTreeHead: Equatable {
         let values = text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false).map { line in
             line.split(separator: 0x20, maxSplits: 1).last.map { String(Substring($0)) } ?? ""
         }
-        guard values.count == 6, let suite = KeySuite(rawValue: values[2]), let epoch = UInt64(values[3]),
+        guard values.count == 6, let suite = CipherSuite(rawValue: values[2]), let epoch = UInt64(values[3]),
             let slots = UInt64(values[4]), slots <= NodePlace.slots, slots % NodePlace.children == 0
         else { return nil }
         self.init(tree: values[1], suite: suite, epoch: epoch, slots: slots)
@@ -109,7 +110,7 @@ struct KeySchema {
     func nodeIfMade(
         _ transaction: borrowing some Readable & ~Copyable,
         _ place: NodePlace,
-        _ suite: KeySuite
+        _ suite: CipherSuite
     ) throws -> KeyNode? {
         guard let row = try transaction.withValue(nodes, place.key, { KeyNode($0, at: place, suite) }) else {
             return nil
@@ -121,7 +122,7 @@ struct KeySchema {
     func node(
         _ transaction: borrowing some Readable & ~Copyable,
         _ place: NodePlace,
-        _ suite: KeySuite
+        _ suite: CipherSuite
     ) throws -> KeyNode {
         guard let node = try nodeIfMade(transaction, place, suite) else {
             throw KeySchema.damaged(place, "its row is missing")

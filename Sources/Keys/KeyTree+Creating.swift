@@ -1,7 +1,7 @@
 import Glibc
 import LMDB
 import Merkle
-import OpenSSL
+public import OpenSSL
 
 extension KeyTree {
     /// Names of the files a tree has in its directory.
@@ -14,25 +14,26 @@ extension KeyTree {
     /// one, the rest is there.
     ///
     /// - Returns: the tree's id, 32 hex digits.
-    /// - Throws: `KeyRefusal`, `.exists` where there is a tree that is used; `LMDBError`, `CommitError`, `KeyFileError`.
-    public static func create(in directory: String, master: MasterKey, suite: KeySuite) throws -> String {
+    /// - Throws: `KeyRefusal`, `.exists` where there is a tree that is used, or of another suite; `MissingAlgorithm`, before
+    ///   anything is made; `LMDBError`, `CommitError`, `KeyFileError`.
+    public static func create(in directory: String, master: MasterKey, suite: CipherSuite) throws -> String {
+        let wrapper = try SuiteCipher(suite)
         let file = try RootKeyFile(directory: directory, access: .creating)
         if try !file.slots().contains(where: \.isRecord) { try discardDraft(directory) }
         let (environment, schema) = try KeySchema.open(directory, mapBytes: 16 << 20, access: .writing, create: true)
         if let head = try environment.read({ try schema.headIfMade($0) }) {
-            guard head.slots == 0, let (_, record) = try? inForce(file.slots(), head),
-                (try? record.unwrap(master, KeyWrapper(head.suite))) != nil, head.suite == suite
+            guard head.slots == 0, head.suite == suite, let (_, record) = try? inForce(file.slots(), head),
+                (try? record.unwrap(master, wrapper)) != nil
             else {
                 throw KeyRefusal(
                     .exists,
-                    "there is a key tree in \(directory)",
+                    "there is a key tree in \(directory), of the suite \(head.suite.rawValue)",
                     advice: "It is never overwritten: choose another directory, or move it away"
                 )
             }
             return head.tree
         }
         let id = Hex.encode(try SecureRandom.bytes(16))
-        let wrapper = try KeyWrapper(suite)
         let record = try RootRecord.wrapping(freshKey(), tree: id, epoch: 1, master, wrapper)
         try environment.write { transaction in
             try schema.set(KeyTreeHead(tree: id, suite: suite, epoch: 1, slots: 0), transaction)

@@ -60,7 +60,7 @@ extension KeyTree {
                 state.rootSlot = slot
                 state.master = master
                 state.keys.removeAll()
-                state.wrapper = try KeyWrapper(suite)
+                state.wrapper = try SuiteCipher(suite)
                 try file.write(nil, to: old)
             }
         }

@@ -14,7 +14,7 @@ extension KeyTree {
             guard first + count <= NodePlace.slots else {
                 throw KeyRefusal(.full, "the key tree has all the slots it can have", advice: "Begin another ledger")
             }
-            let wrapper = try KeyWrapper(suite)
+            let wrapper = try SuiteCipher(suite)
             try requireInPlace()
             try makeRoom(pages: 2 * nodes)
             let known = try knownKeys(above: first, count: nodes)
@@ -71,7 +71,7 @@ extension KeyTree {
         _ nodes: [(place: NodePlace, key: CipherKey)],
         _ keys: [NodePlace: CipherKey],
         _ transaction: borrowing WriteTransaction,
-        _ wrapper: KeyWrapper,
+        _ wrapper: SuiteCipher,
         _ random: RandomSupply
     ) throws {
         var made: [(place: NodePlace, key: CipherKey)] = []
@@ -104,6 +104,6 @@ extension KeyTree {
 
     /// - Parameter random: where many are wanted, what to draw them from.
     static func freshKey(_ random: RandomSupply = RandomSupply()) throws -> CipherKey {
-        try CipherKey(random.secret(AuthenticatedCipher.keyBytes))
+        try CipherKey(random.secret(CipherKey.count))
     }
 }

@@ -34,12 +34,13 @@ public final class KeyTree: Sendable {
         var keys: [NodePlace: CipherKey] = [:]
         var master: MasterKey
         /// Made anew with the root key, for it keeps the last keys it used.
-        var wrapper: KeyWrapper
+        var wrapper: SuiteCipher
     }
 
     /// The tree's id, 32 hex digits.
     public let id: String
-    public let suite: KeySuite
+    /// What its keys, and all that is sealed under them, are sealed with.
+    public let suite: CipherSuite
     let environment: Environment
     let schema: KeySchema
     let file: RootKeyFile
@@ -56,7 +57,7 @@ public final class KeyTree: Sendable {
 
     private init(
         id: String,
-        suite: KeySuite,
+        suite: CipherSuite,
         _ environment: Environment,
         _ schema: KeySchema,
         _ file: RootKeyFile,
@@ -84,7 +85,7 @@ public final class KeyTree: Sendable {
         let head = try environment.read { try schema.head($0) }
         let slots = try file.slots()
         let (number, record) = try KeyTree.inForce(slots, head)
-        let wrapper = try KeyWrapper(head.suite)
+        let wrapper = try SuiteCipher(head.suite)
         let root = try record.unwrap(master, wrapper)
         // Left by a crash before or after the commit: it opens nothing that is needed.
         if slots[1 - number] != .zeros { try file.write(nil, to: 1 - number) }
@@ -98,7 +99,7 @@ public final class KeyTree: Sendable {
         let file = try RootKeyFile(directory: directory, access: .reading)
         let (environment, schema) = try KeySchema.open(directory, mapBytes: 1 << 20, access: .reading)
         let (head, number, root) = try KeyTree.current(environment, schema, file, master)
-        let wrapper = try KeyWrapper(head.suite)
+        let wrapper = try SuiteCipher(head.suite)
         self.init(
             environment,
             schema,
@@ -124,7 +125,7 @@ public final class KeyTree: Sendable {
             let head = try environment.read { try schema.head($0) }
             do {
                 let (number, record) = try inForce(file.slots(), head)
-                return (head, number, try record.unwrap(master, KeyWrapper(head.suite)))
+                return (head, number, try record.unwrap(master, SuiteCipher(head.suite)))
             } catch let refusal as KeyRefusal where [.torn, .damaged].contains(refusal.code) && tries < 3 {
                 // Between one read and the other it may have become another one.
                 tries += 1
@@ -156,7 +157,7 @@ public final class KeyTree: Sendable {
         root: CipherKey,
         rootSlot: Int,
         master: MasterKey,
-        _ wrapper: sending KeyWrapper,
+        _ wrapper: sending SuiteCipher,
         isReading: Bool = false
     ) {
         let state = State(
@@ -276,11 +277,11 @@ public final class KeyTree: Sendable {
         of node: KeyNode,
         at place: NodePlace,
         under key: CipherKey,
-        _ wrapper: KeyWrapper
+        _ wrapper: SuiteCipher
     ) throws -> CipherKey {
         do {
             return try node.withWrapped(position) {
-                try wrapper.unwrap($0, under: key, context: context(place, position))
+                try wrapper.openKey($0, key: key, context: context(place, position).span)
             }
         } catch {
             throw KeySchema.damaged(place, "child \(position) does not open under the node's key")
@@ -292,11 +293,11 @@ public final class KeyTree: Sendable {
         at place: NodePlace,
         _ position: Int,
         under wrapping: CipherKey,
-        _ wrapper: KeyWrapper
+        _ wrapper: SuiteCipher
     ) throws -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(suite.wrappedBytes)
-        try wrapper.wrap(key, under: wrapping, context: context(place, position), to: &bytes)
+        bytes.reserveCapacity(suite.sealedKeyBytes)
+        try wrapper.seal(key.secret, key: wrapping, context: context(place, position).span, to: &bytes)
         return bytes
     }
 

@@ -1,11 +1,12 @@
 import Glibc
 import LMDB
+import OpenSSL
 
 /// What the rows of a tree say without any key: which slots were made, and which of them were erased.
 public struct KeyTreeShape: Sendable {
     private let environment: Environment
     private let schema: KeySchema
-    private let suite: KeySuite
+    private let suite: CipherSuite
     /// The tree's id, 32 hex digits.
     public let id: String
 
@@ -21,7 +22,7 @@ public struct KeyTreeShape: Sendable {
         suite = head.suite
     }
 
-    init(_ environment: Environment, _ schema: KeySchema, _ suite: KeySuite, id: String) {
+    init(_ environment: Environment, _ schema: KeySchema, _ suite: CipherSuite, id: String) {
         self.environment = environment
         self.schema = schema
         self.suite = suite

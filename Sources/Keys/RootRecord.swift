@@ -9,7 +9,7 @@ struct RootRecord: Equatable {
 
     /// The tree's id, 32 hex digits.
     let tree: String
-    let suite: KeySuite
+    let suite: CipherSuite
     /// Counts the changes of the root key.
     let epoch: UInt64
     /// Id of the master key it is wrapped under.
@@ -33,7 +33,7 @@ struct RootRecord: Equatable {
         return slot
     }
 
-    init(tree: String, suite: KeySuite, epoch: UInt64, master: String, wrapped: [UInt8]) {
+    init(tree: String, suite: CipherSuite, epoch: UInt64, master: String, wrapped: [UInt8]) {
         self.tree = tree
         self.suite = suite
         self.epoch = epoch
@@ -53,7 +53,7 @@ struct RootRecord: Equatable {
             return String(Substring(lines[line].utf8.dropFirst(prefix.utf8.count)))
         }
         guard lines.count == 7, lines[0].utf8.elementsEqual(RootRecord.header.utf8), let tree = value(1, "tree"),
-            let suite = value(2, "suite").flatMap(KeySuite.init(rawValue:)),
+            let suite = value(2, "suite").flatMap(CipherSuite.init(rawValue:)),
             let epoch = value(3, "epoch").flatMap({ UInt64($0) }), epoch < .max,
             let master = value(4, "master"), let wrapped = value(5, "root").flatMap({ Base64.decode($0) })
         else { return nil }
@@ -69,18 +69,20 @@ struct RootRecord: Equatable {
 
 /// The key all others stand under: a secret of the system's (a credential, or a file of mode 0600), never stored with them.
 public struct MasterKey: Sendable {
-    /// Wraps root keys.
-    let wrapping: CipherKey
+    private let secret: SecretBytes
     /// Tells master keys apart, and nothing else: 16 hex digits.
     public let id: String
 
     /// - Parameter secret: 32 bytes.
     public init(_ secret: SecretBytes) throws {
-        wrapping = try CipherKey(
-            KeyDerivation.hkdfSHA256(key: secret, info: Array("evidenced/master-key/wrap/v1".utf8), count: 32)
-        )
+        self.secret = secret
         let id = try KeyDerivation.hkdfSHA256(key: secret, info: Array("evidenced/master-key/id/v1".utf8), count: 8)
         self.id = id.withUnsafeBytes { Hex.encode(Array($0)) }
+    }
+
+    /// Wraps root keys of trees of a suite.
+    func wrapping(_ suite: CipherSuite) throws -> CipherKey {
+        try suite.key(from: secret, info: Array("evidenced/master-key/wrap/v1".utf8))
     }
 }
 
@@ -91,17 +93,18 @@ extension RootRecord {
         tree: String,
         epoch: UInt64,
         _ master: MasterKey,
-        _ wrapper: KeyWrapper
+        _ wrapper: SuiteCipher
     ) throws -> RootRecord {
         var wrapped: [UInt8] = []
-        try wrapper.wrap(root, under: master.wrapping, context: context(tree: tree, epoch: epoch), to: &wrapped)
+        let context = context(tree: tree, epoch: epoch)
+        try wrapper.seal(root.secret, key: master.wrapping(wrapper.suite), context: context.span, to: &wrapped)
         return RootRecord(tree: tree, suite: wrapper.suite, epoch: epoch, master: master.id, wrapped: wrapped)
     }
 
     /// The root key it holds.
     ///
     /// - Throws: `KeyRefusal`, `.otherMaster` where it is wrapped under another master key.
-    func unwrap(_ master: MasterKey, _ wrapper: KeyWrapper) throws -> CipherKey {
+    func unwrap(_ master: MasterKey, _ wrapper: SuiteCipher) throws -> CipherKey {
         guard self.master.utf8.elementsEqual(master.id.utf8) else {
             throw KeyRefusal(
                 .otherMaster,
@@ -109,10 +112,10 @@ extension RootRecord {
                 advice: "Give the keyring the tree was made or rotated with"
             )
         }
+        let wrapping = try master.wrapping(wrapper.suite)
+        let context = RootRecord.context(tree: tree, epoch: epoch)
         do {
-            return try wrapped.withUnsafeBytes {
-                try wrapper.unwrap($0, under: master.wrapping, context: RootRecord.context(tree: tree, epoch: epoch))
-            }
+            return try wrapped.withUnsafeBytes { try wrapper.openKey($0, key: wrapping, context: context.span) }
         } catch {
             throw KeyRefusal(
                 .damaged,

@@ -61,13 +61,23 @@ struct ClaimKeys: Sendable {
         }
     }
 
-    /// Refuses another tree than the store names.
+    /// Refuses another tree than the store names, or one of another suite.
     static func require(_ tree: KeyTree, _ stored: StoredKeys, _ directory: String) throws(StartupRefusal) {
-        guard tree.id.utf8.elementsEqual(stored.tree.utf8) else {
+        guard tree.id.utf8.elementsEqual(stored.tree.id.utf8) else {
             throw StartupRefusal(
                 .keysOther,
-                "\(directory) holds the key tree \(tree.id), and the store's claims are sealed under \(stored.tree)",
+                "\(directory) holds the key tree \(tree.id), and the store's claims are sealed under \(stored.tree.id)",
                 advice: "Put this ledger's own keys back"
+            )
+        }
+        guard tree.suite == stored.tree.suite else {
+            throw StartupRefusal(
+                .keysOther,
+                """
+                the key tree in \(directory) is of the suite \(tree.suite.rawValue), and the store's claims are sealed \
+                with \(stored.tree.suite.rawValue)
+                """,
+                advice: "A ledger keeps its suite: put its own keys back"
             )
         }
     }
@@ -103,8 +113,7 @@ extension StartupRefusal {
 
 /// What a store says of the key tree its claims are sealed under.
 struct StoredKeys {
-    /// The tree's id.
-    let tree: String
+    let tree: NamedTree
     /// The first slot that no scope ever had.
     let nextSlot: UInt64
     /// The epoch it had when the store last knew of a change of it.

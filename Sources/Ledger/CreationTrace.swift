@@ -2,6 +2,7 @@ import Files
 import Glibc
 import Keys
 import LMDB
+import OpenSSL
 
 /// What creating a ledger has made so far, so that a creation that fails or is interrupted leaves nothing behind, and one
 /// that was killed is in nobody's way.
@@ -62,11 +63,12 @@ struct CreationTrace {
         return keyring
     }
 
-    /// Makes the key tree, and gives its id. One without keys that an earlier creation left, which was cut off, is taken.
-    mutating func keyTree(_ keyring: Keyring) throws -> String {
+    /// Makes the key tree. One without keys that an earlier creation left, which was cut off, is taken.
+    mutating func keyTree(_ keyring: Keyring, _ suite: CipherSuite) throws -> NamedTree {
         let new = KeyTree.files.map { keys + "/" + $0 }.filter { !FileSystem.isTaken($0) }
         files += new
-        return try ClaimKeys.named { try KeyTree.create(in: keys, master: keyring.masterKey(), suite: .aes) }
+        let id = try ClaimKeys.named { try KeyTree.create(in: keys, master: keyring.masterKey(), suite: suite) }
+        return NamedTree(id: id, suite: suite)
     }
 
     /// A creation that was cut off behind the point from which nothing is taken back.

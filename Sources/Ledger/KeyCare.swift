@@ -99,7 +99,7 @@ public enum KeyCare {
             create: false
         )
         let stored = try environment.read { try StoredKeys($0, schema) }
-        try SucceedingKeys.settle(locations.keys, id: stored.tree)
+        try SucceedingKeys.settle(locations.keys, id: stored.tree.id)
         let directory = try FileSystem.target(of: locations.keys)
         let staged = directory + restoringSuffix
         try discard(staged)

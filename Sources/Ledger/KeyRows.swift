@@ -3,6 +3,13 @@ import LedgerFormat
 import Merkle
 import OpenSSL
 
+/// The key tree a store names: nothing of it opens under another, nor with other algorithms.
+struct NamedTree {
+    /// 32 hex digits.
+    let id: String
+    let suite: CipherSuite
+}
+
 /// What the store says of its key tree, in rows of `meta` (`ledger-format.md` section 10, "Key tree"). Nothing else says it,
 /// so each ends in a hash, by which a row shows that was not written so.
 extension StoreSchema {
@@ -51,19 +58,24 @@ extension StoreSchema {
         return number
     }
 
-    /// The id of the key tree the claims are sealed under, 32 hex digits.
+    /// Bytes of a key tree's id.
+    private static let treeBytes = 32
+
+    /// The key tree the claims are sealed under.
     ///
     /// - Throws: `StoreDamage`, as all of these.
-    func keyTree(_ transaction: borrowing some Readable & ~Copyable) throws -> String {
+    func keyTree(_ transaction: borrowing some Readable & ~Copyable) throws -> NamedTree {
         let row = try keyRow(StoreSchema.keyTreeKey, transaction)
-        guard row.count == 32, let id = String(validating: row, as: UTF8.self) else {
-            throw StoreDamage(nil, "the id of the key tree is none")
-        }
-        return id
+        guard row.dropFirst(StoreSchema.treeBytes).first == 0x20,
+            let id = String(validating: row.prefix(StoreSchema.treeBytes), as: UTF8.self),
+            let suite = String(validating: row.dropFirst(StoreSchema.treeBytes + 1), as: UTF8.self)
+                .flatMap(CipherSuite.init(rawValue:))
+        else { throw StoreDamage(nil, "what the store says of its key tree names no tree and suite") }
+        return NamedTree(id: id, suite: suite)
     }
 
-    func setKeyTree(_ id: String, _ transaction: borrowing WriteTransaction) throws {
-        try setKeyRow(StoreSchema.keyTreeKey, Array(id.utf8), transaction)
+    func setKeyTree(_ tree: NamedTree, _ transaction: borrowing WriteTransaction) throws {
+        try setKeyRow(StoreSchema.keyTreeKey, Array("\(tree.id) \(tree.suite.rawValue)".utf8), transaction)
     }
 
     /// The first slot of the key tree that no scope has had.

@@ -1,8 +1,9 @@
 import Glibc
 import JSON
+import Keys
 import LMDB
 public import LedgerFormat
-import OpenSSL
+public import OpenSSL
 import Synchronization
 
 /// An open ledger: one writer thread, any number of readers, one follower that keeps the look-up index.
@@ -211,6 +212,8 @@ public final class Ledger: Sendable {
     public var origin: String { identity.origin }
     /// 1 for a ledger that was never recovered.
     public var incarnation: Int64 { identity.incarnation }
+    /// What its keys and claims are sealed with.
+    public var suite: CipherSuite { claimKeys.tree.suite }
 
     /// Calls `notify` with the size after each new checkpoint until `removeWatcher`.
     public func addWatcher(_ notify: @escaping @Sendable (UInt64) -> Void) -> UInt64 {

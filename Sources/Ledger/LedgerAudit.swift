@@ -101,6 +101,9 @@ public enum LedgerAudit {
                 claimKeys = try ClaimKeys(reading: locations.keys, keyring, stored)
             } catch let refusal as StartupRefusal where refusal.code == .keysMissing && isCopy {
                 // They stay with the original: claims are counted only.
+            } catch let missing as MissingAlgorithm {
+                // Nothing is said of what this computer can't open.
+                throw missing
             } catch  where !Shortage.isMeant(by: error) {
                 unlocked = error
             }

@@ -4,7 +4,7 @@ import JSON
 import LMDB
 import LedgerFormat
 import Merkle
-import OpenSSL
+public import OpenSSL
 
 /// Creating a ledger, and beginning a new incarnation of one (`LedgerRecovery.swift`): the only two ways a first entry or
 /// a lock come to be.
@@ -16,22 +16,29 @@ public enum LedgerCreation {
     ///
     /// - Parameters:
     ///   - origin: names the ledger in its checkpoints; a schema-less URL of at most 200 bytes.
+    ///   - suite: what its keys and claims are sealed with, for as long as it has these keys.
     ///   - keyring: path of the keyring, which is made where there is none.
     ///   - isInterrupted: asked before anything is signed; where it says so, everything is taken back.
     /// - Returns: the verification key of the checkpoints, and whether the keyring was made.
-    /// - Throws: `StartupRefusal`, and whatever the files can't be made for. Nothing is left behind then, but by
-    ///   `.unfinished`: its first checkpoint is signed.
+    /// - Throws: `StartupRefusal`; `MissingAlgorithm` where libcrypto lacks what the suite needs; and whatever the files can't
+    ///   be made for. Nothing is left behind then, but by `.unfinished`: its first checkpoint is signed.
     public static func create(
         at locations: LedgerLocations,
         origin: String,
+        suite: CipherSuite,
         keyring path: String,
         isInterrupted: () -> Bool
     ) throws -> (vkey: String, isKeyringNew: Bool) {
         if let conflict = locations.conflict(keyring: path) { throw refusal(conflict) }
         let directory = FileSystem.parent(of: try FileSystem.target(of: path))
         var isKeyringNew = false
-        let vkey = try create(at: locations, origin: origin, holding: directory, isInterrupted: isInterrupted) {
-            trace in
+        let vkey = try create(
+            at: locations,
+            origin: origin,
+            suite: suite,
+            holding: directory,
+            isInterrupted: isInterrupted
+        ) { trace in
             isKeyringNew = !FileSystem.exists(path)
             return try trace.keyring(path)
         }
@@ -39,8 +46,13 @@ public enum LedgerCreation {
     }
 
     /// The same, with a keyring that is no file yet, or needs no care.
-    static func create(at locations: LedgerLocations, origin: String, keyring: Keyring) throws -> String {
-        try create(at: locations, origin: origin, holding: nil, isInterrupted: { false }) { _ in keyring }
+    static func create(
+        at locations: LedgerLocations,
+        origin: String,
+        suite: CipherSuite = .aes,
+        keyring: Keyring
+    ) throws -> String {
+        try create(at: locations, origin: origin, suite: suite, holding: nil, isInterrupted: { false }) { _ in keyring }
     }
 
     /// Runs `body` while no other creation or recovery uses the directory of a keyring.
@@ -61,11 +73,13 @@ public enum LedgerCreation {
     private static func create(
         at locations: LedgerLocations,
         origin: String,
+        suite: CipherSuite,
         holding directory: String?,
         isInterrupted: () -> Bool,
         keyring: (inout CreationTrace) throws -> Keyring
     ) throws -> String {
         try check(locations, origin: origin)
+        try suite.requireAlgorithms()
         var trace = try CreationTrace(locations)
         do {
             try trace.begin(directory, waiting: patienceSeconds, isInterrupted: isInterrupted)
@@ -74,10 +88,10 @@ public enum LedgerCreation {
             let ring = try keyring(&trace)
             let signer = try CheckpointSigner(seed: ring.checkpointSeed, origin: origin)
             if let unfinished {
-                try requireSame(unfinished, signer)
+                try requireSame(unfinished, signer, suite)
                 trace.noteSigned()
             } else {
-                try make(signer, keyTree: trace.keyTree(ring), &trace, isInterrupted: isInterrupted)
+                try make(signer, keyTree: trace.keyTree(ring, suite), &trace, isInterrupted: isInterrupted)
             }
             try trace.end()
             return signer.vkey
@@ -87,8 +101,12 @@ public enum LedgerCreation {
         }
     }
 
-    /// Refuses to go on with a creation under another origin or key, or of a ledger that was used since.
-    private static func requireSame(_ unfinished: CreationTrace.Unfinished, _ signer: CheckpointSigner) throws {
+    /// Refuses to go on with a creation under another origin, key or suite, or of a ledger that was used since.
+    private static func requireSame(
+        _ unfinished: CreationTrace.Unfinished,
+        _ signer: CheckpointSigner,
+        _ suite: CipherSuite
+    ) throws {
         let (environment, schema) = try StoreSchema.open(
             directory: unfinished.directory,
             mapBytes: 16 << 20,
@@ -121,13 +139,27 @@ public enum LedgerCreation {
                         """
                 )
             }
+            let made = try schema.keyTree(transaction).suite
+            guard made == suite else {
+                throw StartupRefusal(
+                    .unfinished,
+                    """
+                    the creation of the ledger '\(identity.origin)' was cut off at \(unfinished.directory), and its keys \
+                    are of the suite \(made.rawValue)
+                    """,
+                    advice: """
+                        Its first entry is signed, and what is signed is never taken back. Run 'evidence init' with that \
+                        suite, which goes on from there; or choose other paths
+                        """
+                )
+            }
         }
     }
 
     /// Makes the store, under no name yet, and signs it with the lock.
     private static func make(
         _ signer: CheckpointSigner,
-        keyTree: String,
+        keyTree: NamedTree,
         _ trace: inout CreationTrace,
         isInterrupted: () -> Bool
     ) throws {

@@ -58,7 +58,7 @@ struct LedgerOpening {
                 advice: "Use the keyring that belongs to this ledger; if it is lost, run 'evidence recover'"
             )
         }
-        try SucceedingKeys.settle(locations.keys, id: keys.tree)
+        try SucceedingKeys.settle(locations.keys, id: keys.tree.id)
         claimKeys = try ClaimKeys(writing: locations.keys, keyring, keys)
     }
 

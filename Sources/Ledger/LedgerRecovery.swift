@@ -4,7 +4,7 @@ import JSON
 import LMDB
 public import LedgerFormat
 import Merkle
-import OpenSSL
+public import OpenSSL
 
 extension LedgerCreation {
     /// Ends the incarnation a store belongs to and begins the next, with a new key and origin, so that whatever was
@@ -20,6 +20,7 @@ extension LedgerCreation {
     ///   - old: the keyring with the key in force, which signs that the new key follows it (`ledger-format.md` section
     ///     6, "Succession"); not used, and may be nil, where the reason is that the key was lost.
     ///   - keyring: the keyring with the new checkpoint key.
+    ///   - suite: of the key tree that is made where the keys are lost; nil for that of the one there was.
     ///   - held: what others keep of what was signed. Must be stated where the old lock can't be read.
     ///   - isClockConfirmed: the operator vouches for the clock, which may be far after the newest entry then.
     ///   - progress: pages, then entries, done and in all.
@@ -29,12 +30,14 @@ extension LedgerCreation {
     ///   is not what its entries say, `.otherRoot` where it is not what the old lock or a held checkpoint says,
     ///   `.lockDamaged` where the lock's note does not hold and the reason is not that; `.checkpointMissing`,
     ///   `.checkpointInvalid`, `.olderThanCheckpoint` for what is held.
+    ///   `MissingAlgorithm` where libcrypto lacks what the suite needs.
     /// - Returns: the incarnation that ended; incarnation and verification key from now on.
     public static func beginIncarnation(
         at locations: LedgerLocations,
         old oldKeyring: Keyring?,
         keyring: Keyring,
         reason: Recovery.Reason,
+        suite: CipherSuite? = nil,
         held: HeldCheckpoints = .unstated,
         isClockConfirmed: Bool = false,
         progress: (UInt64, UInt64) -> Void = { _, _ in }
@@ -88,7 +91,7 @@ extension LedgerCreation {
             return (ended, old.incarnation, cut.signer.vkey)
         }
         let predecessor = try reason.isSigned ? predecessor(old, oldKeyring) : nil
-        let keys = try SucceedingKeys(locations.keys, keyring, environment, schema, reason: reason)
+        let keys = try SucceedingKeys(locations.keys, keyring, environment, schema, reason: reason, suite: suite)
         let taken = try TakenOver(environment, schema, lock: lock?.record, held, reason: reason, progress: progress)
         if !isClockConfirmed { try requireBelievableClock(newest: taken.state.time) }
         var body: [JSONMember] = [

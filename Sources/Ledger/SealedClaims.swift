@@ -5,12 +5,12 @@ import LedgerFormat
 import Merkle
 import OpenSSL
 
-/// Claim values and salts at rest: each event's claims under one scope are one AES-256-GCM message under the scope's
-/// data key, which is a slot's of the key tree (`ledger-format.md` section 10).
+/// Claim values and salts at rest: each event's claims under one scope are one message under the scope's data key,
+/// which is a slot's of the key tree, of the tree's suite (`ledger-format.md` section 10).
 struct SealedClaims {
     let source: ClaimKeys
     private let losses: ClaimLosses
-    private var cipher: AuthenticatedCipher
+    private var cipher: SuiteCipher
     let hasher = SHA256Hasher()
     /// Room for what is sealed and for what is hashed, kept from event to event.
     private var plaintext: [UInt8] = []
@@ -39,7 +39,7 @@ struct SealedClaims {
         self.source = source
         self.losses = losses
         epoch = source.tree.epoch
-        cipher = try AuthenticatedCipher()
+        cipher = try SuiteCipher(source.tree.suite)
     }
 
     /// Seals claims of one scope for the entry at `index` and appends the message.
@@ -274,7 +274,7 @@ struct SealedClaims {
         doomed.removeAll()
         keys.removeAll(keepingCapacity: true)
         // It keeps the last key it used.
-        cipher = try AuthenticatedCipher()
+        cipher = try SuiteCipher(source.tree.suite)
     }
 
     /// The keys of those that were condemned wait to be destroyed.

@@ -10,35 +10,32 @@ struct SucceedingKeys {
     private let directory: String
     /// Of the tree there is; nil where it doesn't open and is given up.
     private let kept: KeyTree?
-    /// Id of the tree that takes its place.
-    private let made: String?
+    /// The tree that takes its place.
+    private let made: NamedTree?
     /// The rows of the one that is given up, as far as they can be read.
     private let lost: KeyTreeShape?
 
-    /// - Throws: `StartupRefusal` where the tree does not open under the keyring and the reason is not that it was lost.
+    /// - Parameter suite: of a tree that is made; nil for that of the one there is.
+    /// - Throws: `StartupRefusal` where the tree does not open under the keyring and the reason is not that it was lost, or it
+    ///   does and another suite is asked for; `MissingAlgorithm`.
     init(
         _ directory: String,
         _ keyring: Keyring,
         _ environment: Environment,
         _ schema: StoreSchema,
-        reason: Recovery.Reason
+        reason: Recovery.Reason,
+        suite: CipherSuite?
     ) throws {
         // What a symbolic link leads to, so that the new tree lies on the volume that was chosen.
         let directory = try FileSystem.target(of: directory)
         self.directory = directory
         let stored = try environment.read { try StoredKeys($0, schema) }
-        try SucceedingKeys.settle(directory, id: stored.tree)
+        try SucceedingKeys.settle(directory, id: stored.tree.id)
+        let opened: KeyTree?
         do {
-            let keys = try ClaimKeys(writing: directory, keyring, stored)
-            (kept, made, lost) = (keys.tree, nil, nil)
+            opened = try ClaimKeys(writing: directory, keyring, stored).tree
         } catch let refusal as StartupRefusal where !reason.isSigned && refusal.code != .inUse {
-            kept = nil
-            lost = try? KeyTreeShape(directory: directory)
-            let staged = directory + FileSystem.nextSuffix
-            try FileSystem.makeDirectory(staged)
-            made = try ClaimKeys.named {
-                try KeyTree.create(in: staged, master: keyring.masterKey(), suite: .aes)
-            }
+            opened = nil
         } catch let refusal as StartupRefusal where refusal.code == .badKeyring {
             throw StartupRefusal(
                 .badKeyring,
@@ -46,6 +43,28 @@ struct SucceedingKeys {
                 advice: "Put the ledger's own keyring back; if it is lost, give the reason key-lost"
             )
         }
+        kept = opened
+        if let opened {
+            guard suite ?? opened.suite == opened.suite else {
+                throw StartupRefusal(
+                    .keysOther,
+                    "the keys are not lost: they open under the keyring, and are of the suite \(opened.suite.rawValue)",
+                    advice: "A ledger keeps its suite for as long as its keys: give no other"
+                )
+            }
+            (made, lost) = (nil, nil)
+            return
+        }
+        let next = suite ?? stored.tree.suite
+        // Before anything is made.
+        try next.requireAlgorithms()
+        lost = try? KeyTreeShape(directory: directory)
+        let staged = directory + FileSystem.nextSuffix
+        try FileSystem.makeDirectory(staged)
+        let id = try ClaimKeys.named {
+            try KeyTree.create(in: staged, master: keyring.masterKey(), suite: next)
+        }
+        made = NamedTree(id: id, suite: next)
     }
 
     /// The scopes whose keys the tree says are destroyed, though the store has no entry that says so: the store is from
@@ -96,7 +115,7 @@ struct SucceedingKeys {
 
     /// Gives a tree that was made its name. Cut off, the next start does.
     func settle() throws {
-        if let made { try SucceedingKeys.settle(directory, id: made) }
+        if let made { try SucceedingKeys.settle(directory, id: made.id) }
     }
 
     /// Where a recovery was cut off behind the point at which the store names another tree, puts that in its place; a copy

@@ -1,14 +1,14 @@
 import COpenSSL
 
-/// AES-256-GCM (NIST SP 800-38D) under keys that change from message to message. Not for use by two threads at once.
+/// AES-256-GCM (NIST SP 800-38D), the cipher of the suite `aes`. Not for use by two threads at once.
 ///
 /// A sealed message is nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes). The nonce is the beginning of an HMAC over all that
 /// is sealed, as the synthetic IV of RFC 5297 is: one nonce for two messages under a key, which would give away both and
 /// the key of the tag, would take a collision, whatever becomes of the random numbers, such as in a virtual machine
 /// that goes on twice from one snapshot.
-public final class AuthenticatedCipher {
-    public static let keyBytes = 32
-    public static let overhead = 28
+final class AuthenticatedCipher {
+    /// Bytes a sealed message has more than what was sealed.
+    static let overhead = 28
     private static let nonceBytes = 12
     private static let tagBytes = 16
     // Contexts of their own for both directions, told the algorithm once: naming it again costs an allocation.
@@ -19,7 +19,8 @@ public final class AuthenticatedCipher {
     private var decryptingKey: CipherKey?
     private let nonces = NonceHash()
 
-    public init() throws {
+    /// A cipher without a key yet; each message states its own.
+    init() throws {
         encrypting = required(EVP_CIPHER_CTX_new(), "allocating a cipher context")
         decrypting = required(EVP_CIPHER_CTX_new(), "allocating a cipher context")
         guard EVP_EncryptInit_ex2(encrypting, Algorithm.aes256GCM, nil, nil, nil) == 1,
@@ -33,39 +34,8 @@ public final class AuthenticatedCipher {
     }
 
     /// Encrypts `plaintext`, binds `context` to it, and appends the sealed message.
-    public func seal(
-        _ plaintext: Span<UInt8>,
-        key: CipherKey,
-        context: Span<UInt8>,
-        to sealed: inout [UInt8]
-    ) throws {
-        try plaintext.withUnsafeBufferPointer { try seal($0, key: key, context: context, to: &sealed) }
-    }
-
-    /// Encrypts another key.
-    public func seal(
-        _ wrapped: CipherKey,
-        key: CipherKey,
-        context: Span<UInt8>,
-        to sealed: inout [UInt8]
-    ) throws {
-        try seal(wrapped.secret, key: key, context: context, to: &sealed)
-    }
-
-    /// Encrypts a secret.
-    public func seal(
-        _ secret: SecretBytes,
-        key: CipherKey,
-        context: Span<UInt8>,
-        to sealed: inout [UInt8]
-    ) throws {
-        try secret.withUnsafeBytes {
-            try seal($0.assumingMemoryBound(to: UInt8.self), key: key, context: context, to: &sealed)
-        }
-    }
-
-    private func seal(
-        _ plaintext: UnsafeBufferPointer<UInt8>,
+    func seal(
+        _ plaintext: UnsafeRawBufferPointer,
         key: CipherKey,
         context: Span<UInt8>,
         to sealed: inout [UInt8]
@@ -90,7 +60,7 @@ public final class AuthenticatedCipher {
                             encrypting,
                             text,
                             &length,
-                            plaintext.baseAddress,
+                            plaintext.assumingMemoryBound(to: UInt8.self).baseAddress,
                             Int32(plaintext.count)
                         ) == 1
                         && EVP_EncryptFinal_ex(encrypting, text + plaintext.count, &length) == 1
@@ -109,66 +79,21 @@ public final class AuthenticatedCipher {
         }
     }
 
-    /// Decrypts what `seal` made; throws where key, context or any byte is another.
+    /// Decrypts what `seal` made.
     ///
-    /// - Parameter plaintext: takes what was sealed, in place of what it holds.
-    public func open(
-        _ sealed: UnsafeRawBufferPointer,
-        key: CipherKey,
-        context: Span<UInt8>,
-        to plaintext: inout [UInt8]
-    ) throws {
-        guard sealed.count >= AuthenticatedCipher.overhead else { throw OpenSSLError("opening: too short") }
-        let count = sealed.count - AuthenticatedCipher.overhead
-        plaintext.removeAll(keepingCapacity: true)
-        // A spare byte: an empty plaintext needs a valid pointer too.
-        plaintext.append(contentsOf: repeatElement(0, count: count + 1))
-        do {
-            try plaintext.withUnsafeMutableBufferPointer { output in
-                try open(sealed, key: key, context: context, into: output.baseAddress)
-            }
-        } catch {
-            // What was decrypted before the tag showed that it is not what was sealed.
-            plaintext.removeAll(keepingCapacity: true)
-            throw error
-        }
-        plaintext.removeLast()
-    }
-
-    /// Decrypts another key.
-    public func openKey(
-        _ sealed: UnsafeRawBufferPointer,
-        key: CipherKey,
-        context: Span<UInt8>
-    ) throws -> CipherKey {
-        guard sealed.count == AuthenticatedCipher.keyBytes + AuthenticatedCipher.overhead else {
-            throw OpenSSLError("opening: no key is so long")
-        }
-        return try CipherKey(openSecret(sealed, key: key, context: context))
-    }
-
-    /// Decrypts a secret.
-    ///
+    /// - Parameter output: has room for what was sealed: `overhead` bytes fewer. What it holds is worth nothing where this
+    ///   throws.
     /// - Throws: `OpenSSLError` where key, context or any byte is another.
-    public func openSecret(
-        _ sealed: UnsafeRawBufferPointer,
-        key: CipherKey,
-        context: Span<UInt8>
-    ) throws -> SecretBytes {
-        guard sealed.count > AuthenticatedCipher.overhead else { throw OpenSSLError("opening: too short") }
-        return try SecretBytes(count: sealed.count - AuthenticatedCipher.overhead) { opened in
-            let output = opened.assumingMemoryBound(to: UInt8.self).baseAddress
-            try open(sealed, key: key, context: context, into: output)
-        }
-    }
-
-    /// - Parameter output: has room for what was sealed.
-    private func open(
+    func open(
         _ sealed: UnsafeRawBufferPointer,
         key: CipherKey,
         context: Span<UInt8>,
-        into output: UnsafeMutablePointer<UInt8>?
+        into output: UnsafeMutableRawBufferPointer
     ) throws {
+        guard sealed.count >= AuthenticatedCipher.overhead,
+            output.count == sealed.count - AuthenticatedCipher.overhead
+        else { throw OpenSSLError("opening: of another length") }
+        let output = output.assumingMemoryBound(to: UInt8.self).baseAddress
         let count = sealed.count - AuthenticatedCipher.overhead
         let isSameKey = key == decryptingKey
         decryptingKey = key
@@ -196,24 +121,6 @@ public final class AuthenticatedCipher {
     }
 }
 
-/// An AES-256 key.
-public struct CipherKey: Sendable, Equatable {
-    private let bytes: SecretBytes
-
-    /// The 32 bytes.
-    public var secret: SecretBytes { bytes }
-
-    /// - Throws: `OpenSSLError` where there are not exactly 32 bytes.
-    public init(_ bytes: SecretBytes) throws {
-        guard bytes.count == AuthenticatedCipher.keyBytes else { throw OpenSSLError("reading an AES-256 key") }
-        self.bytes = bytes
-    }
-
-    func withUnsafeBytes<Result>(_ body: (UnsafePointer<UInt8>?) throws -> Result) rethrows -> Result {
-        try bytes.withUnsafeBytes { try body($0.assumingMemoryBound(to: UInt8.self).baseAddress) }
-    }
-}
-
 /// HMAC-SHA-256 over what is sealed, of which a nonce is the beginning (`ledger-format.md` section 10).
 private final class NonceHash {
     private static let label = Array("evidenced/nonce/v1\n".utf8)
@@ -227,7 +134,7 @@ private final class NonceHash {
 
     /// - Parameter nonce: takes its first bytes.
     func write(
-        of plaintext: UnsafeBufferPointer<UInt8>,
+        of plaintext: UnsafeRawBufferPointer,
         key: CipherKey,
         context authenticated: Span<UInt8>,
         to nonce: UnsafeMutableRawBufferPointer
@@ -245,13 +152,17 @@ private final class NonceHash {
                     return EVP_MAC_init(
                         context,
                         isSameKey ? nil : key,
-                        isSameKey ? 0 : AuthenticatedCipher.keyBytes,
+                        isSameKey ? 0 : CipherKey.count,
                         nil
                     ) == 1
                         && EVP_MAC_update(context, NonceHash.label, NonceHash.label.count) == 1
                         && EVP_MAC_update(context, authenticated.baseAddress, authenticated.count) == 1
                         && EVP_MAC_update(context, lineFeed, 1) == 1
-                        && EVP_MAC_update(context, plaintext.baseAddress, plaintext.count) == 1
+                        && EVP_MAC_update(
+                            context,
+                            plaintext.assumingMemoryBound(to: UInt8.self).baseAddress,
+                            plaintext.count
+                        ) == 1
                         && EVP_MAC_final(context, digest.baseAddress, &length, digest.count) == 1 && length == 32
                 }
             }

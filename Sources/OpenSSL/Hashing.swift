@@ -18,7 +18,13 @@ enum Algorithm {
         "fetching AES-256-GCM"
     )
 
-    nonisolated(unsafe) static let sm4CTR = required(EVP_CIPHER_fetch(nil, "SM4-CTR", nil), "fetching SM4-CTR")
+    /// nil where libcrypto has none, as it may have no SM3.
+    nonisolated(unsafe) static let sm4CTR: OpaquePointer? = {
+        let cipher = EVP_CIPHER_fetch(nil, "SM4-CTR", nil)
+        ERR_clear_error()
+        return cipher
+    }()
+
     /// nil where libcrypto has none, as one whose only provider is that of FIPS 140.
     nonisolated(unsafe) static let chaCha20Poly1305: OpaquePointer? = {
         let cipher = EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil)

@@ -8,6 +8,9 @@ public struct MissingAlgorithm: Error, Sendable, CustomStringConvertible {
     /// For those who can do without it.
     public static let sm3 = MissingAlgorithm("SM3")
 
+    /// For those whose ledgers have the suite `aes`.
+    public static let sm4 = MissingAlgorithm("SM4")
+
     /// For those who read and write no age files; the provider of FIPS 140 has none.
     public static let chaCha20Poly1305 = MissingAlgorithm("ChaCha20-Poly1305")
 
@@ -26,6 +29,8 @@ public struct MissingAlgorithm: Error, Sendable, CustomStringConvertible {
         EVP_MD_free(sha256)
         guard let hmac = EVP_MAC_fetch(nil, "HMAC", nil) else { throw MissingAlgorithm("HMAC") }
         EVP_MAC_free(hmac)
+        guard let derivation = EVP_KDF_fetch(nil, "HKDF", nil) else { throw MissingAlgorithm("HKDF") }
+        EVP_KDF_free(derivation)
         guard let cipher = EVP_CIPHER_fetch(nil, "AES-256-GCM", nil) else { throw MissingAlgorithm("AES-256-GCM") }
         EVP_CIPHER_free(cipher)
         guard let signature = EVP_SIGNATURE_fetch(nil, "ED25519", nil) else { throw MissingAlgorithm("Ed25519") }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import JSON
 import Ledger
+import OpenSSL
 import Paths
 
 /// `evidence init`
@@ -17,12 +18,18 @@ struct InitCommand: ParsableCommand {
             The origin names the ledger for ever; it stands in every checkpoint. Take a name you own, such as \
             example.com/ledger.
 
+            The suite is what keys and claims are encrypted with, and stays: aes is AES-256-GCM with HMAC-SHA-256, sm4 is \
+            SM4 with HMAC-SM3 (GB/T 32907, GB/T 32905), for those whose regulator asks for Chinese algorithms (国密). It \
+            does not change what anybody checks: entries and tree are hashed with SHA-256, and checkpoints signed with \
+            Ed25519, in both. sm4 needs an OpenSSL that has SM4 and SM3, wherever the ledger is opened.
+
             Where it fails or is interrupted, nothing is left behind. Cut off by a kill or a power cut, it can be run \
-            again with the same origin: it begins anew, or, where the first checkpoint is signed already, goes on.
+            again with the same origin and suite: it begins anew, or, where the first checkpoint is signed already, goes on.
 
             EXAMPLES
               sudo -u evidenced evidence init --origin example.com/ledger
               evidence init --config ./evidenced.conf --origin demo.example/ledger > ledger.vkey
+              sudo -u evidenced evidence init --origin example.cn/ledger --suite sm4
 
             \(ExitStatus.help)
             """
@@ -30,6 +37,9 @@ struct InitCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("The ledger's name in its checkpoints.", valueName: "name"), transform: Arguments.text)
     var origin: String
+
+    @Option(help: ArgumentHelp("What keys and claims are encrypted with.", valueName: "suite"))
+    var suite: CipherSuite = .aes
 
     @OptionGroup var local: LocalOptions
     @OptionGroup var output: OutputOptions
@@ -43,6 +53,7 @@ struct InitCommand: ParsableCommand {
             (vkey, isNew) = try LedgerCreation.create(
                 at: locations,
                 origin: origin,
+                suite: suite,
                 keyring: path,
                 isInterrupted: { signals.arePending }
             )

@@ -2,6 +2,7 @@ public import ArgumentParser
 import JSON
 import Ledger
 public import LedgerFormat
+import OpenSSL
 import Paths
 
 extension Recovery.Reason: ExpressibleByArgument {}
@@ -35,7 +36,8 @@ struct RecoverCommand: ParsableCommand {
 
             The old keyring stays beside the new one as KEYRING.incarnation-N, or as KEYRING.interrupted where an \
             earlier recovery was cut short. With key-lost a keyring that can't open what was sealed is taken as it \
-            is, and without any a fresh one is made: what was sealed under the lost one is erased.
+            is, and without any a fresh one is made: what was sealed under the lost one is erased. \
+            The key tree that is made then has the suite of the one there was, or what --suite says (see evidence init).
 
             Interrupted or refused, it can be run again: the next keyring waits as KEYRING.new. The look-up index is \
             made anew when the daemon starts.
@@ -65,6 +67,15 @@ struct RecoverCommand: ParsableCommand {
     @Flag(help: "The clock is right, though it is long after the newest entry and nothing synchronises it.")
     var confirmClock = false
 
+    @Option(
+        help: ArgumentHelp(
+            "What is encrypted with from now on, where keys were lost.",
+            discussion: "Default: what it was before.",
+            valueName: "suite"
+        )
+    )
+    var suite: CipherSuite?
+
     @OptionGroup var local: LocalOptions
     @OptionGroup var output: OutputOptions
 
@@ -93,6 +104,7 @@ struct RecoverCommand: ParsableCommand {
                 old: old,
                 keyring: next,
                 reason: reason,
+                suite: suite,
                 held: held,
                 isClockConfirmed: confirmClock
             ) { done, total in bar.update(done: done, total: total) }
@@ -120,6 +132,11 @@ struct RecoverCommand: ParsableCommand {
     func validate() throws {
         guard checkpoint.isEmpty || !withoutCheckpoint else {
             throw ValidationError("--checkpoint and --without-checkpoint contradict each other")
+        }
+        guard suite == nil || reason == .keyLost else {
+            throw ValidationError(
+                "--suite is for the reason key-lost: a ledger keeps its suite for as long as its keys"
+            )
         }
     }
 

@@ -89,7 +89,8 @@ struct DaemonProcess {
             "serving \(ledger.origin)",
             metadata: [
                 "incarnation": "\(ledger.incarnation)", "size": "\(checkpoint.size)",
-                "root": "\(checkpoint.root.base64)", "version": "\(Evidenced.version)",
+                "root": "\(checkpoint.root.base64)", "suite": "\(ledger.suite.rawValue)",
+                "version": "\(Evidenced.version)",
             ]
         )
         for warning in ledger.warnings + settings.warnings { logger.warning("\(warning)") }

@@ -4,6 +4,7 @@ import pytest
 
 import events
 from faults import Record, append
+from keytree import SUITES
 from ledger import Ledger, binaries, processes_below
 from page_bundles import PAGE, Lease
 
@@ -33,6 +34,12 @@ def make_ledger(tmp_path, bin):
     yield make
     for ledger in made:
         ledger.close()
+
+
+@pytest.fixture(params=SUITES)
+def suite(request):
+    """Each suite a ledger can have."""
+    return request.param
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from store import number
 
-WRAPPED = {"aes-256-gcm": 60, "sm4-ctr-hmac-sm3": 80}
+AES, SM4 = SUITES = ("aes-256-gcm", "sm4-ctr-hmac-sm3")
+WRAPPED = {AES: 60, SM4: 80}
 DEPTHS, CHILDREN = 6, 64
 SLOT = 4096
 
@@ -35,39 +36,50 @@ def hkdf_sm3(key: bytes, info: bytes, length: int) -> bytes:
     return made[:length]
 
 
+def sm4_counter(key: bytes, counter: bytes, text: bytes) -> bytes:
+    """SM4 in counter mode."""
+    return Cipher(algorithms.SM4(key), modes.CTR(counter)).encryptor().update(text)
+
+
 def seal(suite: str, key: bytes, context: bytes, plaintext: bytes) -> bytes:
-    if suite == "aes-256-gcm":
+    if suite == AES:
         nonce = hmac.digest(key, b"evidenced/nonce/v1\n" + context + b"\n" + plaintext, "sha256")[:12]
         return nonce + AESGCM(key).encrypt(nonce, plaintext, context)
-    derived = hkdf_sm3(key, b"evidenced/sm4-ctr-hmac-sm3/v1", 48)
+    keys = hkdf_sm3(key, b"evidenced/sm4-ctr-hmac-sm3/v1", 48)
     bound = len(context).to_bytes(8) + context
-    counter = hmac_sm3(derived[16:], b"evidenced/sm4/counter/v1\n" + bound + plaintext)[:16]
-    text = Cipher(algorithms.SM4(derived[:16]), modes.CTR(counter)).encryptor().update(plaintext)
-    return counter + text + hmac_sm3(derived[16:], b"evidenced/sm4/mac/v1\n" + bound + counter + text)
+    counter = hmac_sm3(keys[16:], b"evidenced/sm4/counter/v1\n" + bound + plaintext)[:16]
+    text = sm4_counter(keys[:16], counter, plaintext)
+    return counter + text + hmac_sm3(keys[16:], b"evidenced/sm4/mac/v1\n" + bound + counter + text)
 
 
 def opened(suite: str, key: bytes, context: bytes, sealed: bytes) -> bytes:
-    if suite == "aes-256-gcm":
+    if suite == AES:
         plaintext = AESGCM(key).decrypt(sealed[:12], sealed[12:], context)
     else:
-        derived = hkdf_sm3(key, b"evidenced/sm4-ctr-hmac-sm3/v1", 48)
-        plaintext = Cipher(algorithms.SM4(derived[:16]), modes.CTR(sealed[:16])).decryptor().update(sealed[16:-32])
+        keys = hkdf_sm3(key, b"evidenced/sm4-ctr-hmac-sm3/v1", 48)
+        plaintext = sm4_counter(keys[:16], sealed[:16], sealed[16:-32])
     assert seal(suite, key, context, plaintext) == sealed
     return plaintext
 
 
-def derived(secret: bytes, info: str, length: int) -> bytes:
+def derived(suite: str, secret: bytes, info: str, length: int) -> bytes:
+    """By the HKDF of a suite."""
+    if suite == SM4:
+        return hkdf_sm3(secret, info.encode(), length)
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info.encode()).derive(secret)
 
 
 class Master:
     def __init__(self, secret: bytes):
-        self.wrapping = derived(secret, "evidenced/master-key/wrap/v1", 32)
-        self.id = derived(secret, "evidenced/master-key/id/v1", 8).hex()
+        self.secret = secret
+        self.id = derived(AES, secret, "evidenced/master-key/id/v1", 8).hex()
+
+    def wrapping(self, suite: str) -> bytes:
+        return derived(suite, self.secret, "evidenced/master-key/wrap/v1", 32)
 
 
 def root_slot(tree: str, suite: str, epoch: int, master: Master, root: bytes) -> bytes:
-    wrapped = seal(suite, master.wrapping, f"evidenced/root-key/v1\n{tree}\n{epoch}".encode(), root)
+    wrapped = seal(suite, master.wrapping(suite), f"evidenced/root-key/v1\n{tree}\n{epoch}".encode(), root)
     text = (f"evidenced root key v1\ntree {tree}\nsuite {suite}\nepoch {epoch}\nmaster {master.id}\n"
             f"root {base64.b64encode(wrapped).decode()}\n").encode()
     body = text.ljust(SLOT - 32, b"\0")
@@ -111,7 +123,7 @@ class Tree:
                 assert (lines["master"], lines["suite"]) == (master.id, self.suite)
                 wrapped = base64.b64decode(lines["root"])
                 self.root = opened(
-                    self.suite, master.wrapping, f"evidenced/root-key/v1\n{self.id}\n{self.epoch}".encode(), wrapped)
+                    self.suite, master.wrapping(self.suite), f"evidenced/root-key/v1\n{self.id}\n{self.epoch}".encode(), wrapped)
                 assert both[start : start + SLOT] == root_slot(self.id, self.suite, self.epoch, master, self.root)
         assert self.root is not None
 

@@ -59,11 +59,13 @@ def die_with_parent():
 
 
 class Ledger:
-    def __init__(self, root, bin: Path | None = None, roles=ROLES, types=None, origin: str = ORIGIN, **settings):
+    def __init__(self, root, bin: Path | None = None, roles=ROLES, types=None, origin: str = ORIGIN,
+                 suite: str | None = None, **settings):
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
         self.bin = bin or _cached_binaries()
         self.origin = origin
+        self.suite = suite
         self.store = self.root / "store"
         self.index = self.root / "index"
         self.keys = self.root / "keys"
@@ -102,7 +104,7 @@ class Ledger:
     # The ledger's life
 
     def init(self):
-        made = self.admin("init", "--origin", self.origin)
+        made = self.admin("init", "--origin", self.origin, *(["--suite", self.suite] if self.suite else []))
         self.vkey = made.stdout.strip()
         return self
 

@@ -21,5 +21,6 @@ static void *fetched(const char *function, void *library, const char *name, cons
 
 FETCH(EVP_MD_fetch)
 FETCH(EVP_MAC_fetch)
+FETCH(EVP_KDF_fetch)
 FETCH(EVP_CIPHER_fetch)
 FETCH(EVP_SIGNATURE_fetch)

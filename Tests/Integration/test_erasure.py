@@ -20,9 +20,9 @@ DOCUMENT = b"to be forgotten"
 
 
 @pytest.fixture
-def erased(make_ledger):
+def erased(make_ledger, suite):
     """A stopped ledger with a deposit whose scope was erased; what was known of it before hangs on it."""
-    ledger = make_ledger().init().start()
+    ledger = make_ledger(suite=suite).init().start()
     ledger.event = events.deposit(DOCUMENT)
     ledger.kept = ledger.append(events.deposit(b"kept"))["receipts"][0]
     ledger.gone = ledger.append(ledger.event, proofs=True)["receipts"][0]
@@ -87,9 +87,9 @@ def test_claims_that_are_gone_with_no_event_that_says_so_are_found(ledger):
 
 
 @pytest.fixture
-def keyless(make_ledger):
+def keyless(make_ledger, suite):
     """A running ledger whose keyring was lost with no copy, and that began a new incarnation under a fresh one."""
-    ledger = make_ledger().init().start()
+    ledger = make_ledger(suite=suite).init().start()
     ledger.event = events.deposit(DOCUMENT)
     ledger.gone = ledger.append(ledger.event, proofs=True)["receipts"][0]
     assert ledger.stop() == 0
@@ -135,8 +135,8 @@ def test_what_was_erased_before_a_keyring_was_lost_stays_erased(erased):
 PRIVACY = "org.evidenced.Privacy.Erase"
 
 
-def test_erase_destroys_before_it_answers_and_others_go_on(make_ledger):
-    ledger = make_ledger().init().start()
+def test_erase_destroys_before_it_answers_and_others_go_on(make_ledger, suite):
+    ledger = make_ledger(suite=suite).init().start()
     subject, other = events.new_id(), events.new_id()
     receipts = ledger.append(*(events.registration(each) for each in (subject, other)), events.deposit(DOCUMENT))["receipts"]
     gone, kept, deposit = (receipt["index"] for receipt in receipts)
@@ -188,8 +188,8 @@ def test_an_erasure_leaves_nothing_that_opens_what_it_erased(erased):
     assert (erased.keys / "root.key").read_bytes().count(b"evidenced root key v1") == 1
 
 
-def test_an_older_store_stays_erased(make_ledger):
-    ledger = make_ledger().init().start()
+def test_an_older_store_stays_erased(make_ledger, suite):
+    ledger = make_ledger(suite=suite).init().start()
     event, more, unseen = events.registration(), events.registration(), events.registration()
     index = ledger.append(event, more, unseen)["receipts"][0]["index"]
     ledger.call("Backup", {"directory": str(ledger.backups / "old")})

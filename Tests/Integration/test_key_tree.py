@@ -9,7 +9,7 @@ import pytest
 
 import events
 from faults import EXIT_REFUSED
-from keytree import CHILDREN, DEPTHS, Tree, context, opened
+from keytree import CHILDREN, DEPTHS, SM4, Tree, context, hkdf_sm3, opened
 from ledger import Ledger
 from store import database, put_linked, stream_key
 from test_errors import refusal
@@ -323,7 +323,8 @@ def path_keys(tree: Tree, slot: int) -> list[bytes]:
     return keys
 
 
-def test_a_destroyed_key_is_in_no_memory_of_the_daemon(ledger):
+def test_a_destroyed_key_is_in_no_memory_of_the_daemon(make_ledger, suite):
+    ledger = make_ledger(suite=suite).init().start()
     event = events.deposit(b"to be forgotten")
     index = ledger.append(event)["receipts"][0]["index"]
     ledger.call("Open", {"index": index})
@@ -331,6 +332,11 @@ def test_a_destroyed_key_is_in_no_memory_of_the_daemon(ledger):
     keys = path_keys(Tree(ledger.root / "copy", secret(ledger)), 0)
     image = memory(ledger.pid)
     assert keys[-1] in image and keys[0] in image, "the search finds what is there"
+    if suite == SM4:
+        # Nor what is derived of it.
+        derived = [hkdf_sm3(key, b"evidenced/sm4-ctr-hmac-sm3/v1", 48) for key in keys]
+        assert derived[-1] in image
+        keys += [part for both in derived for part in (both[:16], both[16:])]
     ledger.erase(events.erasure(event["streams"]))
     image = memory(ledger.pid)
     assert [depth for depth, key in enumerate(keys) if key in image] == []

@@ -13,9 +13,9 @@ from test_sealed import keyring
 
 
 @pytest.fixture
-def ledger(make_ledger):
+def ledger(make_ledger, suite):
     """A running ledger with two people; `people` are their scopes and entries."""
-    ledger = make_ledger().init().start()
+    ledger = make_ledger(suite=suite).init().start()
     subjects = [events.new_id() for _ in range(2)]
     receipts = ledger.append(*(events.registration(subject) for subject in subjects))["receipts"]
     ledger.people = [(f"subject/{subject}", receipt["index"]) for subject, receipt in zip(subjects, receipts)]

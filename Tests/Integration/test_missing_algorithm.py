@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import events
 import instructions
 from bundle_cases import OBJECT, Story
 from bundle_containers import write
@@ -72,6 +73,36 @@ def test_a_ledger_and_its_evidence_need_no_sm3(make_ledger, without, tmp_path):
     assert ledger.stop() == 0
 
 
+@pytest.mark.parametrize("name, called", [("SM4-CTR", "SM4"), ("SM3", "SM3")])
+def test_a_ledger_of_the_chinese_suite_says_what_it_lacks(make_ledger, without, name, called):
+    """Nothing is made, changed, given up or called damaged for want of an algorithm."""
+    lacking, new = without(name), make_ledger("new", suite="sm4")
+    refused = new.admin("init", "--origin", new.origin, "--suite", "sm4", status=LACKING, env=lacking)
+    assert said(refused).strip().endswith(f"this computer's OpenSSL has no {called}")
+    assert not any(path.exists() for path in (new.store, new.keys, new.lock, new.keyring))
+    ledger = make_ledger(suite="sm4").init().start()
+    index = ledger.append(events.registration())["receipts"][0]["index"]
+    assert ledger.stop() == 0
+    assert ledger.run_until_exit(env=lacking) == LACKING
+    assert f"this computer's OpenSSL has no {called}" in ledger.log_text() and "Fatal error" not in ledger.log_text()
+    copy = ledger.root / "copy"
+    ledger.evidence("keys", "backup", "--config", ledger.config, copy)
+    for command in (["audit"], ["recover", "--reason", "moved"], ["recover", "--reason", "key-lost"],
+                    ["keys", "rotate"], ["keys", "restore", copy]):
+        words = [*command[:2], "--config", ledger.config, *command[2:]] if command[0] == "keys" else [
+            command[0], "--config", ledger.config, *command[1:]]
+        assert f"no {called}" in said(ledger.evidence(*words, status=LACKING, env=lacking)), command
+    # The entries alone need neither.
+    ledger.keyring.rename(ledger.root / "kept")
+    assert ledger.audit()["clean"] and json.loads(ledger.admin("audit", "--json", env=lacking).stdout)["clean"]
+    (ledger.root / "kept").rename(ledger.keyring)
+    for file in ledger.root.glob("keyring.*"):
+        file.unlink()
+    ledger.start()
+    assert ledger.call("Open", {"index": index})["openings"]
+    assert ledger.stop() == 0 and ledger.audit()["clean"]
+
+
 def test_a_disclosed_sm3_of_one_record_is_checked_of_its_document(make_ledger, without, tmp_path):
     """A single proof with its openings."""
     ledger = make_ledger().init().start()
@@ -105,7 +136,7 @@ def test_other_verifiers_without_sm3_give_no_verdict_either(without, tmp_path):
 
 
 @pytest.mark.parametrize("name, called", [("SHA256", "SHA-256"), ("AES-256-GCM", "AES-256-GCM"), ("ED25519", "Ed25519"),
-                                          ("HMAC", "HMAC")])
+                                          ("HMAC", "HMAC"), ("HKDF", "HKDF")])
 def test_what_nothing_goes_without_is_named(make_ledger, without, name, called):
     ledger = make_ledger().init()
     assert ledger.run_until_exit(env=without(name)) == LACKING

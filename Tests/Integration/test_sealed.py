@@ -2,16 +2,18 @@
 
 import base64
 import hashlib
-import hmac
 import json
 import re
 from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+import pytest
 
 import events
-from keytree import Master, Tree, context, node, root_slot, scope_slot, seal
+import keytree
+from faults import EXIT_REFUSED
+from keytree import AES, SM4, SUITES, Master, Tree, context, node, opened, root_slot, scope_slot, seal
 from store import content, database, link, number, stream_key
+from wire import CallError
 
 DOCUMENT = Path(__file__).parents[2] / "ledger-format.md"
 
@@ -20,15 +22,6 @@ def keyring(path) -> dict[str, bytes]:
     first, *lines = path.read_text().splitlines()
     assert first == "evidenced keyring v1"
     return {name: base64.b64decode(key) for name, key in (line.split(" ") for line in lines)}
-
-
-def opened(sealed: bytes, key: bytes, context: str) -> bytes:
-    return AESGCM(key).decrypt(sealed[:12], sealed[12:], context.encode())
-
-
-def sealed_message(key: bytes, context: str, plaintext: bytes) -> bytes:
-    digest = hmac.digest(key, b"evidenced/nonce/v1\n" + context.encode() + b"\n" + plaintext, "sha256")
-    return digest[:12] + AESGCM(key).encrypt(digest[:12], plaintext, context.encode())
 
 
 def records(plaintext: bytes) -> list[tuple[bytes, bytes]]:
@@ -47,8 +40,8 @@ def commitment(salt: bytes, name: str, value: bytes) -> str:
     return base64.b64encode(hashlib.sha256(text).digest()).decode()
 
 
-def test_claims_at_rest_are_what_the_format_says(make_ledger):
-    ledger = make_ledger().init().start()
+def test_claims_at_rest_are_what_the_format_says(make_ledger, suite):
+    ledger = make_ledger(suite=suite).init().start()
     deposit = events.deposit(b"at rest", name='合同 "最终"\n.pdf')
     both = events.registration(phone="\t138")
     receipts = ledger.append(deposit, events.closure(), both)["receipts"]
@@ -57,6 +50,9 @@ def test_claims_at_rest_are_what_the_format_says(make_ledger):
     said = {index: ledger.call("Open", {"index": index})["openings"] for index in entries if entries[index]["claims"]}
     assert ledger.stop() == 0
     tree = Tree(ledger.keys, keyring(ledger.keyring)["keys-master"])
+    assert tree.suite == suite
+    with database(ledger.store, "meta") as rows:
+        assert rows.get(b"keys")[:-8] == f"{tree.id} {suite}".encode()
     with database(ledger.store, "sealed") as rows:
         sealed = dict(rows.cursor())
     with database(ledger.store, "scopes") as rows:
@@ -74,9 +70,9 @@ def test_claims_at_rest_are_what_the_format_says(make_ledger):
         slot = int.from_bytes(scopes[stream_key(scope)][:8])
         assert scopes[stream_key(scope)] == scope_slot(stream_key(scope), slot)
         data_key = tree.key(slot)
-        plaintext = opened(sealed[number(index) + b"\0"], data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}")
-        assert sealed[number(index) + b"\0"] == sealed_message(
-            data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}", plaintext)
+        # It is sealed anew and compared, too.
+        plaintext = opened(suite, data_key, f"evidenced/sealed-claims/v1\n{scope}\n{index}".encode(),
+                           sealed[number(index) + b"\0"])
         claims = records(plaintext)
         assert len(claims) == len(commitments) == len(openings)
         for (name, expected), (salt, value), opening in zip(commitments.items(), claims, openings):
@@ -101,12 +97,16 @@ def test_the_known_answer_is_right():
     plaintext = b"".join(salt + len(value).to_bytes(2) + value for salt, value in claims)
     data_key = bytes(range(0x40, 0x60))
     scope = "object/019b76da4c0c00000000000000000002"
-    sealed = sealed_message(data_key, f"evidenced/sealed-claims/v1\n{scope}\n1", plaintext)
+    bound = f"evidenced/sealed-claims/v1\n{scope}\n1".encode()
     assert stated("plaintext, 136 bytes:") == plaintext
-    assert stated("sealed, 164 bytes:") == sealed
+    assert stated("sealed, 164 bytes:") == seal(AES, data_key, bound, plaintext)
+    assert stated("sealed, sm4, 184 bytes:") == seal(SM4, data_key, bound, plaintext)
+    derived = keytree.hkdf_sm3(data_key, b"evidenced/sm4-ctr-hmac-sm3/v1", 48)
+    assert f"e is `{derived[:16].hex()}`, and m\n`{derived[16:].hex()}`" in text
     tree, master = "00112233445566778899aabbccddeeff", Master(bytes(range(0x60, 0x80)))
     keys = [bytes(range(first, first + 32)) for first in (0x80, 0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0x40)]
-    for suite, suffix, depths in (("aes-256-gcm", "", range(6)), ("sm4-ctr-hmac-sm3", ", sm4", (0, 5))):
+    for suite, suffix, depths in ((AES, "", range(6)), (SM4, ", sm4", (0, 5))):
+        assert f"`{master.wrapping(suite).hex()}`" in text
         root = root_slot(tree, suite, 1, master, keys[0])
         assert stated(f"hash at the end of its slot, {suite}, 32 bytes:") == root[-32:]
         assert "".join(f"    {line}\n" for line in root.split(b"\0")[0].decode().splitlines()) in text
@@ -118,3 +118,79 @@ def test_the_known_answer_is_right():
     [commitments] = json.loads(entry1)["claims"].values()
     for (name, expected), (salt, value) in zip(commitments.items(), claims, strict=True):
         assert commitment(salt, name, value) == expected
+
+
+def test_the_independent_reader_has_the_algorithms_of_the_standards():
+    """What the numbers above are worth: SM3 of GB/T 32905 (A.1, A.2), SM4 of GB/T 32907 (A.1), HMAC-SM3 of GM/T 0042, and
+    SM4 in counter mode of draft-ribose-cfrg-sm4 (A.2.5)."""
+    assert keytree.sm3(b"abc").hex() == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+    assert keytree.sm3(b"abcd" * 16).hex() == "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732"
+    message = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq" * 2
+    assert keytree.hmac_sm3(bytes(range(1, 33)), message).hex() == (
+        "ca05e144ed05d1857840d1f318a4a8669e559fc8391f414485bfdf7bb408963a")
+    key = bytes.fromhex("0123456789abcdeffedcba9876543210")
+    assert keytree.sm4_counter(key, key, bytes(16)).hex() == "681edf34d206965e86b3e94f536e4246"
+    text = b"".join(bytes([byte] * 8) for byte in (0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0xAA, 0xBB))
+    assert keytree.sm4_counter(key, bytes(range(16)), text).hex() == (
+        "ac3236cb970cc20791364c395a1342d1a3cbc1878c6f30cd074cce385cdd70c7"
+        "f234bc0e24c11980fd1286310ce37b926e02fcd0faa0baf38b2933851d824514")
+
+
+def test_damaged_claims_are_found(make_ledger, suite):
+    """In any byte: of nonce, text and what authenticates them."""
+    ledger = make_ledger(suite=suite).init().start()
+    index = ledger.append(events.registration())["receipts"][0]["index"]
+    assert ledger.stop() == 0
+    with database(ledger.store, "sealed") as rows:
+        row = rows.get(number(index) + b"\0")
+    for place in sorted({0, 15, 16, len(row) // 2, len(row) - 33, len(row) - 32, len(row) - 1}):
+        with database(ledger.store, "sealed") as rows:
+            rows.put(number(index) + b"\0", row[:place] + bytes([row[place] ^ 0x10]) + row[place + 1 :])
+        report = ledger.audit(status=1)
+        assert [finding["index"] for finding in report["findings"]] == [index], (place, report)
+    with database(ledger.store, "sealed") as rows:
+        rows.put(number(index) + b"\0", row)
+    assert ledger.audit()["clean"]
+
+
+@pytest.mark.parametrize("suite, other", [SUITES, SUITES[::-1]])
+def test_keys_of_another_suite_are_refused_by_name(make_ledger, suite, other):
+    """The store says that its claims are sealed with other algorithms than its keys are wrapped with."""
+    ledger = make_ledger(suite=suite).init()
+    with database(ledger.store, "meta") as rows:
+        content = rows.get(b"keys")[:-8].replace(suite.encode(), other.encode())
+        rows.put(b"keys", content + hashlib.sha256(b"evidenced/key-row/v1\nkeys\n" + content).digest()[:8])
+    assert ledger.run_until_exit() == EXIT_REFUSED
+    assert f"is of the suite {suite}, and the store's claims are sealed with {other}" in ledger.log_text()
+    [finding] = ledger.audit(status=1)["findings"]
+    assert f"of the suite {suite}" in finding["what"]
+
+
+def test_a_suite_is_chosen_at_the_creation_and_stays(make_ledger):
+    names = {"aes": AES, "sm4": SM4, AES: AES, SM4: SM4, None: AES}
+    for position, (name, suite) in enumerate(names.items()):
+        ledger = make_ledger(f"s{position}", suite=name).init()
+        assert f"suite {suite}\n" in (ledger.keys / "root.key").read_bytes().partition(b"\0")[0].decode()
+    refused = make_ledger("none").admin("init", "--origin", "tests.example/none", "--suite", "des", status=64)
+    assert "'aes' and 'sm4'" in refused.stderr
+    assert "key-lost" in ledger.admin("recover", "--reason", "moved", "--suite", "sm4", status=64).stderr
+    # The keys open, so they are not lost.
+    refused = ledger.admin("recover", "--reason", "key-lost", "--suite", "sm4", status=65)
+    assert "not lost" in refused.stderr and AES in refused.stderr
+
+
+@pytest.mark.parametrize("asked", [None, *SUITES])
+def test_a_recovery_without_keys_keeps_the_suite_unless_told_otherwise(make_ledger, suite, asked):
+    ledger = make_ledger(suite=suite).init().start()
+    lost = ledger.append(events.registration())["receipts"][0]["index"]
+    assert ledger.stop() == 0
+    ledger.keyring.unlink()
+    ledger.admin("recover", "--reason", "key-lost", *(["--suite", asked] if asked else []))
+    ledger.start()
+    index = ledger.append(events.registration())["receipts"][0]["index"]
+    assert ledger.call("Open", {"index": index})["openings"]
+    with pytest.raises(CallError):
+        ledger.call("Open", {"index": lost})
+    assert ledger.stop() == 0 and ledger.audit()["clean"]
+    tree = Tree(ledger.keys, keyring(ledger.keyring)["keys-master"])
+    assert tree.suite == (asked or suite) and tree.key(0)

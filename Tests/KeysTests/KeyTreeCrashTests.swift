@@ -88,18 +88,18 @@ struct KeyTreeCrashTests {
     @Test("the old rows open under nothing that is left")
     func noise() throws {
         let now = try #require(RootRecord(slot: Array(after.root.suffix(4_096))))
-        let wrapper = try KeyWrapper(.aes)
+        let wrapper = try SuiteCipher(.aes)
         let root = try now.unwrap(fixture.master, wrapper)
         try fixture.put(keys: before.keys)
         let old = try #require(RootRecord(slot: Array(before.root.prefix(4_096))))
         let top = try rows(.top)
         let context = Array("evidenced/key-tree/v1\n\(now.tree)\n0\n0\n0".utf8)
         #expect(throws: OpenSSLError.self) {
-            try top.withWrapped(0) { try wrapper.unwrap($0, under: root, context: context) }
+            try top.withWrapped(0) { try wrapper.openKey($0, key: root, context: context.span) }
         }
         // The same row opens under the key that was overwritten, so the check above is one.
         let oldRoot = try old.unwrap(fixture.master, wrapper)
-        _ = try top.withWrapped(0) { try wrapper.unwrap($0, under: oldRoot, context: context) }
+        _ = try top.withWrapped(0) { try wrapper.openKey($0, key: oldRoot, context: context.span) }
         #expect(after.root.range(of: Data(old.wrapped)) == nil)
     }
 
@@ -108,7 +108,7 @@ struct KeyTreeCrashTests {
     @Test("what can be reached from what is left are the living keys, and no others")
     func reach() throws {
         let now = try #require(RootRecord(slot: Array(after.root.suffix(4_096))))
-        let root = try now.unwrap(fixture.master, KeyWrapper(.aes))
+        let root = try now.unwrap(fixture.master, SuiteCipher(.aes))
         let rows = try [before, after].map { files in
             try fixture.put(keys: files.keys)
             let environment = try LMDBEnvironment(fixture.directory)
@@ -116,7 +116,7 @@ struct KeyTreeCrashTests {
             return try places.map { ($0, try environment.node($0)) }
         }
         func reached(from root: CipherKey) throws -> Set<UInt64> {
-            let wrapper = try KeyWrapper(.aes)
+            let wrapper = try SuiteCipher(.aes)
             var found: [NodePlace: [CipherKey]] = [.top: [root]]
             var slots: Set<UInt64> = []
             // Parents come before their children.
@@ -128,7 +128,7 @@ struct KeyTreeCrashTests {
                         )
                         for key in found[place] ?? [] {
                             let opened = try? node.withWrapped(child) {
-                                try wrapper.unwrap($0, under: key, context: context)
+                                try wrapper.openKey($0, key: key, context: context.span)
                             }
                             guard let opened else { continue }
                             let index = place.index * 64 + UInt64(child)
@@ -147,7 +147,7 @@ struct KeyTreeCrashTests {
         #expect(try reached(from: root) == Set(0..<128).subtracting(KeyTreeCrashTests.erased))
         // The root key that was overwritten opens all of them: that it is gone is what counts.
         let old = try #require(RootRecord(slot: Array(before.root.prefix(4_096))))
-        #expect(try reached(from: old.unwrap(fixture.master, KeyWrapper(.aes))) == Set(0..<128))
+        #expect(try reached(from: old.unwrap(fixture.master, SuiteCipher(.aes))) == Set(0..<128))
     }
 
     private func rows(_ place: NodePlace) throws -> KeyNode {

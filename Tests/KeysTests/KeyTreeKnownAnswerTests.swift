@@ -27,7 +27,7 @@ struct KeyTreeKnownAnswerTests {
     }
 
     /// The slot of `root.key`.
-    private func slot(_ suite: KeySuite) throws -> [UInt8] {
+    private func slot(_ suite: CipherSuite) throws -> [UInt8] {
         let named = try #require(lines.firstIndex(of: "    suite \(suite.rawValue)"))
         let text = lines[(named - 2)...].prefix { $0.hasPrefix("    ") }.map { $0.dropFirst(4) + "\n" }.joined()
         let hash = try bytes("hash at the end of its slot, \(suite.rawValue), 32 bytes:")
@@ -62,9 +62,9 @@ struct KeyTreeKnownAnswerTests {
         #expect(tree.suite == .aes && tree.epoch == 1 && tree.slots == 64)
     }
 
-    @Test("is what is written here too", arguments: KeySuite.allCases)
-    func isWritten(_ suite: KeySuite) throws {
-        let wrapper = try KeyWrapper(suite)
+    @Test("is what is written here too", arguments: CipherSuite.allCases)
+    func isWritten(_ suite: CipherSuite) throws {
+        let wrapper = try SuiteCipher(suite)
         let tree = "00112233445566778899aabbccddeeff"
         func key(_ first: UInt8) throws -> CipherKey { try CipherKey(SecretBytes(copying: first...first + 31)) }
         let record = try RootRecord.wrapping(key(0x80), tree: tree, epoch: 1, master.get(), wrapper)
@@ -74,7 +74,7 @@ struct KeyTreeKnownAnswerTests {
             let place = NodePlace(depth: UInt8(depth), index: 0)
             var wrapped: [UInt8] = []
             let context = Array("evidenced/key-tree/v1\n\(tree)\n\(depth)\n0\n0".utf8)
-            try wrapper.wrap(key(keys[depth + 1]), under: key(keys[depth]), context: context, to: &wrapped)
+            try wrapper.seal(key(keys[depth + 1]).secret, key: key(keys[depth]), context: context.span, to: &wrapped)
             var node = KeyNode(suite)
             node.set(0, wrapped)
             let title =

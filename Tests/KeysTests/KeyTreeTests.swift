@@ -11,7 +11,7 @@ final class TreeFixture {
     let directory: String
     let master: MasterKey
 
-    init(_ suite: KeySuite = .aes) throws {
+    init(_ suite: CipherSuite = .aes) throws {
         directory = NSTemporaryDirectory() + "keys." + UUID().uuidString
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         master = try MasterKey(SecretBytes.random(32))
@@ -46,8 +46,8 @@ extension KeyTree.SlotKey {
 
 @Suite("The key tree")
 struct KeyTreeTests {
-    @Test("gives back the keys it made, also when it is opened again", arguments: KeySuite.allCases)
-    func making(suite: KeySuite) throws {
+    @Test("gives back the keys it made, also when it is opened again", arguments: CipherSuite.allCases)
+    func making(suite: CipherSuite) throws {
         let fixture = try TreeFixture(suite)
         var keys: [CipherKey] = []
         do {
@@ -71,8 +71,8 @@ struct KeyTreeTests {
         #expect(Set(keys.map { $0.secret.withUnsafeBytes { Array($0) } }).count == keys.count)
     }
 
-    @Test("erases what it is asked to, keeps all else, and goes on", arguments: KeySuite.allCases)
-    func erasing(suite: KeySuite) throws {
+    @Test("erases what it is asked to, keeps all else, and goes on", arguments: CipherSuite.allCases)
+    func erasing(suite: CipherSuite) throws {
         let fixture = try TreeFixture(suite)
         let tree = try fixture.open()
         let keys = try tree.makeSlots(nodes: 66).keys

@@ -1,4 +1,5 @@
 import LMDB
+import OpenSSL
 
 @testable import Keys
 

@@ -2,6 +2,7 @@ import Dispatch
 import Files
 import Foundation
 import Glibc
+import OpenSSL
 import Synchronization
 import Testing
 
@@ -37,11 +38,15 @@ import Testing
         let (data, lock) = (fixture.locations.store + "/data.mdb", fixture.locations.lock)
         let partial = fixture.locations.store + "/init.partial"
         let before = try [data, lock].map { try FileSystem.read($0, limit: 1 << 30) }
-        func create(_ origin: String, _ keyring: Keyring) -> StartupRefusal.Code? {
+        func create(_ origin: String, _ keyring: Keyring, _ suite: CipherSuite = .aes) -> StartupRefusal.Code? {
             do {
-                #expect(
-                    try LedgerCreation.create(at: fixture.locations, origin: origin, keyring: keyring) == fixture.vkey
+                let vkey = try LedgerCreation.create(
+                    at: fixture.locations,
+                    origin: origin,
+                    suite: suite,
+                    keyring: keyring
                 )
+                #expect(vkey == fixture.vkey)
                 return nil
             } catch {
                 return (error as? StartupRefusal)?.code
@@ -52,6 +57,7 @@ import Testing
             if !isNamed { #expect(rename(data, partial + "/data.mdb") == 0) }
             #expect(create("test.example/again", fixture.keyring) == .unfinished)
             #expect(create("test.example/ledger", try Keyring()) == .unfinished)
+            #expect(create("test.example/ledger", fixture.keyring, .sm4) == .unfinished)
             #expect(FileSystem.exists(partial))
             #expect(create("test.example/ledger", fixture.keyring) == nil)
             #expect(try [data, lock].map { try FileSystem.read($0, limit: 1 << 30) } == before)

@@ -2,6 +2,7 @@ import Files
 import Glibc
 import JSON
 import LedgerFormat
+import OpenSSL
 import Synchronization
 import Testing
 
@@ -15,7 +16,7 @@ final class LedgerFixture {
     let vkey: String
     var settings = LedgerSettings()
 
-    init(origin: String = "test.example/ledger") throws {
+    init(origin: String = "test.example/ledger", suite: CipherSuite = .aes) throws {
         var template = Array("/tmp/evidenced-test-XXXXXX".utf8CString)
         directory = try template.withUnsafeMutableBufferPointer { buffer in
             try #require(buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) })
@@ -30,7 +31,7 @@ final class LedgerFixture {
         settings.mapBytes = 64 << 20
         settings.indexMapBytes = 64 << 20
         settings.preparedBytes = 1 << 20
-        vkey = try LedgerCreation.create(at: locations, origin: origin, keyring: keyring)
+        vkey = try LedgerCreation.create(at: locations, origin: origin, suite: suite, keyring: keyring)
     }
 
     deinit { removeTree(directory) }

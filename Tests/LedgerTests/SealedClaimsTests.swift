@@ -17,7 +17,7 @@ import Testing
         let entry: Entry
         let scope: StreamID
 
-        init() throws {
+        init(_ suite: CipherSuite) throws {
             var directory = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
             while directory.path != "/",
                 !FileManager.default.fileExists(atPath: directory.appendingPathComponent("ledger-format.md").path)
@@ -30,7 +30,7 @@ import Testing
                 return try #require(Hex.decode(hex.map { $0.dropFirst(8) }.joined()))
             }
             plaintext = try bytes("plaintext, 136 bytes:")
-            sealed = try bytes("sealed, 164 bytes:")
+            sealed = try bytes(suite == .aes ? "sealed, 164 bytes:" : "sealed, sm4, 184 bytes:")
             let written = try #require(lines.first { $0.hasPrefix("printf") && $0.hasSuffix("> entry1") })
             let text = try #require(written.split(separator: "'").first { $0.hasPrefix("{") })
             entry = try Entry(Array(text.utf8))
@@ -38,10 +38,11 @@ import Testing
         }
     }
 
-    @Test func theKnownAnswerOpensPartByPart() throws {
-        let known = try KnownAnswer()
-        #expect(known.plaintext.count == 136 && known.sealed.count == 164)
-        let cipher = try AuthenticatedCipher()
+    @Test(arguments: CipherSuite.allCases)
+    func theKnownAnswerOpensPartByPart(suite: CipherSuite) throws {
+        let known = try KnownAnswer(suite)
+        #expect(known.plaintext.count == 136 && known.sealed.count == 136 + suite.overhead)
+        let cipher = try SuiteCipher(suite)
         func open(_ sealed: [UInt8], _ key: ClosedRange<UInt8>, _ context: String) throws -> [UInt8] {
             var opened: [UInt8] = []
             let key = try CipherKey(SecretBytes(copying: key))
@@ -62,9 +63,10 @@ import Testing
     }
 
     /// Claims someone else sealed, in a store someone else wrote, are read.
-    @Test func theKnownAnswerIsReadFromAStore() throws {
-        let known = try KnownAnswer()
-        let fixture = try LedgerFixture()
+    @Test(arguments: CipherSuite.allCases)
+    func theKnownAnswerIsReadFromAStore(suite: CipherSuite) throws {
+        let known = try KnownAnswer(suite)
+        let fixture = try LedgerFixture(suite: suite)
         func store(_ sealed: [UInt8]) throws {
             try fixture.tamper { transaction, schema in
                 try transaction.set(schema.sealed, StoreKey.sealed(index: 1, ordinal: 0), sealed)
@@ -90,10 +92,11 @@ import Testing
     }
 
     /// Sealed rightly, under the right key, and not the claims all the same.
-    @Test func plaintextsThatAreNotTheRecordsAreRefused() throws {
-        let known = try KnownAnswer()
-        let fixture = try LedgerFixture()
-        let cipher = try AuthenticatedCipher()
+    @Test(arguments: CipherSuite.allCases)
+    func plaintextsThatAreNotTheRecordsAreRefused(suite: CipherSuite) throws {
+        let known = try KnownAnswer(suite)
+        let fixture = try LedgerFixture(suite: suite)
+        let cipher = try SuiteCipher(suite)
         let key = try CipherKey(SecretBytes(copying: 0x40...0x5F))
         let first = 34 + 66
         var longer = known.plaintext
@@ -124,13 +127,14 @@ import Testing
     }
 
     /// What the ledger itself seals has that form: salt, length, value, one after the other.
-    @Test func whatIsSealedHasTheFormOfTheDocument() throws {
-        let fixture = try LedgerFixture()
+    @Test(arguments: CipherSuite.allCases)
+    func whatIsSealedHasTheFormOfTheDocument(suite: CipherSuite) throws {
+        let fixture = try LedgerFixture(suite: suite)
         let object = StreamID(kind: .object, id: try Sample.id())
         let index = try fixture.whileOpen { ledger in
             try ledger.submit([Sample.deposit(), Sample.deposit(object: object, fileName: "合同\"\n")]).receipts[1].index
         }
-        let cipher = try AuthenticatedCipher()
+        let cipher = try SuiteCipher(suite)
         let (entry, sealed, content) = try fixture.read { transaction, schema in
             (
                 try Entry(schema.entry(transaction, index)),

@@ -53,7 +53,7 @@ private func slot(_ text: ArraySlice<UInt8>) -> [UInt8] {
 /// is added. What is read is then changed as erasing and making keys change it.
 @Sendable func fuzzKeyNode(_ bytes: [UInt8]) {
     guard bytes.count >= 10 else { return }
-    let suite = KeySuite.allCases[Int(bytes[0]) % KeySuite.allCases.count]
+    let suite = CipherSuite.allCases[Int(bytes[0]) % CipherSuite.allCases.count]
     let index = bytes[2..<10].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     let place = NodePlace(depth: bytes[1] % NodePlace.depths, index: index)
     let content = bytes[10...]
@@ -63,7 +63,7 @@ private func slot(_ text: ArraySlice<UInt8>) -> [UInt8] {
     check(node.row(at: place) == row, "a node has two encodings")
     let living = node.livingPositions
     let keys = living.map { node.withWrapped($0) { Array($0) } }
-    check(keys.allSatisfy { $0.count == suite.wrappedBytes }, "a wrapped key of another length")
+    check(keys.allSatisfy { $0.count == suite.sealedKeyBytes }, "a wrapped key of another length")
     if let first = living.first {
         node.erase(first)
         check(node.wasMade(first) && !node.lives(first), "an erased key lives, or was never made")

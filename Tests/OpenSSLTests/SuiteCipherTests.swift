@@ -2,8 +2,8 @@ import Merkle
 import OpenSSL
 import Testing
 
-@Suite("AES-256-GCM")
-struct AuthenticatedCipherTests {
+@Suite("Sealed messages")
+struct SuiteCipherTests {
     struct Vector {
         let key: String
         let nonce: String
@@ -43,29 +43,32 @@ struct AuthenticatedCipherTests {
         ),
     ]
 
-    @Test("opens what the specification sealed", arguments: vectors)
+    @Test("of AES-256-GCM are opened as the specification sealed them", arguments: vectors)
     func specification(vector: Vector) throws {
         let key = try CipherKey(SecretBytes(copying: #require(Hex.decode(vector.key))))
         let sealed = try #require(Hex.decode(vector.nonce + vector.ciphertext + vector.tag))
         let context = try #require(Hex.decode(vector.context))
-        #expect(try Hex.encode(AuthenticatedCipher().opened(sealed, key, context)) == vector.plaintext)
+        #expect(try Hex.encode(SuiteCipher(.aes).opened(sealed, key, context)) == vector.plaintext)
     }
 
-    @Test("opens what it sealed", arguments: [0, 1, 15, 16, 17, 1_000, 100_000])
-    func roundTrip(count: Int) throws {
-        let cipher = try AuthenticatedCipher()
+    @Test("are opened to what was sealed", arguments: [0, 1, 15, 16, 17, 1_000, 100_000], CipherSuite.allCases)
+    func roundTrip(count: Int, suite: CipherSuite) throws {
+        let cipher = try SuiteCipher(suite)
         let key = try CipherKey(SecretBytes.random(32))
         let plaintext = try SecureRandom.bytes(count)
         for context in [[], Array("context".utf8)] {
             let sealed = try cipher.sealed(plaintext, key, context)
-            #expect(sealed.count == count + AuthenticatedCipher.overhead)
+            #expect(sealed.count == count + suite.overhead)
             #expect(try cipher.opened(sealed, key, context) == plaintext)
         }
     }
 
-    @Test("refuses what was changed in any bit, cut, bound to another context or sealed under another key")
-    func refusals() throws {
-        let cipher = try AuthenticatedCipher()
+    @Test(
+        "are refused where any bit was changed, cut, bound to another context or sealed under another key",
+        arguments: CipherSuite.allCases
+    )
+    func refusals(suite: CipherSuite) throws {
+        let cipher = try SuiteCipher(suite)
         let key = try CipherKey(SecretBytes.random(32))
         let context = Array("context".utf8)
         let sealed = try cipher.sealed(Array("a plaintext".utf8), key, context)
@@ -88,35 +91,45 @@ struct AuthenticatedCipherTests {
     }
 
     /// The contexts keep the last key they had; each message must get its own all the same.
-    @Test("seals and opens under keys that change from message to message")
-    func changingKeys() throws {
-        let cipher = try AuthenticatedCipher()
+    @Test("are sealed and opened under keys that change from message to message", arguments: CipherSuite.allCases)
+    func changingKeys(suite: CipherSuite) throws {
+        let cipher = try SuiteCipher(suite)
         let keys = try (0..<3).map { _ in try CipherKey(SecretBytes.random(32)) }
         let order = [0, 0, 1, 0, 1, 1, 2, 0, 2, 2, 1]
         let sealed = try order.map { try cipher.sealed([UInt8($0)], keys[$0], []) }
         for (position, owner) in order.enumerated() {
             // One that knows no key yet opens the same.
-            #expect(try AuthenticatedCipher().opened(sealed[position], keys[owner], []) == [UInt8(owner)])
+            #expect(try SuiteCipher(suite).opened(sealed[position], keys[owner], []) == [UInt8(owner)])
             #expect(try cipher.opened(sealed[position], keys[owner], []) == [UInt8(owner)])
             #expect(throws: OpenSSLError.self) { try cipher.opened(sealed[position], keys[(owner + 1) % 3], []) }
         }
     }
 
-    @Test("seals another key as the 32 bytes it is")
-    func wrappedKeys() throws {
-        let cipher = try AuthenticatedCipher()
+    @Test("hold another key as the 32 bytes it is", arguments: CipherSuite.allCases)
+    func wrappedKeys(suite: CipherSuite) throws {
+        let cipher = try SuiteCipher(suite)
         let bytes = try SecureRandom.bytes(32)
         let key = try CipherKey(SecretBytes.random(32))
         let context = Array("key".utf8)
         var sealed: [UInt8] = []
-        try cipher.seal(CipherKey(SecretBytes(copying: bytes)), key: key, context: context.span, to: &sealed)
-        #expect(sealed.count == 60)
+        try cipher.seal(SecretBytes(copying: bytes), key: key, context: context.span, to: &sealed)
+        #expect(sealed.count == suite.sealedKeyBytes)
         #expect(try cipher.opened(sealed, key, context) == bytes)
+        let opened = try sealed.withUnsafeBytes { try cipher.openKey($0, key: key, context: context.span) }
+        #expect(try opened == CipherKey(SecretBytes(copying: bytes)))
+        // What is longer is none.
+        let longer = try cipher.sealed(bytes + [0], key, context)
+        #expect(throws: OpenSSLError.self) {
+            try longer.withUnsafeBytes { try cipher.openKey($0, key: key, context: context.span) }
+        }
     }
 
-    @Test("appends what it seals, and puts what it opens in place of what there was")
-    func buffers() throws {
-        let cipher = try AuthenticatedCipher()
+    @Test(
+        "are appended, and what they are opened to takes the place of what there was",
+        arguments: CipherSuite.allCases
+    )
+    func buffers(suite: CipherSuite) throws {
+        let cipher = try SuiteCipher(suite)
         let key = try CipherKey(SecretBytes.random(32))
         let texts: [[UInt8]] = [[1, 2, 3], [4], []]
         let context = texts[2]
@@ -126,12 +139,21 @@ struct AuthenticatedCipherTests {
         var opened = Array("something longer than what is opened".utf8)
         var rest = sealed[4...]
         for text in texts {
-            let message = rest.prefix(text.count + AuthenticatedCipher.overhead)
+            let message = rest.prefix(text.count + suite.overhead)
             rest = rest.dropFirst(message.count)
             try message.withUnsafeBytes { try cipher.open($0, key: key, context: context.span, to: &opened) }
             #expect(opened == text)
         }
         #expect(rest.isEmpty)
+    }
+
+    @Test("do not open in another suite", arguments: CipherSuite.allCases)
+    func otherSuites(suite: CipherSuite) throws {
+        let key = try CipherKey(SecretBytes.random(32))
+        let sealed = try SuiteCipher(suite).sealed([UInt8](repeating: 1, count: 100), key, [1])
+        for other in CipherSuite.allCases where other != suite {
+            #expect(throws: OpenSSLError.self) { try SuiteCipher(other).opened(sealed, key, [1]) }
+        }
     }
 
     @Test("takes keys of 32 bytes only")
@@ -164,34 +186,35 @@ struct AuthenticatedCipherTests {
         #expect(try supply.secret(256).count == 256)
     }
 
-    @Test("seals the same again to the same bytes, and anything else under another nonce")
-    func nonces() throws {
-        let cipher = try AuthenticatedCipher()
+    @Test("of the same are the same, and of anything else have another nonce", arguments: CipherSuite.allCases)
+    func nonces(suite: CipherSuite) throws {
+        let cipher = try SuiteCipher(suite)
         let key = try CipherKey(SecretBytes.random(32))
         let text = Array("a plaintext".utf8)
         let sealed = try cipher.sealed(text, key, [1])
-        #expect(try AuthenticatedCipher().sealed(text, key, [1]) == sealed)
-        var nonces: Set<[UInt8]> = [Array(sealed.prefix(12))]
+        #expect(try SuiteCipher(suite).sealed(text, key, [1]) == sealed)
+        let nonce = suite == .aes ? 12 : 16
+        var nonces: Set<[UInt8]> = [Array(sealed.prefix(nonce))]
         for position in text.indices {
             var other = text
             other[position] ^= 1
-            nonces.insert(Array(try cipher.sealed(other, key, [1]).prefix(12)))
+            nonces.insert(Array(try cipher.sealed(other, key, [1]).prefix(nonce)))
         }
-        nonces.insert(Array(try cipher.sealed(text, key, [2]).prefix(12)))
-        nonces.insert(Array(try cipher.sealed(text, CipherKey(SecretBytes.random(32)), [1]).prefix(12)))
-        nonces.insert(Array(try cipher.sealed(text + [0], key, [1]).prefix(12)))
+        nonces.insert(Array(try cipher.sealed(text, key, [2]).prefix(nonce)))
+        nonces.insert(Array(try cipher.sealed(text, CipherKey(SecretBytes.random(32)), [1]).prefix(nonce)))
+        nonces.insert(Array(try cipher.sealed(text + [0], key, [1]).prefix(nonce)))
         #expect(nonces.count == text.count + 4)
     }
 }
 
-extension AuthenticatedCipher {
-    fileprivate func sealed(_ plaintext: [UInt8], _ key: CipherKey, _ context: [UInt8]) throws -> [UInt8] {
+extension SuiteCipher {
+    func sealed(_ plaintext: [UInt8], _ key: CipherKey, _ context: [UInt8]) throws -> [UInt8] {
         var sealed: [UInt8] = []
         try seal(plaintext.span, key: key, context: context.span, to: &sealed)
         return sealed
     }
 
-    fileprivate func opened(_ sealed: [UInt8], _ key: CipherKey, _ context: [UInt8]) throws -> [UInt8] {
+    func opened(_ sealed: [UInt8], _ key: CipherKey, _ context: [UInt8]) throws -> [UInt8] {
         var plaintext: [UInt8] = []
         try sealed.withUnsafeBytes { try open($0, key: key, context: context.span, to: &plaintext) }
         return plaintext
