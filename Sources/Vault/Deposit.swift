@@ -159,7 +159,8 @@ public final class Deposit: @unchecked Sendable {
             throw LedgerError.invalidArgument(field: "object", rule: "must be one that was not erased")
         }
         let fileKey = try AgeFileKey.random()
-        let header = try AgeHeader([ObjectKey.wrap(fileKey, order.object, under: dataKey)], fileKey: fileKey)
+        let stanza = try ObjectKey.wrap(fileKey, order.object, under: dataKey, vault.ledger.suite)
+        let header = try AgeHeader([stanza], fileKey: fileKey)
         let use = ObjectUse(order.object)
         vault.directory.begin(use)
         gathered.reserveCapacity(Deposit.gatheredBytes + AgePayload.sealedChunkBytes)

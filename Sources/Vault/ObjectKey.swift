@@ -7,27 +7,41 @@ import OpenSSL
 /// (`ledger-format.md` section 10, "Objects").
 enum ObjectKey {
     private static let type: StaticString = "evidenced.org/object"
-    private static let suite = "aes-256-gcm"
     private static let purpose = Array("evidenced/object-key/v1\n".utf8)
 
     /// Wraps a file key.
     ///
-    /// - Parameter dataKey: of the scope `object/ID`.
-    static func wrap(_ fileKey: AgeFileKey, _ object: ID128, under dataKey: CipherKey) throws -> AgeStanza {
+    /// - Parameters:
+    ///   - dataKey: of the scope `object/ID`.
+    ///   - suite: the ledger's.
+    static func wrap(
+        _ fileKey: AgeFileKey,
+        _ object: ID128,
+        under dataKey: CipherKey,
+        _ suite: CipherSuite
+    ) throws -> AgeStanza {
         var wrapped: [UInt8] = []
-        let cipher = try AuthenticatedCipher()
-        try cipher.seal(fileKey.secret, key: wrappingKey(dataKey), context: context(object).span, to: &wrapped)
-        return try AgeStanza(arguments: [type.description, object.description, suite], body: wrapped)
+        let key = try suite.key(from: dataKey.secret, info: purpose)
+        try SuiteCipher(suite).seal(fileKey.secret, key: key, context: context(object).span, to: &wrapped)
+        return try AgeStanza(arguments: [type.description, object.description, suite.rawValue], body: wrapped)
     }
 
     /// The file key of a header that is this object's own and was not changed.
     ///
+    /// - Parameter suite: the ledger's.
     /// - Throws: `ObjectDamage`.
-    static func unwrap(_ header: AgeHeader, _ object: ID128, under dataKey: CipherKey) throws -> AgeFileKey {
-        let stanza = try stanza(of: header, object)
+    static func unwrap(
+        _ header: AgeHeader,
+        _ object: ID128,
+        under dataKey: CipherKey,
+        _ suite: CipherSuite
+    ) throws -> AgeFileKey {
+        let stanza = try stanza(of: header, object, suite)
+        let key = try suite.key(from: dataKey.secret, info: purpose)
+        let cipher = try SuiteCipher(suite)
         do {
             let secret = try stanza.body.withUnsafeBytes {
-                try AuthenticatedCipher().openSecret($0, key: wrappingKey(dataKey), context: context(object).span)
+                try cipher.openSecret($0, key: key, context: context(object).span)
             }
             let fileKey = try AgeFileKey(secret)
             try header.check(fileKey)
@@ -37,22 +51,18 @@ enum ObjectKey {
         }
     }
 
-    /// The stanza of a header, which says that it is of this object.
+    /// The stanza of a header, which says that it is of this object, and of the ledger's suite.
     ///
     /// - Throws: `ObjectDamage`.
     @discardableResult
-    static func stanza(of header: AgeHeader, _ object: ID128) throws -> AgeStanza {
+    static func stanza(of header: AgeHeader, _ object: ID128, _ suite: CipherSuite) throws -> AgeStanza {
         guard header.stanzas.count == 1, let stanza = header.stanzas.first, stanza.isOf(type: type),
-            stanza.arguments.count == 3, stanza.arguments[2].utf8.elementsEqual(suite.utf8)
+            stanza.arguments.count == 3, stanza.arguments[2].utf8.elementsEqual(suite.rawValue.utf8)
         else { throw ObjectDamage("its header is not one of a document in custody") }
         guard stanza.arguments[1].utf8.elementsEqual(object.description.utf8) else {
             throw ObjectDamage("its header is that of another object")
         }
         return stanza
-    }
-
-    private static func wrappingKey(_ dataKey: CipherKey) throws -> CipherKey {
-        try CipherKey(KeyDerivation.hkdfSHA256(key: dataKey.secret, info: purpose, count: AuthenticatedCipher.keyBytes))
     }
 
     private static func context(_ object: ID128) -> [UInt8] { purpose + Array("object/\(object)".utf8) }

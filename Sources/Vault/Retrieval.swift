@@ -120,7 +120,7 @@ extension Vault {
         directory.begin(use)
         do {
             let file = try ObjectFile(directory.file(of: order.object), record.ciphertext)
-            try ObjectKey.stanza(of: file.header, order.object)
+            try ObjectKey.stanza(of: file.header, order.object, ledger.suite)
             let opening = Submissions([try order.decrypted(deposit: deposit, ledger.freshRequest())])
             let decryption = try ledger.record(opening, from: order.submitter).receipts[0].index
             if let recipient = order.recipient {
@@ -133,7 +133,7 @@ extension Vault {
             let retrieval = try Retrieval(
                 self,
                 file,
-                ObjectKey.unwrap(file.header, order.object, under: dataKey),
+                ObjectKey.unwrap(file.header, order.object, under: dataKey, ledger.suite),
                 use,
                 record: record,
                 decryption: decryption,

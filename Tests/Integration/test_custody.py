@@ -133,8 +133,9 @@ def test_the_native_skin_takes_and_gives_bytes(ledger):
     assert refused.value.name == "ExpectedUpgrade"
 
 
-def test_an_independent_program_opens_what_is_kept(ledger):
+def test_an_independent_program_opens_what_is_kept(make_ledger, suite):
     """From keyring, key tree and ledger-format.md alone, with no program of ours."""
+    ledger = make_ledger(suite=suite).init().start()
     content = document(200_000)
     reply = kept(ledger, content)
     object = reply["object"]
@@ -147,11 +148,16 @@ def test_an_independent_program_opens_what_is_kept(ledger):
     assert name == f"{object[-2:]}/{object}.age"
     raw = (ledger.objects / name).read_bytes()
     [(arguments, wrapped)], *_ = agefile.header(raw)
-    assert arguments == ["evidenced.org/object", object, "aes-256-gcm"]
-    wrapping = keytree.derived(data_key, "evidenced/object-key/v1\n", 32)
+    assert arguments == ["evidenced.org/object", object, suite]
+    wrapping = keytree.derived(suite, data_key, "evidenced/object-key/v1\n", 32)
     file_key = keytree.opened(
-        "aes-256-gcm", wrapping, f"evidenced/object-key/v1\nobject/{object}".encode(), wrapped)
+        suite, wrapping, f"evidenced/object-key/v1\nobject/{object}".encode(), wrapped)
     assert len(file_key) == 16 and agefile.opened(raw, file_key) == content
+    # So does the daemon, and the document goes with its object's key.
+    ledger.start()
+    assert get(ledger, object).body == content
+    ledger.erase(events.erasure([f"object/{object}"]))
+    assert get(ledger, object).status == 410 and files(ledger) == []
 
 
 def test_a_recipient_opens_it_with_the_stock_tools(ledger, tmp_path):
