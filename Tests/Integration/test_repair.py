@@ -82,6 +82,14 @@ def test_rows_of_scopes_with_flipped_bits(ledger, place, what):
     assert ledger.stop() == 0
 
 
+def test_every_scope_gets_the_key_that_opens_what_is_sealed_under_it(ledger):
+    before = stored(ledger, "scopes")
+    for key, _ in before[1:]:
+        flip(ledger, "scopes", key, 17 + 7)
+    repaired(ledger, scopes=1)
+    assert stored(ledger, "scopes") == before
+
+
 def test_rows_of_erased_scopes_are_told_by_the_entries(ledger):
     ledger.start()
     scopes = [f"subject/{ledger.subjects[2]}", f"subject/{events.new_id()}"]
