@@ -151,6 +151,7 @@ public final class Deposit: @unchecked Sendable {
             guard record.deposit.request == order.request,
                 record.deposit.submitter.utf8.elementsEqual(order.submitter.utf8)
             else { throw LedgerError.invalidArgument(field: "object", rule: "must be one that holds no document yet") }
+            try vault.takeLeft(order.object, record)
             stage = .comparing(record)
             return
         }

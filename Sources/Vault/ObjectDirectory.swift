@@ -77,6 +77,11 @@ public final class ObjectDirectory: ScopeCustody {
         try FileSystem.syncDirectory(path + "/" + ObjectDirectory.incoming)
     }
 
+    /// Whether a whole file waits, and none is in custody.
+    func isWaiting(_ object: ID128) -> Bool {
+        !FileSystem.isTaken(file(of: object)) && FileSystem.isTaken(arrived(object))
+    }
+
     /// Destroys what was received of a document that is not taken into custody.
     func discard(_ object: ID128) throws {
         try destroyFile(arriving(object))

@@ -119,6 +119,7 @@ extension Vault {
         let use = ObjectUse(order.object)
         directory.begin(use)
         do {
+            try takeLeft(order.object, record)
             let file = try ObjectFile(directory.file(of: order.object), record.ciphertext)
             try ObjectKey.stanza(of: file.header, order.object, ledger.suite)
             let opening = Submissions([try order.decrypted(deposit: deposit, ledger.freshRequest())])

@@ -36,14 +36,25 @@ public final class Vault: Sendable {
     /// - Throws: `SystemError`, `StoreDamage`, `LedgerError`.
     public func settleReceived() throws {
         for (object, isWhole) in try directory.received() {
-            let kept = try isWhole ? record(of: object) : nil
-            if let kept, try CiphertextDigest(of: directory.arrived(object)) == kept.ciphertext {
-                try directory.place(object)
-            } else {
-                try directory.discard(object)
-                log("what was received of a document was destroyed: its deposit was never recorded")
-            }
+            if isWhole, let record = try record(of: object), try take(object, record) { continue }
+            try directory.discard(object)
+            log("what was received of a document was destroyed: its deposit was never recorded")
         }
+    }
+
+    /// Takes a file that was received and recorded to its place, where something kept it from getting there then.
+    ///
+    /// - Returns: whether what was received is what was recorded.
+    func take(_ object: ID128, _ record: CustodyRecord) throws -> Bool {
+        guard try CiphertextDigest(of: directory.arrived(object)) == record.ciphertext else { return false }
+        try directory.place(object)
+        return true
+    }
+
+    /// The same, where one is left to be taken.
+    func takeLeft(_ object: ID128, _ record: CustodyRecord) throws {
+        guard directory.isWaiting(object) else { return }
+        _ = try take(object, record)
     }
 
     /// Keeps others from depositing the same object meanwhile.

@@ -329,6 +329,8 @@ def copy_ledger(source: Ledger, root: Path, **settings) -> Ledger:
             copy_files(directory, target.root / directory.name)
     shutil.copy2(source.keyring, target.keyring)
     shutil.copytree(source.keys, target.keys, dirs_exist_ok=True)
+    if source.objects.exists():
+        shutil.copytree(source.objects, target.objects, dirs_exist_ok=True)
     settle(target.lock, target.store)
     return target
 

@@ -267,8 +267,12 @@ def everything(ledger, document, tmp_path):
     asked = asked["receipts"][0]["index"]
     flags = ["--type", "account.closed", "--actor", "system", "--stream", f"subject/{events.new_id()}", "--body",
              "channel=web"]
+    kept = ledger.evidence_json("deposit", document)[0]["object"]
     return [
-        ["submit", *flags], ["submit", *flags, "--json"], ["deposit", "--digest-only", document], ["deposit", "--digest-only", document, "--json"],
+        ["submit", *flags], ["submit", *flags, "--json"], ["deposit", document], ["deposit", document, "--json"],
+        ["deposit", "--digest-only", document], ["deposit", "--digest-only", document, "--json"],
+        ["fetch", kept, "--purpose", "integrity-check", "--actor", "system", "-o", "-"], ["objects", "check"],
+        ["objects", "check", "--json"],
         ["show", index], ["show", index, "--raw"], ["show", index, "--json"], ["list"], ["list", "--json"],
         ["find", document], ["find", document, "--json"], ["watch", "--from", "0"], ["prove", index],
         ["prove", index, "--json"], ["prove", "--consistency", "1"], ["prove", index, "-o", "-"],

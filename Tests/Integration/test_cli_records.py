@@ -126,7 +126,8 @@ def test_deposit_records_what_openssl_and_hashlib_compute(shared, tmp_path):
                   "size": path.stat().st_size, "file_name": row["file"]}
         assert {name: row[name] for name in ("sha256", "sm3", "size")}.items() <= claims.items()
         entry = json.loads(shared.entry(row["index"])["entry"])
-        assert entry["body"] == {"channel": "upload", "media_type": TYPES[row["file"]], "product": "contract"}
+        assert entry["body"] == {
+            "channel": "upload", "custody": "digest-only", "media_type": TYPES[row["file"]], "product": "contract"}
         assert dict(entry["streams"]) == {f"object/{row['object']}": 0, f"subject/{row['subject']}": rows.index(row)}
         opened = shared.call("Open", {"index": row["index"]})["openings"]
         assert {opening["name"]: opening["value"] for opening in opened} == claims

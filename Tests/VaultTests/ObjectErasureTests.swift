@@ -96,6 +96,19 @@ import Testing
         }
     }
 
+    @Test func aFileThatDidNotGetToItsPlaceIsFoundAllTheSame() throws {
+        try fixture.whileOpen { (vault: Vault) throws in
+            let order = try Sample.order()
+            try vault.keep([1, 2, 3], order)
+            let (place, arrived) = (vault.directory.file(of: order.object), vault.directory.arrived(order.object))
+            #expect(rename(place, arrived) == 0)
+            #expect(try vault.read(Sample.retrieval(order.object)) == [1, 2, 3])
+            #expect(rename(place, arrived) == 0)
+            #expect(try vault.keep([1, 2, 3], order).receipts.allSatisfy { $0.duplicate })
+            #expect(FileSystem.exists(place) && !FileSystem.exists(arrived))
+        }
+    }
+
     /// The key of a deposit that was abandoned may be another's; the one of a deposit that was recorded is nobody else's.
     @Test func keysAreGivenOnce() throws {
         try fixture.whileOpen { (vault: Vault) throws in
