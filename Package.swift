@@ -16,7 +16,8 @@ let package = Package(
         .library(
             name: "EvidencedKit",
             targets: [
-                "Service", "Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Paths", "Varlink", "LMDB",
+                "Age", "Service", "Bundle", "Ledger", "LedgerFormat", "Merkle", "JSON", "OpenSSL", "Paths", "Varlink",
+                "LMDB",
                 "Zip",
             ]
         ),

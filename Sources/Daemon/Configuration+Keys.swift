@@ -256,6 +256,30 @@ extension Configuration {
                 + "has the most under way is answered with Busy. Must not be below message-bytes."
         ),
         .number(
+            "maximum-bodies",
+            \.varlinkLimits.bodies,
+            unit: "documents",
+            1...65_536,
+            example: "32",
+            "Documents going in or out at once. Each takes up to 2 MiB of memory while it does."
+        ),
+        .number(
+            "maximum-bodies-per-principal",
+            \.varlinkLimits.bodiesPerPrincipal,
+            unit: "documents",
+            1...65_536,
+            example: "8",
+            "Of them, those of one principal."
+        ),
+        .number(
+            "body-timeout",
+            \.varlinkLimits.bodyIdleSeconds,
+            unit: "seconds; 0 for ever",
+            0...86_400,
+            example: "10",
+            "How long whoever sends or takes a document may stand still before it is ended."
+        ),
+        .number(
             "message-timeout",
             \.varlinkLimits.messageSeconds,
             unit: "seconds",

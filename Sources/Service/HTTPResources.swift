@@ -67,6 +67,7 @@ extension LedgerService {
         metrics.gauge("store_map_bytes", "Size the store may reach before its map grows.", gauges.mapBytes)
         metrics.gauge("connections", "Open connections.", connections)
         let server = currentServer
+        metrics.gauge("bodies", "Documents going in or out.", server?.bodies ?? 0)
         metrics.gauge("input_bytes", "Bytes of calls being received or answered.", server?.heldInputBytes ?? 0)
         metrics.counter(
             "refused_connections_total",

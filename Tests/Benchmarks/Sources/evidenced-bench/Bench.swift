@@ -37,7 +37,7 @@ struct Bench: ParsableCommand {
     @Option(help: "Seconds per measurement, without its first second.")
     var seconds = 5.0
 
-    @Option(parsing: .upToNextOption, help: "Measure only these parts: rest, proofs, single, batches.")
+    @Option(parsing: .upToNextOption, help: "Measure only these parts: rest, proofs, single, batches, documents.")
     var only: [Scenario.Part] = Scenario.Part.allCases
 
     @Option(help: "Most values the raw baseline is filled with.")

@@ -24,6 +24,8 @@ final class Daemon {
         let text = """
             store = \(ledger)/store
             index = \(ledger)/index
+            keys = \(ledger)/keys
+            objects = \(directory)/objects
             checkpoint-lock = \(ledger)/checkpoint.lock
             keyring = \(ledger)/keyring
             socket = \(socket)
@@ -31,7 +33,7 @@ final class Daemon {
             index-map-size = 64G
             log-level = error
             principal.bench = uid:\(getuid())
-            role.bench = submitter, reader, auditor, operator
+            role.bench = submitter, reader, auditor, operator, eraser, retriever
 
             """
         guard let file = fopen(configuration, "w") else { throw BenchError("cannot write \(configuration)") }

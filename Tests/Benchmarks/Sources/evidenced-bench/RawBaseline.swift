@@ -79,6 +79,17 @@ struct RawBaseline {
         commits.seconds += window.seconds
     }
 
+    /// Seconds of one commit of one value: the median of some.
+    mutating func secondsOfCommit() throws -> Double {
+        var seconds: [Double] = []
+        for _ in 0..<101 {
+            let begin = Stopwatch.now
+            try commit(1)
+            seconds.append(Stopwatch.seconds(since: begin))
+        }
+        return seconds.sorted()[seconds.count / 2]
+    }
+
     /// Reads values and hashes them as leaves, the least an audit can do; gives values per second.
     func readAndHash() throws -> Double {
         let begin = Stopwatch.now

@@ -10,6 +10,8 @@ struct Scenario {
         /// One submitter, and with it 64 calls in flight.
         case single
         case batches
+        /// A large document in and out, and an erasure.
+        case documents
     }
 
     let daemon: Daemon
@@ -35,6 +37,10 @@ struct Scenario {
             try inFlight(single, &raw)
         }
         if parts.contains(.batches) { try batches(&raw) }
+        if parts.contains(.documents) {
+            try documents(rawDirectory)
+            try erasure(commit: raw.secondsOfCommit())
+        }
         if parts.contains(.rest) { try afterwards() }
     }
 
