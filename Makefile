@@ -14,8 +14,8 @@ DESTDIR ?=
 # Swift's standard library goes into the binaries; libssl, libzip, zlib and liblmdb stay the system's, which mends them.
 RELEASE := -c release --static-swift-stdlib -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 BUILD_PACKAGES := liblmdb-dev libssl-dev libzip-dev zlib1g-dev pkg-config
-DEMO_PACKAGES := $(BUILD_PACKAGES) age chromium openssl python3 xxd
-TEST_PACKAGES := $(DEMO_PACKAGES) binutils busybox chromium-driver curl fonts-noto-cjk make poppler-utils python3-venv strace systemd zsh
+DEMO_PACKAGES := $(BUILD_PACKAGES) age chromium curl openssl python3 xxd
+TEST_PACKAGES := $(DEMO_PACKAGES) binutils busybox chromium-driver fonts-noto-cjk make poppler-utils python3-venv strace systemd zsh
 SWIFT_MINIMUM := 6.3
 VENV := .venv
 REQUIREMENTS := Tests/Integration/requirements.txt

@@ -31,7 +31,7 @@ record() { evidence submit --json "$@" | field index; }
 hex() { xxd -p -c 256; }
 unhex() { xxd -r -p; }
 
-for tool in openssl sha256sum xxd python3 base64 chromium; do
+for tool in age age-keygen openssl sha256sum xxd python3 base64 chromium; do
     command -v "$tool" >/dev/null || fail "$tool is missing"
 done
 
@@ -44,8 +44,9 @@ checkpoint-lock = $dir/lock/checkpoint.lock
 keyring = $dir/keyring
 socket = $EVIDENCED_SOCKET
 backup-root = $dir/backups
+objects = $dir/objects
 principal.demo = uid:$(id -u)
-role.demo = submitter,reader,auditor,discloser,operator,eraser
+role.demo = submitter,reader,auditor,discloser,operator,eraser,retriever
 EOF
 mkdir backups
 evidence init --config evidenced.conf --origin demo.example/ledger >ledger.vkey
@@ -100,11 +101,9 @@ case $contract in
     *.ps) media=application/postscript ;;
     *) media=text/plain ;;
 esac
-# What will be deleted again: kept encrypted, as a service would keep it.
+# What will be deleted again.
 withdrawn=documents/withdrawn.txt
 printf 'A draft its owner will want deleted.\n' >"$withdrawn"
-openssl rand -hex 32 >withdrawn.key
-openssl enc -aes-256-ctr -pbkdf2 -pass file:withdrawn.key -in "$withdrawn" -out withdrawn.enc
 count=$(find documents -type f | wc -l)
 printf '%d documents; the contract is %s\n' "$count" "$contract"
 
@@ -134,13 +133,29 @@ for id in "$lessor" "$lessee"; do
 done
 evidence list --type consent.granted
 
-chapter "Documents are deposited"
+chapter "Documents are deposited, and kept encrypted"
 evidence deposit --subject "$lessor" --proof-dir proofs documents/*
 deposit=$(evidence find --json "$contract" | field index)
 doomed=$(evidence find --json "$withdrawn" | field index)
 kept_size=$(evidence status --json | field size)
 kept_root=$(evidence status --json | field root)
 printf '\nan auditor notes down: %d entries, root %s\n' "$kept_size" "$kept_root"
+
+chapter "A document comes back, for a purpose that is recorded"
+custody() { evidence show "$1" --raw | grep -o 'object/[0-9a-f]*' | sed -n 's/object.//;1p'; }
+kept=$(custody "$deposit")
+if grep -qrF 'A draft its owner will want deleted' objects; then fail "a document is kept in clear"; fi
+evidence fetch "$kept" --purpose owner-download --actor "subject/$lessor" -o fetched
+same "the contract, fetched" "$(sha256sum <fetched)" "$(sha256sum <"$contract")"
+curl -sS --unix-socket "$EVIDENCED_SOCKET" -o fetched.curl \
+    "http://ledger/objects/$kept?purpose=owner-download&actor=subject/$lessor"
+same "and by curl" "$(sha256sum <fetched.curl)" "$(sha256sum <"$contract")"
+age-keygen -o court.key 2>court.txt
+evidence fetch "$kept" --purpose owner-download --actor "subject/$lessor" --recipient "$(newid)" \
+    --to "$(sed -n 's/^# public key: //p' court.key)" -o contract.age
+same "encrypted for a court, and opened by age" "$(age -d -i court.key contract.age | sha256sum)" "$(sha256sum <"$contract")"
+evidence objects check
+evidence list --stream "object/$kept"
 
 chapter "The contract is made and signed"
 agreement=$(newid)
@@ -189,12 +204,18 @@ for id in "$lessor" "$lessee"; do
     approvals+=${approvals:+,}$(record --type erasure.party_approved --actor "subject/$id" \
         --stream "request/$request" --stream "subject/$id" --body "requested=$asked")
 done
-# The document is the service's to keep and to delete; what the ledger holds of it, its digest, name and size, the ledger erases.
-rm "$withdrawn" withdrawn.key withdrawn.enc
+rm "$withdrawn"
+file=objects/${object: -2}/${object#object/}.age
+[[ -e $file ]] || fail "the document is not kept"
 printf 'before: %s claims of it can be opened\n' "$(evidence show "$doomed" --open all --json | field openings | grep -o commitment | wc -l)"
 evidence erase "$asked" --approvals "$approvals"
 if evidence show "$doomed" --open all 2>refusal.txt; then fail "erased claims were opened"; fi
 printf 'after: %s\n' "$(cat refusal.txt)"
+if evidence fetch "${object#object/}" --purpose owner-download --actor "subject/$lessor" -o gone 2>refusal.txt; then
+    fail "an erased document was given out"
+fi
+[[ ! -e $file && ! -e gone ]] || fail "the file of an erased document is there"
+printf 'and the document: %s\n' "$(cat refusal.txt)"
 evidence list --stream "request/$request"
 printf '\nand the proof made when it was deposited still holds:\n'
 evidence verify proofs/withdrawn.txt.tlog-proof --entry proofs/withdrawn.txt.entry.json --key ledger.vkey |
