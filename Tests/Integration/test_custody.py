@@ -207,6 +207,12 @@ def test_what_is_wrong_with_a_deposit_is_named(ledger, query, field):
     assert files(ledger) == []
 
 
+def test_parameters_of_a_media_type_are_left_out(ledger):
+    reply = put(ledger, b"x", headers={"Content-Type": "text/plain; charset=utf-8"})
+    assert story(ledger, json.loads(reply.body)["object"])[0]["body"]["media_type"] == "text/plain"
+    assert put(ledger, b"x", headers={"Content-Type": ";x"}).status == 400
+
+
 def test_only_a_deposit_says_that_a_document_is_kept(ledger):
     object = events.new_id()
     event = events.deposit(b"x")

@@ -29,7 +29,7 @@ enum HTTPDeposit {
                 actor: try query.parsed("actor", "must be system, subject/ID, staff/ID or vendor/ID") { Actor($0) }
                     ?? .system,
                 object: object ?? DepositOrder.object(of: key, from: principal.name),
-                body: try body(query, mediaType: request.contentType ?? "application/octet-stream")
+                body: try body(query, mediaType: mediaType(request))
             )
             order.streams = try streams(query)
             order.size = request.length
@@ -44,6 +44,14 @@ enum HTTPDeposit {
         } catch let error as HTTPQueryError {
             throw LedgerErrors.invalidArgument(error.field, error.rule)
         }
+    }
+
+    /// Type and subtype of what Content-Type says; its parameters, such as a charset, are not recorded.
+    private static func mediaType(_ request: BodyRequest) -> String {
+        guard let type = request.contentType else { return "application/octet-stream" }
+        let essence = type.utf8.prefix { $0 != UInt8(ascii: ";") }
+        let end = essence.lastIndex { $0 != 0x20 && $0 != 0x09 }
+        return end.map { String(Substring(essence[...$0])) } ?? ""
     }
 
     private static func key(_ request: BodyRequest) throws(VarlinkError) -> RequestKey? {
