@@ -25,6 +25,15 @@ public final class Environment: @unchecked Sendable {
     private var pageGuard: PageGuard?
     let watch: DamageWatch
 
+    /// Is there as long as the environment's files are open. A weak reference to the environment is gone before they are
+    /// closed, and closing gives up every reader's place of this process: of one that was opened on them meanwhile, too.
+    public final class Presence: Sendable {
+        fileprivate init() {}
+    }
+
+    /// Let go of after `deinit`, as stored properties are.
+    public let presence = Presence()
+
     /// How an environment is used.
     public enum Access: Sendable {
         /// By its one writer, and readers.

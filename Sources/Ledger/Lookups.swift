@@ -1,3 +1,4 @@
+import LMDB
 import LedgerFormat
 import Synchronization
 
@@ -6,8 +7,8 @@ import Synchronization
 final class Lookups: Sendable {
     private struct State {
         var index: LookupIndex?
-        /// The one before, while somebody still reads it.
-        weak var retired: LookupIndex?
+        /// Of the one before, while somebody still reads it, or its files are not closed yet.
+        weak var retired: Environment.Presence?
         /// Why there is none.
         var waiting = Lookups.opening
         var damage: LookupDamage?
@@ -93,7 +94,7 @@ final class Lookups: Sendable {
         state.withLock { state in
             guard state.index != nil else { return }
             state.damage = damage
-            state.retired = state.index
+            state.retired = state.index?.environment.presence
             state.index = nil
             state.waiting = Lookups.opening
         }
@@ -105,7 +106,7 @@ final class Lookups: Sendable {
     /// Notes that what was condemned is out of the way.
     func noteMovedAside() { state.withLock { $0.damage = nil } }
 
-    /// Whether a condemned index is still being read: a process must not open one environment twice.
+    /// Whether a condemned index is still open: a process must not open one environment twice.
     var isRetiring: Bool { state.withLock { $0.retired != nil } }
 
     /// Notes that there is no index for want of room.

@@ -28,6 +28,56 @@ struct EnvironmentTests {
         #expect(store.environment.sizes.used > 3_000_000)
     }
 
+    @Test("are present until their files are closed")
+    func presence() throws {
+        let store = try Store()
+        let directory = store.directory + "/other"
+        mkdir(directory, 0o700)
+        for _ in 0..<300 {
+            let open = Held(try Environment(directory: directory, mapBytes: 1 << 20, databases: 1, ownReaders: 4))
+            let presence = open.presence
+            DispatchQueue.global().async { open.drop() }
+            while presence.isThere {}
+            #expect(descriptors(of: directory + "/data.mdb") == 0)
+        }
+    }
+
+    /// An environment that one thread drops, while another looks whether it is there.
+    private final class Held: @unchecked Sendable {
+        // Sendable: the one thread that drops it touches it after it was made.
+        private var environment: Environment?
+        let presence: Watched
+
+        init(_ environment: Environment) {
+            self.environment = environment
+            presence = Watched(environment.presence)
+        }
+
+        func drop() { environment = nil }
+    }
+
+    private final class Watched: @unchecked Sendable {
+        // Sendable: a weak reference is read atomically, and nobody sets it.
+        private weak var presence: Environment.Presence?
+
+        init(_ presence: Environment.Presence) { self.presence = presence }
+
+        var isThere: Bool { presence != nil }
+    }
+
+    /// How many descriptors of this process are of a file.
+    private func descriptors(of path: String) -> Int {
+        (0..<1_024).count { descriptor in
+            var link = [UInt8](repeating: 0, count: 4_096)
+            let count = link.withUnsafeMutableBytes { room in
+                room.baseAddress.map {
+                    readlink("/proc/self/fd/\(descriptor)", $0.assumingMemoryBound(to: CChar.self), room.count)
+                } ?? -1
+            }
+            return count > 0 && link[..<count].elementsEqual(path.utf8)
+        }
+    }
+
     @Test("resize only when no transaction is open")
     func resizeWaits() throws {
         let store = try Store()
