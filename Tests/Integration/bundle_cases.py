@@ -761,7 +761,8 @@ def told_cases(page: Path) -> Iterator[Case]:
         verified, signature, ("contract.completed", [contract], {"signatures": [2, 1]})], absent=[1, 2], indexes=[3])
     yield case("of a tree that was not there", [
         ("issuance.generated", [new_stream("issuance")], {"requested": 0, "checkpoint_size": 3})], bad=[1])
-    yield case("of a tree that was", [("system.selfcheck", [LEDGER], {"size": 1, "root": b64(bytes(32)), "result": "passed"})])
+    yield case("of a tree that was", [("system.selfcheck", [LEDGER], {
+        "checked": "ledger", "size": 1, "root": b64(bytes(32)), "result": "passed"})])
     off, on = (("system.clock_status", [LEDGER], {"synchronized": value}) for value in (False, True))
     yield case("a clock that was set", [on, deposit, on])
     yield case("a clock that was not", [off, deposit, on], clock=[1])

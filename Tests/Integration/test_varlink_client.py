@@ -41,12 +41,14 @@ def test_the_service_says_what_it_is(client):
     with client.open("org.varlink.service") as service:
         info = service.GetInfo()
     assert {"vendor", "product", "version", "url"} <= set(info)
-    assert info["interfaces"] == ["org.varlink.service", INTERFACE, "org.evidenced.Privacy"]
+    assert info["interfaces"] == ["org.varlink.service", INTERFACE, "org.evidenced.Privacy", "org.evidenced.Vault"]
 
 
 def test_the_service_hands_out_its_interfaces(client):
     with client.open("org.varlink.service") as service:
         assert service.GetInterfaceDescription(INTERFACE)["description"] == DECLARED.read_text()
+        vault = DECLARED.with_name("org.evidenced.Vault.varlink").read_text()
+        assert service.GetInterfaceDescription("org.evidenced.Vault")["description"] == vault
         privacy = DECLARED.with_name("org.evidenced.Privacy.varlink").read_text()
         assert service.GetInterfaceDescription("org.evidenced.Privacy")["description"] == privacy
         assert set(varlink.Interface(privacy).members) >= {"Erase"}
