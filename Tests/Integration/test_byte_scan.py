@@ -56,9 +56,9 @@ class Known:
         if object:
             raw = (ledger.objects / object[-2:] / f"{object}.age").read_bytes()
             [(_, wrapped)], *_ = agefile.header(raw)
-            wrapping = keytree.derived(self.data_key, "evidenced/object-key/v1\n", 32)
+            wrapping = keytree.derived(tree.suite, self.data_key, "evidenced/object-key/v1\n", 32)
             self.file_key = opened(
-                "aes-256-gcm", wrapping, f"evidenced/object-key/v1\nobject/{object}".encode(), wrapped)
+                tree.suite, wrapping, f"evidenced/object-key/v1\nobject/{object}".encode(), wrapped)
             assert agefile.opened(raw, self.file_key)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from faults import wait_for
+
 
 def daemon(ledger, *args) -> subprocess.CompletedProcess:
     command = [ledger.bin / "evidenced", *map(str, args)]
@@ -45,7 +47,8 @@ def test_what_others_may_get_at_is_a_warning(make_ledger, what, mode, said):
     if what not in ("keyring", "configuration", "lock"):
         ledger.start()
         assert [warning for warning in ledger.call("Status")["warnings"] if warning.startswith(said)]
-        assert said in ledger.log_text()
+        # The daemon serves before it has logged what is unwise.
+        wait_for(lambda: said in ledger.log_text(), 10, "the warning in the log")
     # In a directory with the sticky bit nobody takes away what is another's.
     if path.is_dir():
         path.chmod(0o1702)

@@ -92,7 +92,7 @@ def test_a_document_comes_back_as_it_went(ledger, size):
     raw = path.read_bytes()
     assert second["body"] == {
         "suite": "age-v1", "ciphertext_size": len(raw), "ciphertext_sha256": hashlib.sha256(raw).hexdigest()}
-    assert content[:32] not in raw or not content
+    assert content[:32] not in raw or size < 32
     assert third["body"] == {"deposit": first["index"], "purpose": "owner-download"}
     found = ledger.call("FindByDigest", {"digest": hashlib.sha256(content).hexdigest()})["entries"]
     assert [entry["index"] for entry in found] == [first["index"]]
