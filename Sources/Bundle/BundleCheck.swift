@@ -68,7 +68,7 @@ public enum BundleCheckKind: Int, CaseIterable, Sendable {
         case .openings: Words("disclosed values are those whose salted hashes were recorded", "披露内容与记录中的加盐哈希值一致")
         case .originals: Words("originals have the digests that were recorded", "所附电子文件哈希值与记录一致")
         case .consistency: Words("older checkpoints are the beginning of this ledger", "较早的账本签名快照为当前账本的开头部分")
-        case .citations: Words("what the records cite is what they say", "各记录所引用的记录与其所述相符")
+        case .citations: Words("citations fit, as far as what they cite is here", "引用与在此的被引用记录相符")
         case .cited: Words("every record that is cited is in the bundle", "所引用的记录均在本证据包中")
         case .clock: Words("the ledger reported its clock synchronised", "账本报告其时钟已同步")
         }
@@ -132,11 +132,29 @@ public struct BundleReport: Sendable {
     /// The most failures listed of one kind.
     public static let maximumFailures = 50
 
+    /// The indexes of records, in ascending order, one for each of their citations that does not fit.
+    var misfits: [UInt64] = []
+    /// What is wrong with the first of them, in a sentence without its end; nil where there is none.
+    var firstMisfit: Words?
+
     /// How the key that signed the checkpoint is known.
     public internal(set) var signer = Signer.notShown
 
     /// What the computer could not do, so that nothing is said of the bundle and no check was made; nil where it could.
     public internal(set) var trouble: Words?
+
+    /// How many citations do not fit, of which records, and what is wrong with the first, as part of a sentence; nil where
+    /// all fit. It goes with the verdict, which does not rest on it.
+    public var toldMisfits: Words? {
+        guard let first = firstMisfit else { return nil }
+        let records = RecordRuns(Set(misfits).sorted()).words
+        let isOne = misfits.count == 1
+        return Words(
+            "\(misfits.count) \(isOne ? "citation does" : "citations do") not fit (\(records.english))"
+                + "\(isOne ? ": " : "; the first: ")\(first.english)",
+            "\(misfits.count) 处引用不符（\(records.chinese)）\(isOne ? "：" : "；其中第一处：")\(first.chinese)"
+        )
+    }
 
     /// Whether the checks were made and nothing failed. Says nothing of whose ledger it is.
     public var hasPassed: Bool { trouble == nil && checks.allSatisfy { $0.outcome != .failed } }

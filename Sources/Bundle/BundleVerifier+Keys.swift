@@ -108,9 +108,11 @@ extension BundleVerifier {
         } catch {
             fail(.signature, name, Words(error: error))
         }
+        // The name is the key's own word.
+        let id = withUnsafeBytes(of: incarnation.key.keyID.bigEndian) { Hex.encode([UInt8]($0)) }
         return Words(
-            "\(checkpoint.origin), \(checkpoint.size) records",
-            "\(checkpoint.origin)，共 \(checkpoint.size) 项记录"
+            "with the key \(id), which names itself \(checkpoint.origin), over \(checkpoint.size) records",
+            "由自称“\(checkpoint.origin)”的密钥 \(id) 作数字签名，涵盖 \(checkpoint.size) 项记录"
         )
     }
 
@@ -123,26 +125,46 @@ extension BundleVerifier {
                 nil,
                 Words(
                     "no key from elsewhere was given: nothing shows whose ledger this is",
-                    "未提供另行取得的密钥：账本属于谁未经核验"
+                    "未提供另行取得的密钥：不能证明账本由谁保管"
                 )
             )
         }
+        let given = BundleVerifier.grouped(key.fingerprint)
         guard let last = incarnations.last else {
             return fail(.trust, nil, Words("the bundle establishes no key", "证据包未确立任何密钥"))
         }
         guard let position = incarnations.lastIndex(where: { key.isKey($0.key) }) else {
-            return fail(.trust, nil, Words("the ledger's key is another one", "账本密钥与所提供的不同"))
+            return fail(
+                .trust,
+                nil,
+                Words(
+                    "the ledger's key is another one; the fingerprint (SHA-256) of the key given is \(given)",
+                    "账本密钥与所提供的不同；所提供密钥的密钥哈希值（SHA-256）为 \(given)"
+                )
+            )
         }
         let (number, later) = (incarnations[position].number, incarnations[(position + 1)...])
         let name = BundleMember.vkey(number).name
         guard !later.isEmpty else {
             report.signer = .given
-            return note(.trust, .passed, name, nil)
+            return note(
+                .trust,
+                .passed,
+                nil,
+                Words(
+                    "the fingerprint (SHA-256) of the key given is \(given); the key in the bundle's member \(name) is the same",
+                    "所提供密钥的密钥哈希值（SHA-256）为 \(given)；证据包中 \(name) 所载密钥与之相同"
+                )
+            )
         }
         guard let lost = later.last(where: { !$0.isSucceeding }) else {
             report.signer = .succeeded
-            let remark = Words("an earlier one, of incarnation \(number)", "为较早的密钥（实例 \(number)）")
-            note(.trust, .passed, name, remark)
+            let remark = Words(
+                "an earlier one, of incarnation \(number); the fingerprint (SHA-256) of the key given is \(given); the key in the "
+                    + "bundle's member \(name) is the same",
+                "为较早的密钥（实例 \(number)）；所提供密钥的密钥哈希值（SHA-256）为 \(given)；证据包中 \(name) 所载密钥与之相同"
+            )
+            note(.trust, .passed, nil, remark)
             return note(.succession, .passed, BundleMember.vkey(last.number).name, nil)
         }
         note(
@@ -163,6 +185,13 @@ extension BundleVerifier {
                 "第 \(lost.index) 项记录称前一密钥已丢失：无从证明其后的密钥由谁生成"
             )
         )
+    }
+
+    /// A fingerprint in groups of four digits, as the page shows it to be compared.
+    private static func grouped(_ fingerprint: Digest) -> String {
+        let digits = Array(fingerprint.hex.utf8)
+        return stride(from: 0, to: digits.count, by: 4).map { String(decoding: digits[$0..<$0 + 4], as: UTF8.self) }
+            .joined(separator: " ")
     }
 
     /// Each older note is signed by the key in force at its size, and its tree is the beginning of the checkpoint's. What

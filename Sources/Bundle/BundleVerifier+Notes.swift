@@ -4,19 +4,23 @@ import LedgerFormat
 /// What a reader has to know beside the verdict (`ledger-format.md` section 14, "Beside the verdict"): a ledger records
 /// what it is told, and a citation that holds nothing, or a clock nobody set, is no damage to it.
 extension BundleVerifier {
-    /// Marks citations that don't hold, with whose record it is and what rests on it, and lists the records that are cited
-    /// and not there.
+    /// Marks citations that don't hold, with whose record it is and what rests on it, says how many could be compared with
+    /// what they cite, and lists the records that are cited and not there.
     mutating func tellCitations() {
         let byIndex = Dictionary(entries.map { ($0.entry.index, $0.entry) }) { first, _ in first }
         var absent: Set<UInt64> = []
-        var (count, marked) = (0, 0)
+        // Sizes of trees cite no record.
+        var (count, compared, marked) = (0, 0, 0)
         let rests = restingOnFaults(byIndex)
         for read in entries {
             for citation in read.entry.citations {
-                count += 1
                 let other = byIndex[citation.cited]
+                count += citation.isOfEntry ? 1 : 0
+                compared += citation.isOfEntry && other != nil ? 1 : 0
                 if let fault = citation.fault(in: read.entry, citing: other) {
                     marked += 1
+                    report.misfits.append(read.entry.index)
+                    if marked == 1 { report.firstMisfit = sentence(citation, of: read.entry, fault, other) }
                     guard marked <= BundleReport.maximumFailures else { continue }
                     let (whose, what) = (whose(read.entry), words(citation, of: read.entry, fault, other))
                     let rest = Words(restingOn: rests[read.entry.index] ?? [])
@@ -34,10 +38,60 @@ extension BundleVerifier {
                 }
             }
         }
-        if marked == 0 { note(.citations, .passed, nil, Words(count: count, "citation", "citations", "处引用")) }
+        if marked == 0 { tellCompared(compared, of: count) }
         guard !absent.isEmpty else { return note(.cited, .passed, nil, nil) }
         let list = RecordRuns(absent.sorted()).words
         note(.cited, .noted, nil, Words("not in this bundle: \(list.english)", "不在本证据包中：\(list.chinese)"))
+    }
+
+    /// How much the check of citations is of, where none was found that doesn't fit.
+    private mutating func tellCompared(_ compared: Int, of count: Int) {
+        guard count > 0 else {
+            return note(.citations, .passed, nil, Words("no record here cites another", "所含记录未引用其他记录"))
+        }
+        let absent = count - compared
+        let all = Words(count: count, "citation", "citations", "处引用")
+        guard compared > 0 else {
+            return note(
+                .citations,
+                .unchecked,
+                nil,
+                Words("none of the records cited is here (\(all.english))", "被引用的记录均不在此处（\(all.chinese)）")
+            )
+        }
+        let left =
+            absent == 0
+            ? ("", "")
+            : (
+                "; \(absent) \(absent == 1 ? "cites a record that is" : "cite records that are") not here",
+                "；另有 \(absent) 处引用的记录不在此处，未核验"
+            )
+        note(
+            .citations,
+            .passed,
+            nil,
+            Words(
+                "\(compared) of \(all.english): the record cited is here and is what it is cited as\(left.0)",
+                "\(all.chinese)中的 \(compared) 处：被引用的记录在此，且与引用所称相符\(left.1)"
+            )
+        )
+    }
+
+    /// What is wrong with a citation, in one sentence: whose it is, and whose it names instead.
+    private func sentence(_ citation: Citation, of entry: Entry, _ fault: CitationFault, _ other: Entry?) -> Words {
+        let persons = [entry, other].map { each in
+            each?.streams.map(\.stream).first { $0.kind == .subject }.flatMap { report.people?.words($0) }
+        }
+        guard case .otherStream(.subject) = fault, let own = persons[0], let others = persons[1] else {
+            let what = words(citation, of: entry, fault, other)
+            return Words("record \(entry.index): \(what.english)", "第 \(entry.index) 项记录：\(what.chinese)")
+        }
+        let field = Words(citedAs: citation.field, in: entry)
+        let isSignature = entry.type.utf8.elementsEqual("contract.signed".utf8)
+        return Words(
+            "the \(isSignature ? "signature" : "record") of \(own.english) names as its \(field.english) that of \(others.english)",
+            "\(own.chinese)的\(isSignature ? "签署" : "记录")所引用的\(field.chinese)是\(others.chinese)的"
+        )
     }
 
     /// A record as a reader takes it: its number, what it is, and whose.

@@ -52,6 +52,15 @@ public enum GivenKey: Equatable, Sendable {
         }
     }
 
+    /// SHA-256 of the public key as SubjectPublicKeyInfo in DER, by which people compare keys.
+    public var fingerprint: Digest {
+        switch self {
+        case .named(let given): PublicKeyText.fingerprint(given.publicKey)
+        case .bare(let given): PublicKeyText.fingerprint(given)
+        case .fingerprint(let given): given
+        }
+    }
+
     private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
         let start = line.drop(while: isBlank)

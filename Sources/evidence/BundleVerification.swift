@@ -89,8 +89,8 @@ enum BundleVerification {
         list(
             remarks(report, .citations),
             under: Words(
-                "NOTE: citations that do not fit; nothing is shown by them:",
-                "提示：部分引用不符，不足为证："
+                "NOTE: citations that do not fit; that what they name is tied to the record is not shown here:",
+                "提示：部分引用不符，此处不能证明其与被引用记录的关联："
             )
         )
     }
@@ -145,11 +145,14 @@ enum BundleVerification {
             "(If it was copied from this bundle, the comparison shows nothing.)",
             "（如抄自本证据包，此比对无证明意义。）"
         )
+        // What does not fit is no failure, and yet nobody may miss it.
+        let (read, readZH) =
+            report.toldMisfits.map { ("but \($0.english). Read", "，但有 \($0.chinese)。请阅读") } ?? ("read", "，请阅读")
         let asSigned = [
             Words(
-                "The integrity checks made here hold; read the notes. The \(count) records of \(origin) are as the checkpoint has "
+                "The integrity checks made here hold; \(read) the notes. The \(count) records of \(origin) are as the checkpoint has "
                     + "them; when that was signed, and whether the ledger was rewritten before, is not shown.",
-                "此处所作各项完整性核验均成立，请阅读提示。\(origin) 的 \(count) 项记录与所附账本签名快照一致；"
+                "此处所作各项完整性核验均成立\(readZH)提示。\(origin) 的 \(count) 项记录与所附账本签名快照一致；"
                     + "快照的数字签名时间不明，此前是否改写不能排除。"
             ), aboutTheKey,
         ]

@@ -358,19 +358,24 @@ def test_what_was_not_checked_has_not_passed(browser, partners):
     assert browser.text("[data-check=consistency]").startswith("○ not checked: nothing to compare with")
     assert browser.text("[data-check=originals]").startswith("○ not checked") and "✓" not in browser.text("[data-check=originals]")
     headline = browser.text("#headline")
-    assert ("7 checks were made and passed; 3 not made: check 1, whether the files are those that were issued; check 9, whether the file in this "
+    assert ("7 checks were made and passed; 1 citation does not fit (record 196); 3 not made: check 1, whether the files are those that were issued; check 9, whether the file in this "
             "bundle is the one recorded (drop it in section 3); check 10, whether the ledger was rewritten before: no older checkpoint is here.") in headline
+    # Parties are numbered in the order of their ids.
+    assert re.search("Party [123] 陈强’s signature names Party [123] 王芳’s identity check[.]\n", headline), headline
     # Wherever the file is named, it is said, and what is read then is said there, too.
     states = "return [...document.querySelectorAll('.file-state')].map(mark => mark.innerText)"
     assert len(browser.script(states)) == 5 and all("not checked" in said for said in browser.script(states))
     assert "The files in the folder were not read." in browser.text("[data-check=manifest]")
     browser.find("button[data-language='zh-CN']").click()
     assert "第 9 项（包内文件尚未核对，不能认定即所签文件，请在第三部分拖放）" in browser.text("#headline")
+    assert "；1 处引用不符（第 196 项记录）；" in browser.text("#headline")
+    assert "签署合同时所引用的实名认证是" in browser.text("#headline") and "不足为证" not in browser.text("main")
+    assert "密钥 " in browser.text("[data-check=checkpoint]") and "由自称“" in browser.text("[data-check=checkpoint]")
     assert "无从核验" in browser.text("[data-check=consistency]") and "无需核验" not in browser.text("[data-check=consistency]")
     browser.find("button[data-language='en']").click()
     browser.choose(partners / "originals/1.txt")
     WebDriverWait(browser.driver, 10, 0.05).until(lambda _: browser.script(looks)["originals"] == "passed")
-    assert "8 checks were made and passed; 2 not made: check 1," in browser.text("#headline") and "check 9" not in browser.text("#headline")
+    assert "8 checks were made and passed; 1 citation does not fit (record 196); 2 not made: check 1," in browser.text("#headline") and "check 9" not in browser.text("#headline")
     assert all(said == "read by this page: the one recorded" for said in browser.script(states))
 
 

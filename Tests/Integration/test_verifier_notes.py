@@ -1,5 +1,7 @@
 """What all verifiers tell beside their verdict, and what they never say there: the clock, and names nothing has checked."""
 
+import base64
+import hashlib
 import json
 import re
 import subprocess
@@ -65,7 +67,7 @@ def test_the_instructions_tell_of_the_clock(clock):
     done = instructions.run(*clock)
     said = done.stdout.decode()
     assert done.returncode == instructions.VERIFIED
-    for told in ("0003.json: the clock was not synchronised from here on; the operator confirmed its time\n",
+    for told in ("0003.json: the clock was reported not synchronised from here on; the operator confirmed its time\n",
                  "0005.json: the clock jumped; it went evenly when looked at again\n",
                  "0006.json: the clock jumped; it was synchronised later\n",
                  "NOTE    of 2 record(s) nothing here says whether the clock was synchronised: 1, 2\n"):
@@ -130,8 +132,31 @@ def test_notes_name_records_and_parties_beside_the_verdict(bin, lease, members, 
         assert status == 0 and line.format(signed["index"], names[owner], owner[-8:], signed["body"]["identity"], names[other], other[-8:],
                                            rows["contract.completed"][0]["index"]) in end, end
         assert clock.format(first, again) in end, end
+        # With the verdict it is said that one does not fit, and what is wrong with it; what fits is not said of that.
+        wrong = ("The integrity checks made here hold; but 1 citation does not fit (record {0}): the signature of {1} 陈强 …{2} names as its "
+                 "identity check that of {4} 王芳 …{5}. Read the notes." if not option else
+                 "此处所作各项完整性核验均成立，但有 1 处引用不符（第 {0} 项记录）：{1} 陈强 …{2}的签署所引用的实名认证是{4} 王芳 …{5}的。请阅读提示。")
+        assert wrong.format(signed["index"], names[owner], owner[-8:], "", names[other], other[-8:]) in end, end
+        assert ("passed  citations" if not option else "通过  引用") not in said
+        # The fingerprint of the key given is there to be compared with what its holder published.
+        given = hashlib.sha256(bytes.fromhex("302a300506032b6570032100") + base64.b64decode(story.vkey.split("+", 2)[2])[1:]).hexdigest()
+        assert re.search(rf"^(passed|通过)  .*{' '.join(re.findall('....', given))}.*keys/1\.vkey", said, re.MULTILINE), said
+        origin, key_id = story.vkey.split("+")[:2]
+        assert (f"with the key {key_id}, which names itself {origin}" if not option else f"由自称“{origin}”的密钥 {key_id} 作数字签名") in said
     folder = write(members, tmp_path / "lease")
     end = program(bin, folder, key=lease.vkey)[1].split("\n\n")[-1]
+    # No more is said of citations than was compared: what a record names and is not here may be anything.
+    count = [0, 0]
+    for name, text in members.items():
+        if name.startswith("entries/"):
+            body = json.loads(text)["body"]
+            for field in ("identity", "certificate", "requested", "issued", "signatures", "consent"):
+                for cited in (body[field] if isinstance(body.get(field), list) else [body[field]] if field in body else []):
+                    count[f"entries/{cited:016}.json" in members] += 1
+    absent, here = count
+    assert here and absent
+    said = program(bin, folder, key=lease.vkey)[1]
+    assert (f": {here} of {here + absent} citations: the record cited is here and is what it is cited as; {absent} cite records that are not here\n") in said, said
     assert ("NOTE:   Cited here, as identity check: records 2, 4; as certificate: records 12, 16. "
             "Ask whoever filed this bundle, and the ledger operator.\n") in end
     # What a system reported is told as that, and a number is no role of the contract.
@@ -149,6 +174,12 @@ def test_the_instructions_name_what_a_failing_citation_reaches(lease, members, t
     line = f"names record {signed[1]}, of which, or of one it names, a citation does not fit"
     assert f"NOTE    entries/{completed[0]:016}.json: {line}\n" in said and f"NOTE:   record {completed[0]}: {line}\n" in said.split("KEYS MATCH")[1]
     assert said.count("does not fit\n") == 2, said
+    end = said.split("KEYS MATCH")[1]
+    assert f"But citations do not fit: 1, in record(s) {signed[1]}. See the notes.\n" in end and f"但有 1 处引用不符（第 {signed[1]} 项记录），见提示。\n" in end
+    # A report is of its moment: it is no state from then on.
+    again = [row["index"] for row in story.ledger.entries if row["type"] == "system.clock_status"][1]
+    assert f"NOTE:   record {again}: reports it synchronised, at that moment\n" in end
+    assert f"提示：第 {again} 项记录报告账本时钟已同步，仅就该时刻而言。\n" in end and "from here on it was" not in said
     done = instructions.run(write(members, tmp_path / "lease"), "")
     said = done.stdout.decode().split("NOT CONFIRMED")[1]
     for number, identity, certificate in ((13, 2, 12), (17, 4, 16)):
