@@ -16,7 +16,7 @@ extension LedgerService {
                 guard !type.isReserved, erasing || principal.maySubmit(type.name) else {
                     throw LedgerErrors.permissionDenied("Append", type: type.name)
                 }
-                if type.name.utf8.elementsEqual("evidence.sealed".utf8) {
+                if type === Submissions.sealedType {
                     throw LedgerErrors.invalidEvent(position, "type", "is recorded by a deposit of the document alone")
                 }
                 if parameters.events.claimsCustody(event) {
@@ -144,9 +144,13 @@ private struct AppendParameters {
 }
 
 extension Submissions {
+    // The types of the catalogue are there once each; every event is compared with these.
+    fileprivate static let sealedType = EventCatalogue.type(named: "evidence.sealed")
+    fileprivate static let depositedType = EventCatalogue.type(named: "evidence.deposited")
+
     /// Whether an event says that the daemon keeps the document.
     fileprivate func claimsCustody(_ event: Event) -> Bool {
-        guard event.type.name.utf8.elementsEqual("evidence.deposited".utf8) else { return false }
+        guard event.type === Submissions.depositedType else { return false }
         return members[event.body.members].contains { member in
             text[member.name].elementsEqual("custody".utf8) && text[member.value].elementsEqual("\"kept\"".utf8)
         }

@@ -157,7 +157,7 @@ public final class Deposit: @unchecked Sendable {
         }
         try requireRoom(order.size ?? 0)
         guard let dataKey = try vault.ledger.reserveKey(of: order.scope) else {
-            throw LedgerError.invalidArgument(field: "object", rule: "must be one that was not erased")
+            throw Deposit.erased
         }
         let fileKey = try AgeFileKey.random()
         let stanza = try ObjectKey.wrap(fileKey, order.object, under: dataKey, vault.ledger.suite)
@@ -181,6 +181,8 @@ public final class Deposit: @unchecked Sendable {
         }
     }
 
+    private static let erased = LedgerError.invalidArgument(field: "object", rule: "must be one that was not erased")
+
     private func requireRoom(_ bytes: UInt64) throws {
         let free = try vault.directory.freeBytes()
         guard free >= UInt64(vault.settings.reservedBytes) + bytes else {
@@ -191,7 +193,8 @@ public final class Deposit: @unchecked Sendable {
     /// Writes out what was gathered.
     private func flush() throws {
         guard case .receiving(var receiving) = stage else { return }
-        try receiving.use.requireKept(deposit: 0)
+        // No entry of it is there whose claims could be called erased.
+        guard !receiving.use.wasErased else { throw Deposit.erased }
         try FileSystem.write(
             gathered,
             to: receiving.descriptor,

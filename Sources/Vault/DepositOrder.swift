@@ -41,11 +41,17 @@ public struct DepositOrder: Sendable {
     /// The object's id for who gives none: it follows from who asks and by which idempotency key, so that the same request
     /// again is of the same object. Its time is that of a key of version 7.
     public static func object(of request: RequestKey, from submitter: String) -> ID128 {
-        var bytes = Array("evidenced/object-id/v1\n\(submitter)\n".utf8)
+        let derived = derived("evidenced/object-id/v1\n\(submitter)\n", request)
+        return ID128(high: request.value.high & ~0xFFFF | derived.high & 0xFFFF, low: derived.low)
+    }
+
+    /// 128 bits that follow from a request, each use by a label of its own: the beginning of SHA-256(label ‖ request).
+    private static func derived(_ label: String, _ request: RequestKey) -> (high: UInt64, low: UInt64) {
+        var bytes = Array(label.utf8)
         request.append(to: &bytes)
         let hash = SHA256Hasher().hash(bytes).bytes
-        let words = [hash[..<8], hash[8..<16]].map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
-        return ID128(high: request.value.high & ~0xFFFF | words[0] & 0xFFFF, low: words[1])
+        func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+        return (word(hash[..<8]), word(hash[8..<16]))
     }
 
     /// Names of claims that the daemon takes from the document.
@@ -119,11 +125,8 @@ public struct DepositOrder: Sendable {
 
     /// The idempotency key of the second event follows from that of the first: a UUID of version 8 (RFC 9562 section 5.8).
     private var sealingRequest: RequestKey {
-        var bytes = Array("evidenced/sealing-request/v1\n".utf8)
-        request.append(to: &bytes)
-        let hash = SHA256Hasher().hash(bytes).bytes
-        let words = [hash[..<8], hash[8..<16]].map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
-        return RequestKey(value: ID128(high: words[0] & ~0xF000 | 0x8000, low: words[1] & ~(3 << 62) | 2 << 62))
+        let derived = DepositOrder.derived("evidenced/sealing-request/v1\n", request)
+        return RequestKey(value: ID128(high: derived.high & ~0xF000 | 0x8000, low: derived.low & ~(3 << 62) | 2 << 62))
     }
 
     private func submission(

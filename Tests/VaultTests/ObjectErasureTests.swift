@@ -63,7 +63,9 @@ import Testing
             piece = []
             #expect(throws: LedgerError.self) { try retrieval.next(&piece) }
             #expect(piece.isEmpty)
-            #expect(throws: LedgerError.self) { try deposit.finish() }
+            #expect(throws: LedgerError.invalidArgument(field: "object", rule: "must be one that was not erased")) {
+                try deposit.finish()
+            }
             #expect(fixture.files() == [])
             #expect(try vault.types(of: arriving.object) == [])
         }

@@ -120,6 +120,7 @@ extension LedgerService {
 
     // MARK: HTTP
 
+    /// Deposit and Fetch have bytes beside their parameters.
     public func upgrades(_ method: String) -> Bool {
         MethodAccess.name(of: method).map {
             $0.utf8.elementsEqual("Deposit".utf8) || $0.utf8.elementsEqual("Fetch".utf8)
@@ -127,10 +128,12 @@ extension LedgerService {
             ?? false
     }
 
+    /// Documents are put to `/objects`, and to the uploads that were begun.
     public func takesBody(at path: String) -> Bool {
         path.utf8.elementsEqual(HTTPDeposit.path.utf8) || path.utf8.starts(with: LedgerService.uploadsPath.utf8)
     }
 
+    /// Takes a document, or the next part of one, from who may deposit. Nothing is done before its bytes come.
     public func receive(_ request: BodyRequest, peer: PeerCredentials) -> Result<any ByteSink, VarlinkError> {
         guard let principal = settings.access.principal(of: peer), MethodAccess.allows("Deposit", principal),
             principal.maySubmit("evidence.deposited")

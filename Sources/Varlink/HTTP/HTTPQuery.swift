@@ -5,6 +5,9 @@ public struct HTTPQueryError: Error, Sendable, Equatable {
     /// Such as `must be given`.
     public let rule: String
 
+    /// - Parameters:
+    ///   - field: which field, or `query`.
+    ///   - rule: what it would have to be; reads on after its name.
     public init(field: String, rule: String) {
         self.field = field
         self.rule = rule

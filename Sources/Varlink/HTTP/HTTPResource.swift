@@ -17,6 +17,9 @@ public struct HTTPResource: Sendable {
     let allow: String?
     private(set) var body: Body
 
+    /// A body that is all there.
+    ///
+    /// - Parameter allow: with the status 405, the methods there are (RFC 9110 section 10.2.1).
     public init(status: Int, contentType: String, body: [UInt8], allow: String? = nil) {
         self.status = status
         self.contentType = contentType
